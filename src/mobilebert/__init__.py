@@ -1,0 +1,1 @@
+"""MobileBERT, complete and standalone."""

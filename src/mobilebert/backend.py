@@ -1,0 +1,138 @@
+"""The seam between text and arithmetic: a batch of token ids goes in, named arrays come out."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mobilebert.config import MobileBertConfig
+from mobilebert.errors import InputError
+from mobilebert.tasks import TaskSpec
+
+__all__ = ["BACKENDS", "Backend", "TokenBatch", "backend_class", "check_batch"]
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Token ids of several sequences, padded to one length.
+
+    Attributes:
+        input_ids: Token ids, [B, S].
+        attention_mask: 1 for tokens, 0 for padding, [B, S].
+        token_type_ids: Segment ids, [B, S].
+    """
+
+    input_ids: IntArray
+    attention_mask: IntArray
+    token_type_ids: IntArray
+
+    @classmethod
+    def from_rows(
+        cls, rows: list[list[int]], types: list[list[int]] | None = None, pad_token_id: int = 0
+    ) -> "TokenBatch":
+        """Pad rows of ids on the right to the longest of them.
+
+        Args:
+            rows: Token ids of each sequence.
+            types: Segment ids of each sequence; zeros by default.
+            pad_token_id: Id written behind shorter sequences.
+        """
+        shape = (len(rows), max(map(len, rows), default=0))
+        ids = np.full(shape, pad_token_id, dtype=np.int64)
+        mask = np.zeros(shape, dtype=np.int64)
+        segments = np.zeros(shape, dtype=np.int64)
+        for number, row in enumerate(rows):
+            ids[number, : len(row)] = row
+            mask[number, : len(row)] = 1
+            if types is not None:
+                segments[number, : len(row)] = types[number]
+        return cls(ids, mask, segments)
+
+
+class Backend(Protocol):
+    """Runs one model. Instances are safe to call from several threads at once.
+
+    Attributes:
+        name: Row of `BACKENDS`.
+        config: The model's configuration.
+        task: The model's row of the task table.
+    """
+
+    name: str
+    config: MobileBertConfig
+    task: TaskSpec
+
+    def run(self, batch: TokenBatch, positions: IntArray | None = None) -> dict[str, FloatArray]:
+        """Compute the task's outputs.
+
+        Args:
+            batch: B sequences of length S. What a sequence's outputs are does not depend on the
+                other sequences or on padding.
+            positions: For the masked-language-model head, the (sequence, position) pairs wanted,
+                [M, 2]; all positions when None.
+
+        Returns:
+            One array per name of ``task.emits``: sequence outputs [B, S, width], pooled ones
+            [B, width], vocabulary logits [M, V] with `positions`, else [B, S, V].
+        """
+        ...
+
+
+# Name -> "module:Class" of every backend; nothing is imported until a backend is asked for.
+# A class is made by Class(weights, config, task, device=..., dtype=...).
+BACKENDS: dict[str, str] = {
+    "numpy": "mobilebert.numpy_backend:NumpyBackend",
+    "torch": "mobilebert.torch.backend:TorchBackend",
+}
+
+
+def backend_class(name: str) -> Any:
+    """Import the class of a backend.
+
+    Raises:
+        InputError: There is no such backend.
+        MissingExtraError: Its library is not installed.
+    """
+    if name not in BACKENDS:
+        raise InputError(f"Unknown backend {name!r}; choose one of auto, {', '.join(BACKENDS)}.")
+    module, _, attribute = BACKENDS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def check_batch(config: MobileBertConfig, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Check ids and lengths against the embedding tables.
+
+    Args:
+        config: The model's configuration.
+        arrays: ``input_ids``, ``token_type_ids`` and ``position_ids``, those that are given, each
+            with the sequence on its last axis.
+
+    Raises:
+        InputError: An id is outside its table or the sequence is longer than the position table.
+    """
+    tables = {
+        "input_ids": ("vocabulary", config.vocab_size),
+        "token_type_ids": ("segment table", config.type_vocab_size),
+        "position_ids": ("position table", config.max_position_embeddings),
+    }
+    for name, array in arrays.items():
+        what, rows = tables[name]
+        if array.size and not (0 <= array.min() and array.max() < rows):
+            worst = array.max() if array.max() >= rows else array.min()
+            raise InputError(
+                f"{name} holds {worst}, but the model's {what} has {rows} rows; "
+                f"allowed are 0 to {rows - 1}."
+            )
+    length = arrays["input_ids"].shape[-1] if "input_ids" in arrays else 0
+    if length > config.max_position_embeddings:
+        raise InputError(
+            f"The sequence has {length} tokens, but the model has "
+            f"{config.max_position_embeddings} positions; shorten it or truncate "
+            f"(truncation=True, max_length={config.max_position_embeddings})."
+        )

@@ -1,0 +1,118 @@
+"""Reading and writing files so that nobody meets half a file."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mobilebert.errors import CheckpointError
+
+__all__ = ["atomic_path", "read_json", "read_text", "write_atomic"]
+
+# A JSON side file (configuration, tokenizer) beyond this is not one of ours; the published
+# tokenizer.json has 0.7 MB, one with a million entries about 30 MB.
+MAX_JSON_BYTES = 256 * 2**20
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path` that takes its place when the block succeeds.
+
+    Args:
+        path: The file to be written. Its directory must exist.
+
+    Yields:
+        A path in the same directory. When the block raises, it is removed and an existing file
+        at `path` stays as it was.
+
+    Raises:
+        CheckpointError: The directory does not exist or cannot be written.
+    """
+    target = Path(path)
+    try:
+        descriptor, name = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=".partial", dir=target.parent
+        )
+    except OSError as error:
+        raise CheckpointError(f"Cannot write {target}: {error.strerror or error}") from error
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes the file private; a written checkpoint follows the user's umask.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write a whole file, or leave what was there.
+
+    Args:
+        path: The file to be written.
+        content: Text (written as UTF-8) or bytes.
+
+    Raises:
+        CheckpointError: The file cannot be written.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+    except CheckpointError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"Cannot write {path}: {error.strerror or error}") from error
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a UTF-8 file; the error names the line that is not UTF-8.
+
+    Raises:
+        CheckpointError: The file cannot be read or is not UTF-8.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"Cannot read {path}: {error.strerror or error}") from error
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise CheckpointError(
+            f"{path} is not UTF-8: byte 0x{data[error.start]:02x} in line {line}."
+        ) from None
+
+
+def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a JSON file that holds one object.
+
+    Raises:
+        CheckpointError: The file cannot be read, is too large, or is no JSON object.
+    """
+    try:
+        size = Path(path).stat().st_size
+    except OSError as error:
+        raise CheckpointError(f"Cannot read {path}: {error.strerror or error}") from error
+    if size > MAX_JSON_BYTES:
+        raise CheckpointError(f"{path} has {size:,} bytes; a JSON file here has far less.")
+    try:
+        content = json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not a valid JSON file: {error}") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f"{path} should hold a JSON object, but holds a {type(content).__name__}."
+        )
+    return content
