@@ -1,1 +1,98 @@
-"""MobileBERT, complete and standalone."""
+"""MobileBERT, complete and standalone.
+
+Every public name is here and is imported when it is first used, so ``import mobilebert`` loads no
+framework: PyTorch is imported by the first PyTorch class asked for, and by nothing else.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_OUTPUTS = (
+    "BaseModelOutput",
+    "BaseModelOutputWithPooling",
+    "MaskedLMOutput",
+    "MultipleChoiceModelOutput",
+    "NextSentencePredictorOutput",
+    "QuestionAnsweringModelOutput",
+    "SequenceClassifierOutput",
+    "TokenClassifierOutput",
+)
+
+# Module -> the public names it defines.
+_PUBLIC: dict[str, tuple[str, ...]] = {
+    "mobilebert.auto": (
+        "AutoConfig",
+        "AutoModel",
+        "AutoModelForMaskedLM",
+        "AutoModelForMultipleChoice",
+        "AutoModelForNextSentencePrediction",
+        "AutoModelForPreTraining",
+        "AutoModelForQuestionAnswering",
+        "AutoModelForSequenceClassification",
+        "AutoModelForTokenClassification",
+        "AutoTokenizer",
+    ),
+    "mobilebert.backend": ("Backend", "TokenBatch"),
+    "mobilebert.checkpoint": ("load_checkpoint", "save_checkpoint"),
+    "mobilebert.config": ("MobileBertConfig",),
+    "mobilebert.errors": (
+        "ArgumentError",
+        "CheckpointError",
+        "ConfigError",
+        "InputError",
+        "MissingExtraError",
+        "MobileBertError",
+        "WeightsError",
+    ),
+    "mobilebert.logging": ("get_verbosity", "set_verbosity"),
+    "mobilebert.pipelines": ("Pipeline", "pipeline"),
+    "mobilebert.tasks": ("TASKS", "TaskSpec", "resolve_task"),
+    "mobilebert.text": (
+        "AddedToken",
+        "BatchEncoding",
+        "MobileBertTokenizer",
+        "MobileBertTokenizerFast",
+    ),
+    "mobilebert.torch": (
+        "MobileBertForMaskedLM",
+        "MobileBertForMultipleChoice",
+        "MobileBertForNextSentencePrediction",
+        "MobileBertForPreTraining",
+        "MobileBertForPreTrainingOutput",
+        "MobileBertForQuestionAnswering",
+        "MobileBertForSequenceClassification",
+        "MobileBertForTokenClassification",
+        "MobileBertLayer",
+        "MobileBertModel",
+        "MobileBertPreTrainedModel",
+        *_OUTPUTS,
+    ),
+    "mobilebert.weights": ("WeightSpec", "parameter_count", "weight_specs"),
+}
+# Submodules that documented code reaches as attributes (mobilebert.logging.set_verbosity_info()).
+_SUBMODULES = ("logging", "modeling_outputs", "models")
+
+_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = ["__version__", *sorted(_MODULE_OF)]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"mobilebert.{name}")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'mobilebert' has no attribute {name!r}")
+    module = _MODULE_OF[name]
+    if module == "mobilebert.torch":
+        from mobilebert.extras import require
+
+        require("torch", "torch", f"mobilebert.{name}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

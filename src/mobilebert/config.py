@@ -147,6 +147,8 @@ class MobileBertConfig:
         check_combination(self)
 
     def _set_labels(self, num_labels: Any, id2label: Any, label2id: Any) -> None:
+        if label2id is not None:
+            label2id = checked("label2id", label2id)
         if id2label is not None:
             self.id2label = id2label
             if num_labels is not None and num_labels != self.num_labels:

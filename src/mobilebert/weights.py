@@ -263,9 +263,7 @@ def differences(
     """
     wanted = {row.name: row for row in specs}
     return Differences(
-        missing=tuple(
-            row.name for row in specs if row.name not in shapes and row.tied_to not in shapes
-        ),
+        missing=tuple(row.name for row in specs if row.tied_to is None and row.name not in shapes),
         unexpected=tuple(name for name in shapes if name not in wanted),
         mismatched=tuple(
             (name, tuple(shape), wanted[name].shape)

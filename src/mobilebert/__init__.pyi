@@ -1,0 +1,81 @@
+"""Types of the lazy names of `mobilebert`; a test holds this file against the table there."""
+
+from mobilebert.auto import (
+    AutoConfig as AutoConfig,
+    AutoModel as AutoModel,
+    AutoModelForMaskedLM as AutoModelForMaskedLM,
+    AutoModelForMultipleChoice as AutoModelForMultipleChoice,
+    AutoModelForNextSentencePrediction as AutoModelForNextSentencePrediction,
+    AutoModelForPreTraining as AutoModelForPreTraining,
+    AutoModelForQuestionAnswering as AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification as AutoModelForSequenceClassification,
+    AutoModelForTokenClassification as AutoModelForTokenClassification,
+    AutoTokenizer as AutoTokenizer,
+)
+from mobilebert.backend import (
+    Backend as Backend,
+    TokenBatch as TokenBatch,
+)
+from mobilebert.checkpoint import (
+    load_checkpoint as load_checkpoint,
+    save_checkpoint as save_checkpoint,
+)
+from mobilebert.config import (
+    MobileBertConfig as MobileBertConfig,
+)
+from mobilebert.errors import (
+    ArgumentError as ArgumentError,
+    CheckpointError as CheckpointError,
+    ConfigError as ConfigError,
+    InputError as InputError,
+    MissingExtraError as MissingExtraError,
+    MobileBertError as MobileBertError,
+    WeightsError as WeightsError,
+)
+from mobilebert.logging import (
+    get_verbosity as get_verbosity,
+    set_verbosity as set_verbosity,
+)
+from mobilebert.pipelines import (
+    Pipeline as Pipeline,
+    pipeline as pipeline,
+)
+from mobilebert.tasks import (
+    TASKS as TASKS,
+    TaskSpec as TaskSpec,
+    resolve_task as resolve_task,
+)
+from mobilebert.text import (
+    AddedToken as AddedToken,
+    BatchEncoding as BatchEncoding,
+    MobileBertTokenizer as MobileBertTokenizer,
+    MobileBertTokenizerFast as MobileBertTokenizerFast,
+)
+from mobilebert.torch import (
+    BaseModelOutput as BaseModelOutput,
+    BaseModelOutputWithPooling as BaseModelOutputWithPooling,
+    MaskedLMOutput as MaskedLMOutput,
+    MobileBertForMaskedLM as MobileBertForMaskedLM,
+    MobileBertForMultipleChoice as MobileBertForMultipleChoice,
+    MobileBertForNextSentencePrediction as MobileBertForNextSentencePrediction,
+    MobileBertForPreTraining as MobileBertForPreTraining,
+    MobileBertForPreTrainingOutput as MobileBertForPreTrainingOutput,
+    MobileBertForQuestionAnswering as MobileBertForQuestionAnswering,
+    MobileBertForSequenceClassification as MobileBertForSequenceClassification,
+    MobileBertForTokenClassification as MobileBertForTokenClassification,
+    MobileBertLayer as MobileBertLayer,
+    MobileBertModel as MobileBertModel,
+    MobileBertPreTrainedModel as MobileBertPreTrainedModel,
+    MultipleChoiceModelOutput as MultipleChoiceModelOutput,
+    NextSentencePredictorOutput as NextSentencePredictorOutput,
+    QuestionAnsweringModelOutput as QuestionAnsweringModelOutput,
+    SequenceClassifierOutput as SequenceClassifierOutput,
+    TokenClassifierOutput as TokenClassifierOutput,
+)
+from mobilebert.weights import (
+    WeightSpec as WeightSpec,
+    parameter_count as parameter_count,
+    weight_specs as weight_specs,
+)
+
+__version__: str

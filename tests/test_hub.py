@@ -1,0 +1,117 @@
+"""Names and paths to files; the Hub itself is a stand-in, no test uses the network."""
+
+import huggingface_hub
+import pytest
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from mobilebert.errors import CheckpointError, InputError
+from mobilebert.hub import BUNDLED_MODEL, HubOptions, is_bundled, resolve_file
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """Replace the download by an outcome: a path, or an exception."""
+    calls = []
+
+    def install(outcome):
+        def download(repository, filename, **options):
+            calls.append((repository, filename, options))
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return str(outcome)
+
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+        monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *a, **k: None)
+        return calls
+
+    return install
+
+
+def _http_error(kind):
+    error = kind.__new__(kind)
+    Exception.__init__(error, "404")
+    return error
+
+
+def test_directory_file_and_subfolder(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "config.json").write_text("{}")
+    options = HubOptions(subfolder="inner")
+    assert resolve_file(tmp_path, "config.json", options) == tmp_path / "inner" / "config.json"
+    assert resolve_file(tmp_path, "config.json", required=False) is None
+    with pytest.raises(CheckpointError, match="There is no model.safetensors in .*; it holds"):
+        resolve_file(tmp_path, "model.safetensors")
+
+
+def test_the_bundled_model_needs_no_hub(hub):
+    calls = hub(AssertionError("asked the Hub"))
+    assert resolve_file(BUNDLED_MODEL, "config.json").is_file()
+    assert calls == []
+
+
+def test_a_directory_of_that_name_goes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / BUNDLED_MODEL).mkdir()
+    assert not is_bundled(BUNDLED_MODEL)
+    assert resolve_file(BUNDLED_MODEL, "config.json", required=False) is None
+
+
+@pytest.mark.parametrize("name", ["../config.json", "/etc/passwd", "a/../../b"])
+def test_files_outside_the_checkpoint_are_refused(tmp_path, name):
+    with pytest.raises(InputError, match="points outside"):
+        resolve_file(tmp_path, name)
+    with pytest.raises(InputError, match="points outside"):
+        resolve_file(tmp_path, "config.json", HubOptions(subfolder=name))
+
+
+def test_hub_options_arrive(hub, tmp_path):
+    calls = hub(tmp_path / "config.json")
+    options = HubOptions(revision="v1", token="t", cache_dir="c", local_files_only=True)
+    assert resolve_file("owner/name", "config.json", options) == tmp_path / "config.json"
+    ((repository, filename, given),) = calls
+    assert (repository, filename) == ("owner/name", "config.json")
+    assert given == {
+        "revision": "v1",
+        "token": "t",
+        "cache_dir": "c",
+        "local_files_only": True,
+        "force_download": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message"),
+    [
+        (_http_error(RepositoryNotFoundError), "no such model: 'owner/name'"),
+        (_http_error(RevisionNotFoundError), "no such revision"),
+        (_http_error(EntryNotFoundError), "has no file config.json"),
+        (LocalEntryNotFoundError("x"), "local_files_only=True, or the bundled model"),
+        (ConnectionError("x"), "Hub is not reachable"),
+        (TimeoutError("x"), "Hub is not reachable"),
+    ],
+)
+def test_every_failure_is_one_sentence_with_a_way_out(hub, outcome, message):
+    hub(outcome)
+    with pytest.raises(CheckpointError, match=message):
+        resolve_file("owner/name", "config.json")
+
+
+def test_an_optional_file_may_be_absent_on_the_hub_but_not_unreachable(hub):
+    hub(_http_error(EntryNotFoundError))
+    assert resolve_file("owner/name", "added_tokens.json", required=False) is None
+    hub(ConnectionError("x"))
+    with pytest.raises(CheckpointError, match="not reachable"):
+        resolve_file("owner/name", "added_tokens.json", required=False)
+
+
+@pytest.mark.parametrize("name", ["no such dir/x", "a/b/c", "", "./absent", "/absent", "a\\b"])
+def test_what_can_be_no_name_is_not_asked_for(hub, name):
+    calls = hub(AssertionError("asked the Hub"))
+    with pytest.raises(CheckpointError, match=r"not a directory here.*mobilebert-mini-uncased"):
+        resolve_file(name, "config.json") if name else resolve_file("?", "config.json")
+    assert calls == []
