@@ -52,6 +52,7 @@ VARIANTS = {
     "no_trigram": {"trigram_input": False},
     "plain_embedding": {"trigram_input": False, "embedding_size": 32},
     "raw_pooler": {"classifier_activation": False},
+    "untied": {"tie_word_embeddings": False},
 }
 
 # Variants that transformers 4.56.2 can run.
@@ -64,13 +65,18 @@ def small_config(variant: str = "mobilebert", **overrides) -> MobileBertConfig:
 
 
 def random_tensors(config, task="feature_extraction", seed=0, dtype=np.float32):
-    """Draw every tensor of a model; tied ones are left out."""
+    """Draw every tensor of a model; tied ones are left out.
+
+    The scales keep hidden values between 1 and 20 and attention probabilities away from both 0/1
+    and uniform: with larger ones softmax saturates, which hides wrong queries and keys and makes
+    float32 results meaningless.
+    """
     rng = np.random.default_rng(seed)
     tensors = {}
     for spec in weight_specs(config, task):
         if spec.tied_to is not None:
             continue
-        scale = 1.0 if spec.kind is WeightKind.EMBEDDING else 1.5 / np.sqrt(max(spec.shape[-1], 1))
+        scale = 0.5 if spec.kind is WeightKind.EMBEDDING else 0.8 / np.sqrt(spec.shape[-1])
         offset = 1.0 if spec.kind is WeightKind.NORM_WEIGHT else 0.0
         if spec.kind in (WeightKind.NORM_WEIGHT, WeightKind.NORM_BIAS, WeightKind.LINEAR_BIAS):
             scale = 0.3
