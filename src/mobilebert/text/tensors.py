@@ -1,0 +1,113 @@
+"""Between Python lists and the arrays of numpy, PyTorch and TensorFlow.
+
+A framework is imported only when its tensors are asked for; given tensors are recognised by what
+they can do.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mobilebert.errors import InputError
+from mobilebert.extras import require
+from mobilebert.text.options import TensorType
+
+__all__ = ["as_tensor", "tensor_type_of", "to_python"]
+
+
+def to_python(value: Any) -> Any:
+    """Turn ids in any form (number, list, numpy array, torch or tf tensor) into Python ints.
+
+    Args:
+        value: A number, an array, or lists and dictionaries of these.
+
+    Returns:
+        The same structure of plain Python objects.
+    """
+    if isinstance(value, (int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [to_python(item) for item in value]
+    if hasattr(value, "items"):
+        return {key: to_python(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):  # numpy arrays and scalars, torch tensors on any device
+        return value.tolist()
+    if hasattr(value, "numpy"):  # tf tensors
+        return value.numpy().tolist()
+    return value
+
+
+def tensor_type_of(value: Any) -> TensorType | None:
+    """Return the library an array belongs to, or None for anything else."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return TensorType.NUMPY
+    root = type(value).__module__.partition(".")[0]
+    if root == "torch" and hasattr(value, "detach"):
+        return TensorType.PYTORCH
+    if root == "tensorflow" and hasattr(value, "numpy"):
+        return TensorType.TENSORFLOW
+    return None
+
+
+def as_tensor(value: Any, kind: TensorType) -> Any:
+    """Make an array of nested lists.
+
+    Args:
+        value: Numbers in nested lists, or an array (of the same library: returned as it is).
+        kind: The library.
+
+    Returns:
+        int64 for numpy and PyTorch, int32 for TensorFlow, their defaults for whole numbers. Rows
+        of different lengths give a numpy array of objects.
+
+    Raises:
+        MissingExtraError: The library is not installed.
+        InputError: Rows have different lengths (PyTorch, TensorFlow).
+    """
+    if tensor_type_of(value) is kind:
+        return value
+    return _CONVERTERS[kind](value)
+
+
+def _as_numpy(value: Any) -> Any:
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], (list, tuple)):
+        rows = [np.asarray(row) for row in value]
+        if len({len(row) for row in rows}) > 1:
+            ragged = np.empty(len(rows), dtype=object)
+            ragged[:] = rows
+            return ragged
+    array = np.asarray(value)
+    # An empty list has no type of its own; these arrays hold ids.
+    return array.astype(np.int64) if array.size == 0 else array
+
+
+def _as_torch(value: Any) -> Any:
+    torch: Any = require("torch", "torch", 'return_tensors="pt"')
+    try:
+        array = np.asarray(to_python(value))
+        return torch.from_numpy(array.astype(np.int64) if array.size == 0 else array)
+    except (ValueError, TypeError) as error:
+        raise InputError(_UNEVEN.format(error)) from None
+
+
+def _as_tensorflow(value: Any) -> Any:
+    tensorflow: Any = require("tensorflow", "tensorflow", 'return_tensors="tf"')
+    try:
+        array = np.asarray(to_python(value))
+    except ValueError as error:
+        raise InputError(_UNEVEN.format(error)) from None
+    whole = array.size == 0 or array.dtype.kind in "iu"
+    return tensorflow.constant(array, dtype=tensorflow.int32 if whole else None)
+
+
+_UNEVEN = (
+    "Unable to create a tensor of rows with different lengths ({}). Use padding=True and "
+    "truncation=True so that all have the same length."
+)
+
+_CONVERTERS: dict[TensorType, Callable[[Any], Any]] = {
+    TensorType.NUMPY: _as_numpy,
+    TensorType.PYTORCH: _as_torch,
+    TensorType.TENSORFLOW: _as_tensorflow,
+}
