@@ -1,0 +1,214 @@
+"""Finding and reading the weights of a checkpoint, whatever format they are in."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilebert.checkpoint.names import Dialect
+from mobilebert.checkpoint.safetensors_file import read_safetensors
+from mobilebert.checkpoint.shards import checked_shard, read_shards
+from mobilebert.checkpoint.stored import StoredTensor
+from mobilebert.checkpoint.tensorflow_files import read_h5, read_tf1, tf1_prefix
+from mobilebert.checkpoint.torch_file import read_torch_file
+from mobilebert.config import CONFIG_NAME, MobileBertConfig
+from mobilebert.errors import CheckpointError
+from mobilebert.files import read_json
+from mobilebert.hub import BUNDLED_MODEL, HubOptions, resolve_file
+from mobilebert.presets import is_google
+
+__all__ = [
+    "SAFETENSORS_NAME",
+    "TORCH_NAME",
+    "WeightsOptions",
+    "WeightsSource",
+    "config_location",
+    "read_weights",
+    "with_variant",
+]
+
+SAFETENSORS_NAME = "model.safetensors"
+TORCH_NAME = "pytorch_model.bin"
+H5_NAME = "tf_model.h5"
+INDEX_SUFFIX = ".index.json"
+
+Name = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsOptions:
+    """Which of a checkpoint's weight files is read.
+
+    Attributes:
+        variant: Middle part of the file name, ``model.<variant>.safetensors``.
+        use_safetensors: True takes safetensors only, False takes ``pytorch_model.bin`` only, None
+            takes the first that is there.
+        from_tf: Take a TensorFlow checkpoint: Google's TF1 files or ``tf_model.h5``.
+    """
+
+    variant: str | None = None
+    use_safetensors: bool | None = None
+    from_tf: bool = False
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """The tensors of a checkpoint as its files name them.
+
+    Attributes:
+        path: The file, or the index of several.
+        dialect: Who named the tensors.
+        tensors: Name in the file -> tensor.
+    """
+
+    path: Path
+    dialect: Dialect
+    tensors: Mapping[str, StoredTensor]
+
+
+def with_variant(filename: str, variant: str | None) -> str:
+    """Insert a variant before the suffix, ``model.fp16.safetensors``."""
+    if not variant:
+        return filename
+    stem, _, suffix = filename.rpartition(".")
+    return f"{stem}.{variant}.{suffix}"
+
+
+def _read_safetensors(path: Path) -> Mapping[str, StoredTensor]:
+    return read_safetensors(path).tensors
+
+
+# Suffix of a weights file -> its reader.
+_READERS: dict[str, Callable[[Path], Mapping[str, StoredTensor]]] = {
+    ".safetensors": _read_safetensors,
+    ".bin": read_torch_file,
+    ".pt": read_torch_file,
+    ".pth": read_torch_file,
+    ".h5": read_h5,
+}
+
+
+def read_weights(
+    name_or_path: Name, options: WeightsOptions | None = None, hub: HubOptions | None = None
+) -> WeightsSource:
+    """Find and read the weights of a checkpoint.
+
+    Args:
+        name_or_path: Directory, one weights file, prefix of a TF1 checkpoint, bundled name or Hub
+            name.
+        options: Which weights.
+        hub: Lookup options.
+
+    Raises:
+        CheckpointError: There are none, or they are damaged.
+        MissingExtraError: The format needs a library that is not installed.
+    """
+    options, hub = options or WeightsOptions(), hub or HubOptions()
+    path = Path(name_or_path)
+    if path.is_file() and path.suffix in _READERS:
+        return _read_file(path, path.suffix)
+    folder = path / hub.subfolder if hub.subfolder else path
+    if (options.from_tf or not path.is_dir()) and (prefix := tf1_prefix(folder)) is not None:
+        return WeightsSource(prefix, Dialect.GOOGLE, read_tf1(prefix))
+    for filename in _candidates(options):
+        found = resolve_file(name_or_path, filename, hub, required=False)
+        if found is None:
+            continue
+        if filename.endswith(".json"):
+            return _read_index(name_or_path, found, hub)
+        return _read_file(found, Path(filename).suffix)
+    raise CheckpointError(_none_found(name_or_path, folder, options))
+
+
+def _candidates(options: WeightsOptions) -> list[str]:
+    if options.from_tf:
+        return [H5_NAME]
+    allowed = {None: (SAFETENSORS_NAME, TORCH_NAME), True: (SAFETENSORS_NAME,)}
+    names = allowed.get(options.use_safetensors, (TORCH_NAME,))
+    return [
+        with_variant(name, options.variant)
+        for single in names
+        for name in (single, single + INDEX_SUFFIX)
+    ]
+
+
+def _read_file(path: Path, suffix: str) -> WeightsSource:
+    tensors = _READERS[suffix](path)
+    # Keras variables end in ":0", in HDF5 files and in safetensors alike.
+    keras = suffix == ".h5" or any(name.endswith(":0") for name in tensors)
+    return WeightsSource(path, Dialect.KERAS if keras else Dialect.CANONICAL, tensors)
+
+
+def _read_index(name_or_path: Name, index: Path, hub: HubOptions) -> WeightsSource:
+    local = Path(name_or_path).is_dir()
+
+    def locate(filename: str) -> Path:
+        path = resolve_file(name_or_path, filename, hub)
+        assert path is not None  # required
+        return checked_shard(index.parent, path) if local else path
+
+    suffix = ".safetensors" if SAFETENSORS_NAME in index.name else ".bin"
+    tensors = read_shards(index, locate, _READERS[suffix])
+    keras = any(name.endswith(":0") for name in tensors)
+    return WeightsSource(index, Dialect.KERAS if keras else Dialect.CANONICAL, tensors)
+
+
+def _none_found(name_or_path: Name, folder: Path, options: WeightsOptions) -> str:
+    wanted = " or ".join(_candidates(options)[::2])
+    message = f"There are no weights in {str(name_or_path)!r}: looked for {wanted}"
+    if options.from_tf:
+        message += " and a TF1 checkpoint (*.index with *.data-00000-of-00001)"
+    if not folder.is_dir():
+        return f"{message}; the bundled model is named {BUNDLED_MODEL!r}."
+    files = sorted(file.name for file in folder.iterdir() if file.is_file())
+    message += f"; it holds {', '.join(files[:12]) or 'no files'}"
+    if not options.from_tf and any(f == H5_NAME or f.endswith(".index") for f in files):
+        return f"{message}. TensorFlow weights are read with from_tf=True."
+    if options.use_safetensors and any(file.endswith(".bin") for file in files):
+        return f"{message}. Leave out use_safetensors=True to read the .bin file."
+    return f"{message}."
+
+
+def config_location(name_or_path: Name, hub: HubOptions | None = None) -> Name:
+    """Return where the configuration of a checkpoint is, for `MobileBertConfig.from_pretrained`.
+
+    Beside a single weights file or TF1 prefix it is looked for in the same directory. Google's
+    checkpoints call it ``bert_config.json`` or ``mobilebert_config.json``.
+
+    Args:
+        name_or_path: As for `read_weights`.
+        hub: Lookup options.
+
+    Raises:
+        CheckpointError: A directory holds no configuration.
+    """
+    path = Path(name_or_path)
+    beside = path.is_file() and path.suffix != ".json"
+    if beside or (not path.is_dir() and tf1_prefix(path) is not None):
+        folder: Path = path.parent
+    elif path.is_dir():
+        folder = path / (hub.subfolder if hub else "")
+    else:
+        return name_or_path
+    if (folder / CONFIG_NAME).is_file():
+        return folder / CONFIG_NAME
+    for file in sorted(folder.glob("*config.json")):
+        if is_google(read_json(file)):
+            return file
+    raise CheckpointError(
+        f"There is no {CONFIG_NAME} in {folder}; give config= or put the file there."
+    )
+
+
+def load_config(name_or_path: Name, hub: HubOptions | None = None) -> MobileBertConfig:
+    """Load the configuration of a checkpoint in any of the formats.
+
+    Raises:
+        CheckpointError: There is none.
+        ConfigError: It describes no possible MobileBERT.
+    """
+    keywords = vars(hub or HubOptions())
+    location = config_location(name_or_path, hub)
+    config: MobileBertConfig = MobileBertConfig.from_pretrained(location, **keywords)
+    config.name_or_path = str(name_or_path)
+    return config

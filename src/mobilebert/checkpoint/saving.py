@@ -1,0 +1,145 @@
+"""Writing a checkpoint directory, complete or not at all."""
+
+import copy
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from mobilebert.checkpoint.directory import dominant_dtype
+from mobilebert.checkpoint.reading import (
+    INDEX_SUFFIX,
+    SAFETENSORS_NAME,
+    TORCH_NAME,
+    with_variant,
+)
+from mobilebert.checkpoint.safetensors_file import serialized
+from mobilebert.checkpoint.shards import parse_size, shard_names, split
+from mobilebert.checkpoint.stored import StoredTensor
+from mobilebert.checkpoint.torch_file import write_torch_file
+from mobilebert.config import CONFIG_NAME, MobileBertConfig
+from mobilebert.errors import CheckpointError
+from mobilebert.files import atomic_path
+from mobilebert.tasks import TaskSpec, resolve_task
+from mobilebert.weights import weight_specs
+
+__all__ = ["save_checkpoint"]
+
+Tensors = Mapping[str, StoredTensor]
+
+
+def save_checkpoint(
+    directory: str | os.PathLike[str],
+    config: MobileBertConfig,
+    tensors: Mapping[str, StoredTensor | npt.NDArray[Any]],
+    *,
+    task: str | TaskSpec | None = None,
+    max_shard_size: int | str = "5GB",
+    variant: str | None = None,
+    safe_serialization: bool = True,
+) -> list[Path]:
+    """Write config.json and the weights.
+
+    All files are written beside their places first and moved there at the end, so an error leaves
+    an earlier checkpoint in the directory as it was. Tied tensors are not written.
+
+    Args:
+        directory: Where to write; made if it does not exist.
+        config: The configuration; written with the weights' dtype and the task's class.
+        tensors: Canonical name -> tensor, as a model of the task has them.
+        task: The model the weights are of; by default what ``config.architectures`` says.
+        max_shard_size: Largest weights file, in bytes or as text such as "5GB".
+        variant: Middle part of the file names, ``model.<variant>.safetensors``.
+        safe_serialization: safetensors; False writes ``pytorch_model.bin`` (needs PyTorch).
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        CheckpointError: The directory or a file cannot be written.
+        ArgumentError: An impossible `max_shard_size`.
+    """
+    folder = Path(directory)
+    tied = _tied_names(config)
+    rows = {
+        name: tensor if isinstance(tensor, StoredTensor) else StoredTensor.from_array(tensor)
+        for name, tensor in tensors.items()
+        if name not in tied
+    }
+    config = _described(config, rows, task)
+    text = config.to_json_string()
+    filename = with_variant(SAFETENSORS_NAME if safe_serialization else TORCH_NAME, variant)
+    groups = split({name: row.nbytes for name, row in rows.items()}, parse_size(max_shard_size))
+    names = shard_names(filename, len(groups))
+    write = _write_safetensors if safe_serialization else write_torch_file
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            # Left in reverse order: first the weights take their places, config.json last.
+            _text(stack, folder / CONFIG_NAME, text)
+            if len(groups) > 1:
+                index = _index(rows, groups, names)
+                single = SAFETENSORS_NAME if safe_serialization else TORCH_NAME
+                names.append(with_variant(single + INDEX_SUFFIX, variant))
+                _text(stack, folder / names[-1], index)
+            for name, group in zip(names, groups, strict=False):
+                temporary = stack.enter_context(atomic_path(folder / name))
+                write(temporary, {key: rows[key] for key in group})
+    except CheckpointError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CheckpointError(f"Cannot write a checkpoint to {folder}: {reason}.") from None
+    _remove_stale(folder, filename, keep=names)
+    return [folder / name for name in (CONFIG_NAME, *names)]
+
+
+def _tied_names(config: MobileBertConfig) -> set[str]:
+    if config.embedding_size > config.hidden_size:
+        return set()  # has no vocabulary head, and only that has ties
+    return {row.name for row in weight_specs(config, "pretraining") if row.tied_to is not None}
+
+
+def _described(
+    config: MobileBertConfig, tensors: Tensors, task: str | TaskSpec | None
+) -> MobileBertConfig:
+    config = copy.deepcopy(config)
+    config.dtype = dominant_dtype(tensors)
+    if task is not None:
+        config.architectures = [resolve_task(task).class_name]
+    return config
+
+
+def _text(stack: ExitStack, path: Path, text: str) -> None:
+    stack.enter_context(atomic_path(path)).write_text(text, encoding="utf-8")
+
+
+def _write_safetensors(path: Path, tensors: Tensors) -> None:
+    with path.open("wb") as file:
+        # The entry by which transformers tells PyTorch's layout from TensorFlow's.
+        file.writelines(serialized(tensors, {"format": "pt"}))
+
+
+def _index(tensors: Tensors, groups: list[list[str]], names: list[str]) -> str:
+    where = {key: name for name, group in zip(names, groups, strict=True) for key in group}
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    content = {"metadata": {"total_size": total}, "weight_map": where}
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+
+def _remove_stale(folder: Path, filename: str, keep: list[str]) -> None:
+    """Remove weights of an earlier save that would be read instead of the ones written now."""
+    stem, _, suffix = filename.rpartition(".")
+    pattern = re.compile(rf"{re.escape(stem)}(-\d{{5}}-of-\d{{5}})?\.{suffix}")
+    single = SAFETENSORS_NAME if suffix == "safetensors" else TORCH_NAME
+    variant = stem.removeprefix(single.rpartition(".")[0]).removeprefix(".")
+    index = with_variant(single + INDEX_SUFFIX, variant)
+    for path in folder.iterdir():
+        stale = pattern.fullmatch(path.name) or path.name == index
+        if stale and path.name not in keep and path.is_file():
+            path.unlink()
