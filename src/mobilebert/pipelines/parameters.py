@@ -1,0 +1,131 @@
+"""Reading the parameters of a task: names, numbers and choices, with errors that say what goes."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from mobilebert.errors import ArgumentError, InputError
+
+__all__ = ["LengthOptions", "merged", "read_choice", "read_count"]
+
+Parameters = TypeVar("Parameters")
+Choice = TypeVar("Choice", bound=StrEnum)
+
+_TRUNCATIONS = ("longest_first", "only_first", "only_second", "do_not_truncate")
+# Padding to the batch changes no answer here; padding to a fixed length would only cost time.
+_PADDINGS = (True, False, None, "longest", "do_not_pad", "max_length")
+
+
+def merged(task: str, parameters: Parameters, given: Mapping[str, Any]) -> Parameters:
+    """Return the parameters with those given replaced.
+
+    Args:
+        task: Name of the task, for the error.
+        parameters: A dataclass instance.
+        given: Name -> value.
+
+    Raises:
+        ArgumentError: The task has no such parameter; the message lists those it has.
+    """
+    names = [field.name for field in dataclasses.fields(parameters)]  # type: ignore[arg-type]
+    for name in given:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ArgumentError(
+                f"{task} has no parameter {name!r}; it has {', '.join(sorted(names))}.{hint}"
+            )
+    return dataclasses.replace(parameters, **given) if given else parameters  # type: ignore[type-var]
+
+
+def read_count(name: str, value: Any, least: int = 1) -> int:
+    """Read a whole number.
+
+    Raises:
+        InputError: It is none, or less than `least`.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}.")
+    return int(value.__index__())
+
+
+def read_choice(kind: type[Choice], name: str, value: Any) -> Choice:
+    """Read one value of an enumeration, in any case.
+
+    Raises:
+        InputError: It is none of them; the message lists them.
+    """
+    try:
+        return kind(str(value).lower())
+    except ValueError:
+        allowed = ", ".join(member.value for member in kind)
+        raise InputError(f"{name}={value!r} is not possible; choose one of {allowed}.") from None
+
+
+@dataclasses.dataclass(frozen=True)
+class LengthOptions:
+    """Whether a text that is too long is cut, and where.
+
+    Attributes:
+        strategy: ``longest_first``, ``only_first`` or ``only_second``; None does not cut.
+        max_length: Longest sequence in tokens, special tokens included; the model's by default.
+    """
+
+    strategy: str | None = None
+    max_length: int | None = None
+
+    @classmethod
+    def read(
+        cls,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        tokenizer_kwargs: Mapping[str, Any] | None = None,
+    ) -> "LengthOptions":
+        """Read the tokenizer's length options.
+
+        Args:
+            truncation: True, False or a strategy of the tokenizers. None means True when
+                `max_length` is given, as the tokenizers take it.
+            max_length: Longest sequence in tokens.
+            tokenizer_kwargs: The same two as a dictionary; ``padding`` is accepted and changes
+                nothing, because answers do not depend on it.
+
+        Raises:
+            InputError: A value is not possible, or given twice.
+            ArgumentError: Another tokenizer option.
+        """
+        options = dict(tokenizer_kwargs or {})
+        for name, value in (("truncation", truncation), ("max_length", max_length)):
+            if value is not None and name in options:
+                raise InputError(f"{name} is given twice: as a parameter and for the tokenizer.")
+            options.setdefault(name, value)
+        if options.pop("padding", None) not in _PADDINGS:
+            raise InputError(
+                "padding must be True, False, 'longest', 'max_length' or 'do_not_pad'."
+            )
+        cut, longest = options.pop("truncation"), options.pop("max_length")
+        if options:
+            raise ArgumentError(
+                f"Unknown tokenizer option {next(iter(options))!r}; pipelines take truncation, "
+                "max_length and padding."
+            )
+        if longest is not None:
+            longest = read_count("max_length", longest, least=4)
+        return cls(_strategy(cut, longest), longest)
+
+
+def _strategy(value: Any, max_length: int | None) -> str | None:
+    if value is None:
+        value = max_length is not None
+    if value is True:
+        return "longest_first"
+    if value is False:
+        return None
+    if str(value) not in _TRUNCATIONS:
+        raise InputError(
+            f"truncation={value!r} is not possible; choose True, False or one of "
+            f"{', '.join(_TRUNCATIONS)}."
+        )
+    return None if str(value) == "do_not_truncate" else str(value)

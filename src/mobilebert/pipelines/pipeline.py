@@ -1,0 +1,310 @@
+"""What all pipelines share: from inputs through batches to answers.
+
+One task is one subclass, which says what it reads of an input (`read`), which texts are tokenized
+(`texts`), what the model reads (`prepare`) and what comes out (`answer`). Everything else (lists,
+generators, batching, changed parameters) is here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from mobilebert.backend import Backend, FloatArray, TokenBatch
+from mobilebert.errors import InputError
+from mobilebert.pipelines.encoding import ModelInput, SequenceBuilder, TokenizedText
+from mobilebert.pipelines.parameters import merged, read_count
+from mobilebert.tasks import Reads, TaskSpec
+
+__all__ = ["DEFAULT_BATCH_SIZE", "ItemError", "Pipeline", "Request"]
+
+Options = TypeVar("Options")
+Output = Mapping[str, FloatArray]
+
+# Sequences per batch for lists when no batch size is given. On a CPU larger batches are no faster
+# and hold more memory; on an accelerator give batch_size.
+DEFAULT_BATCH_SIZE = 8
+
+# Lists are sorted by length within this many batches, so that short texts are not padded to long
+# ones; memory stays bounded.
+SORTED_BATCHES = 32
+
+
+class ItemError(InputError):
+    """One of several inputs cannot be used.
+
+    Attributes:
+        position: Its place, counting from 0.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(f"Input {position + 1}: {reason}")
+        self.position = position
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one input asks of the model.
+
+    Attributes:
+        inputs: The sequences to run: one, or several windows, labels or choices.
+        source: What `answer` needs beside the model's outputs.
+    """
+
+    inputs: Sequence[ModelInput]
+    source: Any = None
+
+
+@dataclass(frozen=True)
+class _Call(Generic[Options]):
+    """One call: the parameters and the batch size it runs with."""
+
+    options: Options
+    batch_size: int
+    given: frozenset[str] = field(default_factory=frozenset)
+
+
+class Pipeline(ABC, Generic[Options]):
+    """Answers texts with a model for one task.
+
+    A pipeline holds no state of a call and may be used by several threads at once.
+
+    Args:
+        model: The model behind the backend seam.
+        tokenizer: A tokenizer.
+        batch_size: Sequences per batch; 8 by default, and 1 for generators.
+        **parameters: Parameters of the task, the defaults of each call.
+
+    Attributes:
+        task: Name of the task, as ``pipeline(...)`` knows it.
+        model: The backend.
+        tokenizer: The tokenizer.
+        config: The model's configuration.
+
+    Raises:
+        ArgumentError: The task has no such parameter.
+        InputError: A parameter's value is not possible.
+    """
+
+    task: ClassVar[str]
+    defaults: ClassVar[Any]  # an instance of the task's parameters
+    needs_offsets: ClassVar[bool] = False
+
+    def __init__(
+        self, model: Backend, tokenizer: Any, *, batch_size: int | None = None, **parameters: Any
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.config = model.config
+        self.builder = SequenceBuilder(tokenizer, model.config.max_position_embeddings)
+        self.batch_size = None if batch_size is None else read_count("batch_size", batch_size)
+        self.parameters: Options = merged(self.task, self.defaults, parameters)
+
+    @abstractmethod
+    def read(self, item: Any, options: Options) -> Any:
+        """Check one input and bring it into one form.
+
+        Raises:
+            InputError: It cannot be used.
+        """
+
+    @abstractmethod
+    def texts(self, item: Any, options: Options) -> list[Any]:
+        """List the texts of an input that are tokenized."""
+
+    @abstractmethod
+    def prepare(self, item: Any, tokens: list[TokenizedText], options: Options) -> Request:
+        """Build what the model reads for one input.
+
+        Args:
+            item: The input, as `read` returned it.
+            tokens: The tokens of each of its texts.
+            options: The parameters.
+
+        Raises:
+            InputError: The tokens do not fit the task or the model.
+        """
+
+    @abstractmethod
+    def answer(self, request: Request, outputs: list[Output], options: Options) -> Any:
+        """Turn the model's outputs for one input into its answer.
+
+        Args:
+            request: What `prepare` returned.
+            outputs: For each of its sequences, one array per name the model emits, without
+                padding: [S, width] per token, [width] pooled, [M, V] for wanted positions.
+            options: The parameters.
+        """
+
+    def splits_words(self, options: Options) -> bool:
+        """Tell whether the texts are lists of words."""
+        return False
+
+    def is_several(self, inputs: Any, options: Options) -> bool:
+        """Tell whether `inputs` is a list of inputs rather than one."""
+        return isinstance(inputs, list)
+
+    def present(self, inputs: Any, answers: Any, several: bool, given: frozenset[str]) -> Any:
+        """Give the answers the documented outer form.
+
+        Args:
+            inputs: What was passed.
+            answers: One answer, or a list of them when several inputs were passed.
+            several: Whether they were.
+            given: Names of the parameters passed in this call.
+        """
+        return answers
+
+    def __call__(self, inputs: Any, *, batch_size: int | None = None, **parameters: Any) -> Any:
+        """Answer one input, a list of inputs, or an iterator of inputs.
+
+        Args:
+            inputs: One input, a list, or an iterator or generator.
+            batch_size: Sequences per batch in this call.
+            **parameters: Parameters of the task for this call.
+
+        Returns:
+            One answer, a list of answers, or for an iterator a generator of answers, which reads
+            `batch_size` inputs ahead (one by default).
+
+        Raises:
+            InputError: An input or a parameter's value cannot be used.
+            ArgumentError: The task has no such parameter.
+        """
+        call = self._call(batch_size, parameters, lazy=isinstance(inputs, Iterator))
+        if isinstance(inputs, Iterator):
+            return self._stream(inputs, call, ahead=call.batch_size)
+        several = self.is_several(inputs, call.options)
+        if several:
+            ahead = call.batch_size * SORTED_BATCHES
+            answers = list(self._stream(iter(inputs), call, ahead))
+        else:
+            answers = self._answer_one(inputs, call)
+        return self.present(inputs, answers, several, call.given)
+
+    def check(self, items: Iterable[Any], **parameters: Any) -> None:
+        """Check that all inputs can be answered, without running the model.
+
+        Raises:
+            ItemError: One cannot.
+        """
+        call = self._call(None, parameters, lazy=False)
+        iterator, first = iter(items), 0
+        while chunk := list(islice(iterator, call.batch_size * SORTED_BATCHES)):
+            self._requests(chunk, first, call)
+            first += len(chunk)
+
+    def _call(
+        self, batch_size: int | None, parameters: dict[str, Any], lazy: bool
+    ) -> _Call[Options]:
+        size = self.batch_size if batch_size is None else read_count("batch_size", batch_size)
+        options = merged(self.task, self.parameters, parameters)
+        return _Call(options, size or (1 if lazy else DEFAULT_BATCH_SIZE), frozenset(parameters))
+
+    def _answer_one(self, item: Any, call: _Call[Options]) -> Any:
+        try:
+            return next(self._stream(iter([item]), call, ahead=1))
+        except ItemError as error:
+            raise InputError(error.reason) from None
+
+    def _stream(self, items: Iterator[Any], call: _Call[Options], ahead: int) -> Iterator[Any]:
+        first = 0
+        while chunk := list(islice(items, ahead)):
+            requests = self._requests(chunk, first, call)
+            rows = [row for request in requests for row in request.inputs]
+            outputs = iter(run_sorted(self.model, rows, call.batch_size))
+            for request in requests:
+                yield self.answer(request, list(islice(outputs, len(request.inputs))), call.options)
+            first += len(chunk)
+
+    def _requests(self, chunk: list[Any], first: int, call: _Call[Options]) -> list[Request]:
+        options = call.options
+        items = [
+            _numbered(first + number, self.read, item, options) for number, item in enumerate(chunk)
+        ]
+        texts = [self.texts(item, options) for item in items]
+        tokens = iter(
+            self.builder.tokenize(
+                [text for several in texts for text in several],
+                offsets=self.needs_offsets,
+                split_words=self.splits_words(options),
+            )
+        )
+        return [
+            _numbered(
+                first + number, self.prepare, item, list(islice(tokens, len(several))), options
+            )
+            for number, (item, several) in enumerate(zip(items, texts, strict=True))
+        ]
+
+
+def _numbered(position: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call, and say in an error which input it is about."""
+    try:
+        return function(*arguments)
+    except InputError as error:
+        raise ItemError(position, str(error)) from None
+
+
+def run_sorted(model: Backend, rows: Sequence[ModelInput], batch_size: int) -> list[Output]:
+    """Run sequences in batches of similar length.
+
+    Args:
+        model: The backend.
+        rows: The sequences.
+        batch_size: Sequences per batch.
+
+    Returns:
+        The outputs of each sequence, in the order of `rows` and without padding.
+    """
+    order = sorted(range(len(rows)), key=lambda number: len(rows[number].ids))
+    outputs: list[Output] = [{}] * len(rows)
+    for start in range(0, len(order), batch_size):
+        numbers = order[start : start + batch_size]
+        results = _run_batch(model, [rows[number] for number in numbers])
+        for number, result in zip(numbers, results, strict=True):
+            outputs[number] = result
+    return outputs
+
+
+def _run_batch(model: Backend, rows: list[ModelInput]) -> list[Output]:
+    batch = TokenBatch.from_rows(
+        [row.ids for row in rows], [row.types for row in rows], model.config.pad_token_id or 0
+    )
+    if model.task.choices:
+        # Each choice runs as a question with one choice: [B, 1, S].
+        batch = TokenBatch(
+            batch.input_ids[:, None], batch.attention_mask[:, None], batch.token_type_ids[:, None]
+        )
+    positions = None
+    if model.task.vocabulary:
+        pairs = [(number, place) for number, row in enumerate(rows) for place in row.positions]
+        positions = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+    results = model.run(batch, positions)
+    return [
+        {
+            name: _part(array, _axis(model.task, name), number, rows)
+            for name, array in results.items()
+        }
+        for number in range(len(rows))
+    ]
+
+
+def _axis(task: TaskSpec, name: str) -> str:
+    """Tell what an output's first axes are: positions, tokens or sequences."""
+    if task.vocabulary and name == task.emits[0]:
+        return "positions"
+    reads_sequence = task.projection is not None and task.projection.reads is Reads.SEQUENCE
+    return "tokens" if reads_sequence or name == "last_hidden_state" else "sequences"
+
+
+def _part(array: FloatArray, axis: str, number: int, rows: list[ModelInput]) -> FloatArray:
+    if axis == "positions":
+        start = sum(len(row.positions) for row in rows[:number])
+        return array[start : start + len(rows[number].positions)]
+    return array[number, : len(rows[number].ids)] if axis == "tokens" else array[number]

@@ -1,0 +1,223 @@
+"""From what the user names as a model to a backend that runs it."""
+
+import logging
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from mobilebert.backend import BACKENDS, Backend, backend_class
+from mobilebert.checkpoint import check_vocabulary, load_checkpoint, task_of_config
+from mobilebert.checkpoint.reading import load_config
+from mobilebert.config import MobileBertConfig
+from mobilebert.errors import InputError, WeightsError
+from mobilebert.hub import BUNDLED_MODEL, PUBLISHED_MODEL, HubOptions
+from mobilebert.tasks import PIPELINE_TASKS, TaskSpec
+from mobilebert.text import MobileBertTokenizerFast
+
+__all__ = ["ModelSource", "default_model", "infer_task", "load_model", "load_tokenizer"]
+
+logger = logging.getLogger(__name__)
+
+# Tasks that the bundled checkpoint is trained for.
+DEFAULT_TASKS = ("fill-mask", "feature-extraction")
+
+# Devices that need no framework: -1 is the CPU in transformers' pipelines.
+CPU_DEVICES = ("cpu", "-1")
+
+# Weights a pipeline never reads, by task: they may be missing.
+UNREAD = {"feature-extraction": ("pooler.",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource:
+    """How a model is loaded and run.
+
+    Attributes:
+        config: A configuration instead of the checkpoint's own, or where to load it.
+        hub: Lookup options.
+        backend: auto, or a row of the backend table.
+        device: Where it runs: None, "cpu", -1, an accelerator's number or a device of a framework.
+        dtype: Element type it computes in.
+        allow_untrained: Whether a model may run whose head was newly initialised.
+    """
+
+    config: MobileBertConfig | str | os.PathLike[str] | None = None
+    hub: HubOptions = field(default_factory=HubOptions)
+    backend: str = "auto"
+    device: Any = None
+    dtype: Any = None
+    allow_untrained: bool = False
+
+    @property
+    def configuration(self) -> MobileBertConfig | None:
+        """The configuration given, loaded where it was named."""
+        if self.config is None or isinstance(self.config, MobileBertConfig):
+            return self.config
+        return load_config(self.config, self.hub)
+
+    @property
+    def backend_name(self) -> str:
+        """The backend for a checkpoint: numpy, unless `backend` or `device` asks for another."""
+        if self.backend != "auto":
+            return self.backend
+        wants_cpu = self.device is None or str(self.device) in CPU_DEVICES
+        return "numpy" if wants_cpu else "torch"
+
+    @property
+    def dtype_name(self) -> str | None:
+        """The element type by name, e.g. ``float16`` for ``torch.float16``."""
+        return None if self.dtype is None else str(self.dtype).removeprefix("torch.")
+
+
+def default_model(task: str) -> str:
+    """Return the model of a task when none is given, and say so.
+
+    Raises:
+        InputError: The task has none.
+    """
+    if task not in DEFAULT_TASKS:
+        raise InputError(
+            f"The task {task!r} has no default model: name one trained for it, with model=... "
+            "(--model on the command line)."
+        )
+    logger.warning(
+        "No model was given: using the bundled %s, which is small; the published one is %s.",
+        BUNDLED_MODEL,
+        PUBLISHED_MODEL,
+    )
+    return BUNDLED_MODEL
+
+
+def infer_task(model: Any, source: ModelSource) -> str:
+    """Return the pipeline task that a model was made for.
+
+    Args:
+        model: A name, a directory, or a model object.
+        source: How it is loaded.
+
+    Raises:
+        InputError: Its configuration does not say.
+    """
+    if _is_name(model):
+        config = source.configuration or load_config(model, source.hub)
+        spec = task_of_config(config)
+    else:
+        spec = _run_by(model, source).task
+    if spec is None:
+        raise InputError(
+            f"The configuration of {str(model)!r} does not say what the model was made for; give a "
+            f"task: {', '.join(PIPELINE_TASKS)}."
+        )
+    # A model of the pretraining task answers two tasks; its first output is the vocabulary.
+    return spec.pipeline or "fill-mask"
+
+
+def load_model(model: Any, task: str, source: ModelSource) -> Backend:
+    """Load a model for a task.
+
+    Args:
+        model: A name, a directory, a model object or a backend.
+        task: Name of the pipeline task.
+        source: How it is loaded and run.
+
+    Raises:
+        CheckpointError: Files are missing or damaged.
+        WeightsError: The weights do not fit, or the head is not trained.
+        InputError: The model is for another task, or the backend cannot run it so.
+    """
+    if not _is_name(model):
+        return _checked(_run_by(model, source), model, task, source)
+    name = source.backend_name
+    backend_class(name)  # an unknown or missing backend is told before files are read
+    spec = PIPELINE_TASKS[task]
+    checkpoint = load_checkpoint(model, spec, config=source.configuration, **vars(source.hub))
+    if not source.allow_untrained:
+        _refuse_untrained(str(model), task, checkpoint.report.newly_initialized)
+    dtype = source.dtype_name
+    if dtype == "auto":
+        dtype = None if name == "numpy" else checkpoint.dtype
+    made: Backend = backend_class(name)(
+        checkpoint.arrays("float64" if dtype == "float64" else "float32"),
+        checkpoint.config,
+        spec,
+        device=source.device,
+        dtype=dtype,
+    )
+    return made
+
+
+def load_tokenizer(tokenizer: Any, model: Any, config: MobileBertConfig, hub: HubOptions) -> Any:
+    """Load the tokenizer, by default the model's, and check that it fits the model.
+
+    Args:
+        tokenizer: A tokenizer, its name or directory, or None.
+        model: What was given as the model.
+        config: The model's configuration.
+        hub: Lookup options.
+
+    Raises:
+        InputError: A model object does not say where its tokenizer is.
+        CheckpointError: Files are missing, or the vocabulary does not fit the model.
+    """
+    if tokenizer is None:
+        tokenizer = model if _is_name(model) else config.name_or_path
+        if not tokenizer:
+            raise InputError("A model object does not say where its tokenizer is: give tokenizer=.")
+    name = str(tokenizer) if _is_name(tokenizer) else "the tokenizer"
+    if _is_name(tokenizer):
+        tokenizer = MobileBertTokenizerFast.from_pretrained(tokenizer, **vars(hub))
+    check_vocabulary(config, len(tokenizer), name)
+    return tokenizer
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike))
+
+
+def _run_by(model: Any, source: ModelSource) -> Backend:
+    """Return the backend that runs a model object."""
+    if hasattr(model, "run") and isinstance(getattr(model, "task", None), TaskSpec):
+        return model  # type: ignore[no-any-return]
+    # A PyTorch model can only exist where torch is imported already.
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(model, torch.nn.Module):
+        if source.backend not in ("auto", "torch"):
+            raise InputError(
+                f"A PyTorch model runs on backend='torch', not {source.backend!r}; give the "
+                "checkpoint's directory to run it on another."
+            )
+        made: Backend = backend_class("torch").from_model(
+            model, device=source.device, dtype=source.dtype_name
+        )
+        return made
+    raise InputError(
+        f"model must be a name, a directory or a model object, not {type(model).__name__}; "
+        f"backends: {', '.join(BACKENDS)}."
+    )
+
+
+def _checked(backend: Backend, model: Any, task: str, source: ModelSource) -> Backend:
+    wanted = PIPELINE_TASKS[task]
+    both = backend.task.name == "pretraining" and task in ("fill-mask", "next-sentence-prediction")
+    if backend.task is not wanted and not both:
+        raise InputError(
+            f"The task {task!r} needs a {wanted.class_name}, not a {backend.task.class_name}."
+        )
+    if not source.allow_untrained:
+        _refuse_untrained(
+            type(model).__name__, task, tuple(getattr(model, "newly_initialized_weights", ()))
+        )
+    return backend
+
+
+def _refuse_untrained(model: str, task: str, names: tuple[str, ...]) -> None:
+    unread = UNREAD.get(task, ())
+    untrained = [name for name in names if not name.startswith(unread)] if unread else list(names)
+    if untrained:
+        listing = ", ".join(untrained[:4]) + (", ..." if len(untrained) > 4 else "")
+        raise WeightsError(
+            f"{model!r} is not trained for {task}: {len(untrained)} weights are missing "
+            f"({listing}) and would be random. Choose another model, or pass "
+            "allow_untrained=True (--allow-untrained)."
+        )

@@ -1,0 +1,160 @@
+"""Text classification: labels of texts and of pairs of texts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from mobilebert.errors import InputError
+from mobilebert.pipelines.encoding import ModelInput, TokenizedText, check_text
+from mobilebert.pipelines.parameters import LengthOptions, read_choice, read_count
+from mobilebert.pipelines.pipeline import Output, Pipeline, Request
+from mobilebert.pipelines.scores import ScoreFunction, best
+from mobilebert.pipelines.windows import default_overlap, window_ranges
+
+__all__ = ["TextClassificationParameters", "TextClassificationPipeline", "read_pair"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextClassificationParameters:
+    """Parameters of text-classification.
+
+    Attributes:
+        top_k: How many labels to return, None for all. By default the best one alone, in the
+            older flat form ``[{"label", "score"}]`` of transformers.
+        function_to_apply: softmax, sigmoid, none, or default: none for regression, sigmoid for
+            several labels at once and for a single label, else softmax.
+        return_all_scores: Older name of ``top_k=None``, in the order of the labels.
+        stride: Tokens that neighbouring windows of a long text share; 128 by default.
+        truncation: Cut a long text instead of reading it in windows.
+        max_length: Longest sequence in tokens; cuts unless `truncation` is False.
+        padding: Accepted and without effect.
+    """
+
+    top_k: int | Literal["best"] | None = "best"
+    function_to_apply: str | None = None
+    return_all_scores: bool | None = None
+    stride: int | None = None
+    truncation: bool | str | None = None
+    max_length: int | None = None
+    padding: bool | str | None = None
+
+    def __post_init__(self) -> None:
+        if self.top_k not in ("best", None):
+            read_count("top_k", self.top_k)
+        if self.stride is not None:
+            read_count("stride", self.stride, least=0)
+        if self.function_to_apply not in (None, "default"):
+            read_choice(ScoreFunction, "function_to_apply", self.function_to_apply)
+        _ = self.lengths
+
+    @property
+    def lengths(self) -> LengthOptions:
+        """Whether texts are cut."""
+        return LengthOptions.read(self.truncation, self.max_length, {"padding": self.padding})
+
+
+def read_pair(item: Any) -> tuple[str, str | None]:
+    """Read a text, a (text, text_pair) tuple, or a dictionary with these keys.
+
+    Raises:
+        InputError: It is something else, or a text is empty.
+    """
+    if isinstance(item, list) and len(item) == 1 and isinstance(item[0], (list, tuple)):
+        item = tuple(item[0])  # transformers' older form of a pair: [[text, text_pair]]
+    if isinstance(item, Mapping):
+        unknown = set(item) - {"text", "text_pair"}
+        if unknown or "text" not in item:
+            raise InputError(
+                f"An input has the keys text and text_pair, not {', '.join(map(str, item))}."
+            )
+        item = (item["text"], item.get("text_pair"))
+    if not isinstance(item, tuple):
+        if isinstance(item, list):
+            raise InputError(
+                'An input is a text, {"text": ..., "text_pair": ...} or a tuple of two texts, '
+                "not a list."
+            )
+        return check_text(item), None
+    if len(item) != 2:
+        raise InputError(f"A pair has two texts, not {len(item)}.")
+    first, second = item
+    return check_text(first), None if second is None else check_text(second, "text_pair")
+
+
+class TextClassificationPipeline(Pipeline[TextClassificationParameters]):
+    """Classifies texts and pairs; the shapes of transformers' pipeline of the same name.
+
+    A text longer than the model is read in overlapping windows, and its scores are the mean of the
+    windows' scores. In a pair the longer text is windowed against the whole shorter one.
+    """
+
+    task: ClassVar[str] = "text-classification"
+    defaults: ClassVar[TextClassificationParameters] = TextClassificationParameters()
+
+    def read(self, item: Any, options: Any) -> tuple[str, str | None]:
+        """Read a text or a pair."""
+        return read_pair(item)
+
+    def texts(self, item: tuple[str, str | None], options: Any) -> list[str]:
+        """List the one or two texts."""
+        return [text for text in item if text is not None]
+
+    def prepare(self, item: Any, tokens: list[TokenizedText], options: Any) -> Request:
+        """Build one sequence, or the windows of a long text."""
+        first, second = tokens[0].ids, tokens[1].ids if len(tokens) > 1 else None
+        room = self.builder.room(options.lengths.max_length, pair=second is not None)
+        fits = len(first) + len(second or ()) <= room
+        if fits or options.lengths.strategy is not None:
+            return Request([self.builder.fit(first, second, options.lengths)])
+        return Request(self._windows(first, second, room, options.stride))
+
+    def _windows(
+        self, first: list[int], second: list[int] | None, room: int, stride: int | None
+    ) -> list[ModelInput]:
+        whole, long = sorted((first, second or []), key=len)
+        size = room - len(whole)
+        if size < room / 2:
+            raise InputError(
+                f"Both texts are too long ({len(first)} and {len(second or ())} tokens, {room} fit "
+                "together); shorten one or pass truncation=True."
+            )
+        ranges = window_ranges(len(long), size, default_overlap(size) if stride is None else stride)
+        parts = [long[part.start : part.stop] for part in ranges]
+        if second is None:
+            return [self.builder.build(part) for part in parts]
+        if long is first:
+            return [self.builder.build(part, second) for part in parts]
+        return [self.builder.build(first, part) for part in parts]
+
+    def answer(self, request: Request, outputs: list[Output], options: Any) -> Any:
+        """Score the labels: the mean over the windows of their scores."""
+        apply = self._function(options.function_to_apply)
+        scores = np.mean([apply(output["logits"]) for output in outputs], axis=0)
+        names = self.config.id2label
+
+        def entry(place: int) -> dict[str, Any]:
+            return {"label": names[place], "score": float(scores[place])}
+
+        if options.top_k == "best":
+            if options.return_all_scores:
+                return [entry(place) for place in range(len(scores))]
+            return entry(best(scores, 1)[0])
+        return [entry(place) for place in best(scores, options.top_k)]
+
+    def _function(self, name: str | None) -> ScoreFunction:
+        if name not in (None, "default"):
+            return read_choice(ScoreFunction, "function_to_apply", name)
+        if self.config.problem_type == "regression":
+            return ScoreFunction.NONE
+        several = self.config.problem_type == "multi_label_classification"
+        return (
+            ScoreFunction.SIGMOID
+            if several or self.config.num_labels == 1
+            else (ScoreFunction.SOFTMAX)
+        )
+
+    def present(self, inputs: Any, answers: Any, several: bool, given: frozenset[str]) -> Any:
+        """Wrap the answer to one text, unless `top_k` is given in the call (as transformers)."""
+        return [answers] if isinstance(inputs, str) and "top_k" not in given else answers
