@@ -1,0 +1,1 @@
+"""Modules under the qualified names of the documentation; see `mobilebert.models.mobilebert`."""

@@ -1,0 +1,180 @@
+"""One layer: input bottlenecks, attention, stacked feed-forward networks, output bottleneck.
+
+Paper section 3.1 and figure 1. Dimensions: B batch, S sequence, H hidden_size, K width inside a
+layer, F intermediate_size, N heads.
+"""
+
+from enum import StrEnum
+
+from torch import Tensor, nn
+
+from mobilebert.config import MobileBertConfig
+from mobilebert.torch.activations import torch_activation
+from mobilebert.torch.attention import MobileBertAttention
+from mobilebert.torch.norms import UNSET_EPS, ResidualProjection, norm
+
+__all__ = ["MobileBertLayer"]
+
+
+class AttentionInput(StrEnum):
+    """What attention reads in a layer with bottleneck."""
+
+    SHARED_BOTTLENECK = "shared_bottleneck"  # queries and keys a bottleneck, values the stream
+    BOTTLENECK = "bottleneck"  # all three the input bottleneck
+    HIDDEN = "hidden"  # all three the stream; the teacher
+
+    @classmethod
+    def of(cls, config: MobileBertConfig) -> "AttentionInput":
+        """Return the choice that a configuration's two flags spell."""
+        if config.use_bottleneck_attention:
+            return cls.BOTTLENECK
+        return cls.SHARED_BOTTLENECK if config.key_query_shared_bottleneck else cls.HIDDEN
+
+
+class InputBottleneck(nn.Module):
+    """From the residual stream to the width inside a layer.
+
+    Args:
+        config: The configuration.
+    """
+
+    def __init__(self, config: MobileBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.true_hidden_size)
+        self.LayerNorm = norm(config, config.true_hidden_size, config.layer_norm_eps)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """Narrow (or widen) the stream, [B, S, H] -> [B, S, K]."""
+        narrow: Tensor = self.LayerNorm(self.dense(hidden_states))
+        return narrow
+
+
+class Bottleneck(nn.Module):
+    """What a layer reads of the residual stream.
+
+    Args:
+        config: The configuration.
+    """
+
+    def __init__(self, config: MobileBertConfig) -> None:
+        super().__init__()
+        self.attention_input = AttentionInput.of(config)
+        self.input = InputBottleneck(config)
+        # Built, though not used, with bottleneck attention too: checkpoints hold it.
+        if config.key_query_shared_bottleneck:
+            self.attention = InputBottleneck(config)
+
+    def forward(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what queries and keys read, what values read, and the residual [B, S, K]."""
+        narrow = self.input(hidden_states)
+        if self.attention_input is AttentionInput.BOTTLENECK:
+            return narrow, narrow, narrow
+        if self.attention_input is AttentionInput.SHARED_BOTTLENECK:
+            return self.attention(hidden_states), hidden_states, narrow
+        return hidden_states, hidden_states, narrow
+
+
+class Intermediate(nn.Module):
+    """The widening half of a feed-forward network.
+
+    Args:
+        config: The configuration.
+    """
+
+    def __init__(self, config: MobileBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.true_hidden_size, config.intermediate_size)
+        self.intermediate_act_fn = torch_activation(config.hidden_act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, S, K] -> [B, S, F]."""
+        return self.intermediate_act_fn(self.dense(x))
+
+
+class FeedForward(nn.Module):
+    """One of the stacked feed-forward networks before the last (paper section 3.3).
+
+    Args:
+        config: The configuration.
+    """
+
+    def __init__(self, config: MobileBertConfig) -> None:
+        super().__init__()
+        self.intermediate = Intermediate(config)
+        self.output = ResidualProjection(config, config.intermediate_size, config.true_hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, S, K] -> [B, S, K]."""
+        transformed: Tensor = self.output(self.intermediate(x), x)
+        return transformed
+
+
+class MobileBertLayer(nn.Module):
+    """One layer of the encoder.
+
+    Args:
+        config: The configuration.
+        number: The layer's number, counted from 0.
+    """
+
+    def __init__(self, config: MobileBertConfig, number: int = 0) -> None:
+        super().__init__()
+        width, dropout = config.true_hidden_size, config.hidden_dropout_prob
+        self.use_bottleneck = config.use_bottleneck
+        self.attention = MobileBertAttention(config, number)
+        self.intermediate = Intermediate(config)
+        # With bottlenecks dropout acts in the output bottleneck only.
+        self.output = ResidualProjection(
+            config,
+            config.intermediate_size,
+            width,
+            dropout=0.0 if self.use_bottleneck else dropout,
+            eps=UNSET_EPS,
+            bottleneck=ResidualProjection(config, width, config.hidden_size, dropout=dropout)
+            if self.use_bottleneck
+            else None,
+        )
+        if self.use_bottleneck:
+            self.bottleneck = Bottleneck(config)
+        stacked = config.num_feedforward_networks - 1  # the last is intermediate and output
+        self.ffn = nn.ModuleList(FeedForward(config) for _ in range(stacked))
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        output_attentions: bool | None = None,
+        query_mask: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Run the layer.
+
+        Args:
+            hidden_states: The residual stream, [B, S, H].
+            attention_mask: Added to the attention scores, broadcastable to [B, N, S, S].
+            head_mask: Factor on the attention probabilities, broadcastable to [B, N, S, S].
+            output_attentions: Whether the attention probabilities are wanted.
+            query_mask: Factor on the queries, broadcastable to [B, N, S, D].
+
+        Returns:
+            The residual stream after the layer, [B, S, H], and with `output_attentions` the
+            probabilities, [B, N, S, S].
+        """
+        if self.use_bottleneck:
+            query_key, value, residual = self.bottleneck(hidden_states)
+        else:
+            query_key = value = residual = hidden_states
+        narrow, probabilities = self.attention(
+            query_key,
+            value,
+            residual,
+            attention_mask,
+            head_mask,
+            bool(output_attentions),
+            query_mask,
+        )
+        for network in self.ffn:
+            narrow = network(narrow)
+        narrow = self.output(self.intermediate(narrow), narrow)
+        wide = self.output.bottleneck(narrow, hidden_states) if self.use_bottleneck else narrow
+        return (wide,) if probabilities is None else (wide, probabilities)

@@ -1,0 +1,53 @@
+"""Float16 without overflow: weights are stored in 16 bits, the arithmetic has 32.
+
+The residual stream of published MobileBERT checkpoints reaches 2.5e7 at the first token, and the
+largest float16 number is 65504: a model that computes in float16 answers inf and NaN. The stream
+and everything that reads it is therefore float32. Modules stay ordinary ones; they see widened
+copies of their weights while they run. bfloat16 has the range of float32 and needs none of this.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+__all__ = ["arithmetic_dtype", "in_float32", "outside_float16_autocast"]
+
+
+def arithmetic_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype a model with weights of `dtype` computes in."""
+    return torch.float32 if dtype == torch.float16 else dtype
+
+
+def in_float32(module: nn.Module, *args: Any) -> Any:
+    """Call a module; if its weights are float16, with float32 copies of them.
+
+    Args:
+        module: What to call.
+        *args: Its arguments; float16 tensors are widened too where the weights are.
+    """
+    first = next(module.parameters(), None)
+    if first is None or first.dtype != torch.float16:
+        return module(*args)
+    weights = {name: widened(weight) for name, weight in module.named_parameters()}
+    return functional_call(module, weights, tuple(widened(arg) for arg in args))
+
+
+def widened(value: Any) -> Any:
+    """Return a float16 tensor as float32 and anything else as it is."""
+    if isinstance(value, Tensor) and value.dtype == torch.float16:
+        return value.float()
+    return value
+
+
+def outside_float16_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context without float16 autocast, for arithmetic that exceeds its range.
+
+    Autocast to bfloat16 is left alone.
+    """
+    kind = device.type
+    if torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16:
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()

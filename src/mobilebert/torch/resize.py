@@ -1,0 +1,106 @@
+"""Another vocabulary size: rows added to or cut from everything that has one row for each word."""
+
+import torch
+from torch import Tensor, nn
+
+from mobilebert.errors import InputError
+from mobilebert.torch.heads import VocabularyHead
+
+__all__ = ["padded_size", "resize_embedding", "resize_vocabulary_head", "resized_rows"]
+
+# Added rows are drawn around the mean of the old ones with this share of their covariance: close
+# enough that a new word changes no answer, apart enough that new words can be told apart
+# (Hewitt 2021, "Initializing new word embeddings for pretrained language models").
+COVARIANCE_SHARE = 1e-9
+
+
+def padded_size(wanted: int | None, current: int, multiple: int | None) -> int:
+    """Return the number of rows to make.
+
+    Args:
+        wanted: Requested rows; the current number when None.
+        current: Rows now.
+        multiple: Round up to a multiple of this.
+
+    Raises:
+        InputError: A number that is not a positive integer.
+    """
+    size = current if wanted is None else wanted
+    for name, value in (("new_num_tokens", size), ("pad_to_multiple_of", multiple or 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f"{name} must be an integer of at least 1, not {value!r}.")
+    if multiple is None:
+        return size
+    return (size + multiple - 1) // multiple * multiple
+
+
+def resized_rows(rows: Tensor, size: int, mean_resizing: bool, std: float) -> Tensor:
+    """Cut a table or add rows at its end.
+
+    Args:
+        rows: The table, [old size, width].
+        size: Rows of the result.
+        mean_resizing: Draw new rows around the mean of the old ones; otherwise from the initial
+            distribution.
+        std: Standard deviation of the initial distribution.
+
+    Returns:
+        A new table, [size, width].
+    """
+    old = rows.shape[0]
+    if size <= old:
+        return rows[:size].clone()
+    if mean_resizing:
+        wide = rows.float()
+        mean = wide.mean(dim=0)
+        # Random mixtures of the centred rows have their covariance; no factorisation needed.
+        mixture = torch.randn(size - old, old, device=rows.device) * (COVARIANCE_SHARE / old) ** 0.5
+        added = mean + mixture @ (wide - mean)
+    else:
+        added = torch.empty(size - old, rows.shape[1], device=rows.device)
+        nn.init.trunc_normal_(added, std=std, a=-2.0 * std, b=2.0 * std)
+    return torch.cat([rows, added.to(rows.dtype)])
+
+
+def _replace(module: nn.Module, name: str, value: Tensor) -> None:
+    trainable = module.get_parameter(name).requires_grad
+    setattr(module, name, nn.Parameter(value.contiguous(), requires_grad=trainable))
+
+
+@torch.no_grad()
+def resize_embedding(embedding: nn.Embedding, size: int, mean_resizing: bool, std: float) -> None:
+    """Give an embedding table another number of rows; see `resized_rows`."""
+    if embedding.num_embeddings == size:
+        return
+    _replace(embedding, "weight", resized_rows(embedding.weight, size, mean_resizing, std))
+    embedding.num_embeddings = size
+    if embedding.padding_idx is not None and embedding.padding_idx >= size:
+        embedding.padding_idx = None
+
+
+@torch.no_grad()
+def resize_vocabulary_head(
+    head: VocabularyHead, size: int, mean_resizing: bool, std: float, tied: bool
+) -> None:
+    """Give the masked-language-model head another vocabulary size.
+
+    Its extension has one column for each word; new biases are 0.
+
+    Args:
+        head: The head.
+        size: The vocabulary's size.
+        mean_resizing: As for `resized_rows`.
+        std: As for `resized_rows`.
+        tied: Whether the decoder shares the word table, which is resized elsewhere.
+    """
+    if head.bias.shape[0] == size:
+        return
+    columns = resized_rows(head.dense.weight.T, size, mean_resizing, std)
+    _replace(head.dense, "weight", columns.T)
+    head.dense.in_features = head.decoder.out_features = size
+    missing = max(0, size - head.bias.shape[0])
+    _replace(head, "bias", nn.functional.pad(head.bias[:size], (0, missing)))
+    head.tie_bias()
+    if not tied:
+        rows = resized_rows(head.decoder.weight, size, mean_resizing, std)
+        _replace(head.decoder, "weight", rows)
