@@ -23,6 +23,7 @@ __all__ = [
     "WeightsOptions",
     "WeightsSource",
     "config_location",
+    "load_config",
     "read_weights",
     "with_variant",
 ]
@@ -56,12 +57,12 @@ class WeightsSource:
     """The tensors of a checkpoint as its files name them.
 
     Attributes:
-        path: The file, or the index of several.
+        path: The file, or the index of several; for messages.
         dialect: Who named the tensors.
         tensors: Name in the file -> tensor.
     """
 
-    path: Path
+    path: Path | str
     dialect: Dialect
     tensors: Mapping[str, StoredTensor]
 

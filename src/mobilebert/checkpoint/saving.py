@@ -4,8 +4,9 @@ import copy
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mobilebert.checkpoint.reading import (
 from mobilebert.checkpoint.safetensors_file import serialized
 from mobilebert.checkpoint.shards import parse_size, shard_names, split
 from mobilebert.checkpoint.stored import StoredTensor
-from mobilebert.checkpoint.torch_file import write_torch_file
+from mobilebert.checkpoint.torch_file import torch_from_stored, write_torch_file
 from mobilebert.config import CONFIG_NAME, MobileBertConfig
 from mobilebert.errors import CheckpointError
 from mobilebert.files import atomic_path
@@ -42,6 +43,7 @@ def save_checkpoint(
     max_shard_size: int | str = "5GB",
     variant: str | None = None,
     safe_serialization: bool = True,
+    save_function: Callable[..., Any] | None = None,
 ) -> list[Path]:
     """Write config.json and the weights.
 
@@ -56,6 +58,8 @@ def save_checkpoint(
         max_shard_size: Largest weights file, in bytes or as text such as "5GB".
         variant: Middle part of the file names, ``model.<variant>.safetensors``.
         safe_serialization: safetensors; False writes ``pytorch_model.bin`` (needs PyTorch).
+        save_function: Writes a ``.bin`` file in place of ``torch.save``; called with the tensors
+            by name and the path.
 
     Returns:
         The files that were written.
@@ -76,7 +80,7 @@ def save_checkpoint(
     filename = with_variant(SAFETENSORS_NAME if safe_serialization else TORCH_NAME, variant)
     groups = split({name: row.nbytes for name, row in rows.items()}, parse_size(max_shard_size))
     names = shard_names(filename, len(groups))
-    write = _write_safetensors if safe_serialization else write_torch_file
+    write = _write_safetensors if safe_serialization else partial(_write_torch, save_function)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
@@ -123,6 +127,13 @@ def _write_safetensors(path: Path, tensors: Tensors) -> None:
     with path.open("wb") as file:
         # The entry by which transformers tells PyTorch's layout from TensorFlow's.
         file.writelines(serialized(tensors, {"format": "pt"}))
+
+
+def _write_torch(save_function: Callable[..., Any] | None, path: Path, tensors: Tensors) -> None:
+    if save_function is None:
+        write_torch_file(path, tensors)
+    else:
+        save_function({name: torch_from_stored(row) for name, row in tensors.items()}, path)
 
 
 def _index(tensors: Tensors, groups: list[list[str]], names: list[str]) -> str:

@@ -122,9 +122,9 @@ def load_pretrained(
     report.announce(cls.__name__, loaded.architectures)
     model = model.to(device).eval()
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    model.newly_initialized_weights = NewWeights(
-        {key: parameters[key] for key in report.newly_initialized if key in parameters}
-    )
+    new = {key: parameters[key] for key in report.newly_initialized if key in parameters}
+    # Not through nn.Module, which would look for tensors and modules in it.
+    object.__setattr__(model, "newly_initialized_weights", NewWeights(new))
     return (model, _loading_info(report)) if output_loading_info else model
 
 

@@ -1,0 +1,240 @@
+"""Auto names: the class is chosen by task, the architecture is always MobileBERT.
+
+Code written for the Auto classes of transformers runs unchanged. PyTorch is imported when a model
+is asked for.
+"""
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+from mobilebert.config import CONFIG_NAME, MobileBertConfig
+from mobilebert.errors import ArgumentError, ConfigError, InputError
+from mobilebert.extras import require
+from mobilebert.files import read_json
+from mobilebert.hub import HubOptions, resolve_file
+from mobilebert.tasks import TASKS, TaskSpec
+
+__all__ = [
+    "AutoConfig",
+    "AutoModel",
+    "AutoModelForMaskedLM",
+    "AutoModelForMultipleChoice",
+    "AutoModelForNextSentencePrediction",
+    "AutoModelForPreTraining",
+    "AutoModelForQuestionAnswering",
+    "AutoModelForSequenceClassification",
+    "AutoModelForTokenClassification",
+    "AutoTokenizer",
+]
+
+Name = str | os.PathLike[str]
+
+
+class _Auto:
+    """A class that is never instantiated: its methods return objects of other classes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        name = type(self).__name__
+        raise ArgumentError(
+            f"{name} makes no objects of its own; use {name}.from_pretrained(name_or_path)."
+        )
+
+
+def _refuse_remote_code(trust_remote_code: bool | None) -> None:
+    if trust_remote_code:
+        raise InputError(
+            "trust_remote_code=True is refused: this library never runs code of a checkpoint."
+        )
+
+
+def _check_model_type(model_type: Any) -> None:
+    if model_type != MobileBertConfig.model_type:
+        raise ConfigError(
+            f"This is a checkpoint of a {model_type!r} model; this library is for MobileBERT only."
+        )
+
+
+class AutoConfig(_Auto):
+    """Loads configurations."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: Name,
+        *,
+        trust_remote_code: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Load the configuration of a checkpoint.
+
+        Args:
+            pretrained_model_name_or_path: Directory, JSON file, bundled name or Hub name.
+            trust_remote_code: Must not be true.
+            **kwargs: As for `MobileBertConfig.from_pretrained`.
+
+        Returns:
+            A `MobileBertConfig`; with ``return_unused_kwargs=True`` a tuple.
+
+        Raises:
+            CheckpointError: There is no such checkpoint.
+            ConfigError: It is one of another model than MobileBERT.
+        """
+        _refuse_remote_code(trust_remote_code)
+        for name in ("code_revision", "_from_auto"):
+            kwargs.pop(name, None)
+        return MobileBertConfig.from_pretrained(pretrained_model_name_or_path, **kwargs)
+
+    @classmethod
+    def for_model(cls, model_type: str, **kwargs: Any) -> MobileBertConfig:
+        """Build a configuration by model type, which can only be "mobilebert"."""
+        _check_model_type(model_type)
+        return MobileBertConfig(**kwargs)
+
+
+class AutoTokenizer(_Auto):
+    """Loads tokenizers."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: Name,
+        *inputs: Any,
+        use_fast: bool = True,
+        config: MobileBertConfig | None = None,
+        tokenizer_type: str | None = None,
+        trust_remote_code: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Load the tokenizer of a checkpoint.
+
+        Args:
+            pretrained_model_name_or_path: Directory, vocabulary file, bundled name or Hub name.
+            *inputs: Further positional arguments of the tokenizer class.
+            use_fast: `MobileBertTokenizerFast`; False for the pure-Python `MobileBertTokenizer`.
+            config: Only its model type counts.
+            tokenizer_type: Only "mobilebert" is possible.
+            trust_remote_code: Must not be true.
+            **kwargs: As for the classes' `from_pretrained`.
+
+        Raises:
+            CheckpointError: There is no such tokenizer.
+            ConfigError: It is one of another model than MobileBERT.
+        """
+        _refuse_remote_code(trust_remote_code)
+        for name in ("code_revision", "_from_auto"):
+            kwargs.pop(name, None)
+        if tokenizer_type is not None:
+            _check_model_type(tokenizer_type)
+        if config is not None:
+            _check_model_type(getattr(config, "model_type", None))
+        elif not Path(pretrained_model_name_or_path).is_file():
+            _check_config_file(pretrained_model_name_or_path, kwargs)
+        from mobilebert.text import MobileBertTokenizer, MobileBertTokenizerFast
+
+        chosen: Any = MobileBertTokenizerFast if use_fast else MobileBertTokenizer
+        return chosen.from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
+
+
+def _check_config_file(name_or_path: Name, keywords: dict[str, Any]) -> None:
+    """Refuse the tokenizer of another model; a tokenizer alone, without config.json, is fine."""
+    fields = HubOptions.__dataclass_fields__.keys() & keywords.keys()
+    options = HubOptions(**{name: keywords[name] for name in fields})
+    file = resolve_file(name_or_path, CONFIG_NAME, options, required=False)
+    if file is not None:
+        _check_model_type(read_json(file).get("model_type", MobileBertConfig.model_type))
+
+
+class _AutoModel(_Auto):
+    """Loads the PyTorch model of one row of the task table."""
+
+    task: ClassVar[TaskSpec]
+
+    @classmethod
+    def _model_class(cls) -> Any:
+        require("torch", "torch", f"mobilebert.{cls.__name__}")
+        return getattr(importlib.import_module("mobilebert.torch"), cls.task.class_name)
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Name, *model_args: Any, **kwargs: Any
+    ) -> Any:
+        """Load a model; arguments as for `MobileBertPreTrainedModel.from_pretrained`.
+
+        Returns:
+            A model of the PyTorch class for this task, in evaluation mode.
+
+        Raises:
+            CheckpointError: There is no such checkpoint, or it is damaged.
+            ConfigError: It is one of another model than MobileBERT.
+            WeightsError: The weights do not fit the configuration.
+        """
+        if (config := kwargs.get("config")) is not None and not isinstance(config, Name):
+            _check_model_type(getattr(config, "model_type", None))
+        return cls._model_class().from_pretrained(
+            pretrained_model_name_or_path, *model_args, **kwargs
+        )
+
+    @classmethod
+    def from_config(
+        cls, config: MobileBertConfig, *, trust_remote_code: bool | None = None, **kwargs: Any
+    ) -> Any:
+        """Build a model with new weights.
+
+        Args:
+            config: The configuration.
+            trust_remote_code: Must not be true.
+            **kwargs: As for `MobileBertPreTrainedModel.from_config`.
+        """
+        _refuse_remote_code(trust_remote_code)
+        _check_model_type(getattr(config, "model_type", None))
+        return cls._model_class().from_config(config, **kwargs)
+
+
+class AutoModel(_AutoModel):
+    """Loads `MobileBertModel`, the encoder without a head."""
+
+    task = TASKS["feature_extraction"]
+
+
+class AutoModelForPreTraining(_AutoModel):
+    """Loads `MobileBertForPreTraining`."""
+
+    task = TASKS["pretraining"]
+
+
+class AutoModelForMaskedLM(_AutoModel):
+    """Loads `MobileBertForMaskedLM`."""
+
+    task = TASKS["masked_lm"]
+
+
+class AutoModelForNextSentencePrediction(_AutoModel):
+    """Loads `MobileBertForNextSentencePrediction`."""
+
+    task = TASKS["next_sentence_prediction"]
+
+
+class AutoModelForSequenceClassification(_AutoModel):
+    """Loads `MobileBertForSequenceClassification`."""
+
+    task = TASKS["sequence_classification"]
+
+
+class AutoModelForMultipleChoice(_AutoModel):
+    """Loads `MobileBertForMultipleChoice`."""
+
+    task = TASKS["multiple_choice"]
+
+
+class AutoModelForTokenClassification(_AutoModel):
+    """Loads `MobileBertForTokenClassification`."""
+
+    task = TASKS["token_classification"]
+
+
+class AutoModelForQuestionAnswering(_AutoModel):
+    """Loads `MobileBertForQuestionAnswering`."""
+
+    task = TASKS["question_answering"]
