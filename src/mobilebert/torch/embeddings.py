@@ -44,6 +44,18 @@ def trigram(words: Tensor, mask: Tensor | None = None) -> Tensor:
     return torch.cat([padded[:, 2:], words, padded[:, :-2]], dim=2)
 
 
+def _table(rows: int, width: int, padding_idx: int | None = None) -> nn.Embedding:
+    """Build a table without values.
+
+    They come with the initialisation of the whole model. PyTorch's own would draw them twice, and
+    on the meta device loads a second's worth of modules.
+    """
+    table: nn.Embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
+        torch.empty(rows, width), freeze=False, padding_idx=padding_idx
+    )
+    return table
+
+
 class MobileBertEmbeddings(nn.Module):
     """The embedding tables and what makes a residual stream of their rows.
 
@@ -56,9 +68,9 @@ class MobileBertEmbeddings(nn.Module):
         e, h = config.embedding_size, config.hidden_size
         self.trigram_input = config.trigram_input
         self.transforms = config.trigram_input or e != h
-        self.word_embeddings = nn.Embedding(config.vocab_size, e, padding_idx=config.pad_token_id)
-        self.position_embeddings = nn.Embedding(config.max_position_embeddings, h)
-        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, h)
+        self.word_embeddings = _table(config.vocab_size, e, config.pad_token_id)
+        self.position_embeddings = _table(config.max_position_embeddings, h)
+        self.token_type_embeddings = _table(config.type_vocab_size, h)
         # Checkpoints have it even where nothing is left to transform.
         self.embedding_transformation = nn.Linear(3 * e if config.trigram_input else e, h)
         self.LayerNorm = norm(config, h, UNSET_EPS)

@@ -3,6 +3,8 @@
 Dimensions: B batch, S sequence, E embedding_size, H hidden_size, V vocabulary.
 """
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
@@ -83,7 +85,10 @@ class VocabularyHead(nn.Module):
             )
         self.bias = nn.Parameter(torch.zeros(v))
         self.transform = VocabularyTransform(config)
-        self.dense = nn.Linear(v, h - e, bias=False)  # weight (H - E, V)
+        with warnings.catch_warnings():
+            # Nothing is left to extend where both widths are equal.
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+            self.dense = nn.Linear(v, h - e, bias=False)  # weight (H - E, V)
         self.decoder = nn.Linear(e, v, bias=False)  # weight (V, E), the word table
         self.tie_bias()
 

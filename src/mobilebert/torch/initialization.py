@@ -32,7 +32,8 @@ def initialize(
 
     Args:
         model: Holds the parameters under their canonical names.
-        specs: The model's weight specification; tied tensors are left alone.
+        specs: The model's weight specification; tied tensors and those without memory are
+            left alone.
         std: Standard deviation of the truncated normal distribution, `initializer_range`.
         names: Only these; all by default.
     """
@@ -42,6 +43,8 @@ def initialize(
             if spec.tied_to is not None or (names is not None and spec.name not in names):
                 continue
             parameter = parameters[spec.name]
+            if parameter.is_meta:
+                continue
             _FILL[spec.init](parameter, std)
             if spec.zero_row is not None:
                 parameter[spec.zero_row].zero_()

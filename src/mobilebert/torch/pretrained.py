@@ -1,6 +1,6 @@
 """`MobileBertPreTrainedModel`: what every model of the family can do besides `forward`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -90,6 +90,7 @@ class MobileBertPreTrainedModel(StoredModel):
         self.config = config
         self.name_or_path = config.name_or_path
         self.warnings_issued: dict[str, bool] = {}
+        self.newly_initialized_weights: Sequence[str] = ()
 
     @classmethod
     def _from_config(

@@ -4,13 +4,16 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from mobilebert.config import MobileBertConfig
 from mobilebert.extras import require
+
+if TYPE_CHECKING:
+    from mobilebert.torch.pretrained import MobileBertPreTrainedModel
 
 __all__ = ["StoredModel"]
 
@@ -80,7 +83,7 @@ class StoredModel(nn.Module):
         from mobilebert.torch.loading import load_pretrained
 
         return load_pretrained(
-            cls,
+            cast(type["MobileBertPreTrainedModel"], cls),
             pretrained_model_name_or_path,
             *model_args,
             config=config,
@@ -136,7 +139,7 @@ class StoredModel(nn.Module):
         from mobilebert.torch.loading import save_pretrained
 
         save_pretrained(
-            self,
+            cast("MobileBertPreTrainedModel", self),
             save_directory,
             is_main_process=is_main_process,
             state_dict=state_dict,
