@@ -170,7 +170,8 @@ class _AutoModel(_Auto):
             ConfigError: It is one of another model than MobileBERT.
             WeightsError: The weights do not fit the configuration.
         """
-        if (config := kwargs.get("config")) is not None and not isinstance(config, Name):
+        config = kwargs.get("config")
+        if config is not None and not isinstance(config, (str, os.PathLike)):
             _check_model_type(getattr(config, "model_type", None))
         return cls._model_class().from_pretrained(
             pretrained_model_name_or_path, *model_args, **kwargs

@@ -228,6 +228,7 @@ def _model(
     model = None if ours else cls(config, *args, **keywords)
     specs = _needs(cls, config, args, keywords) if model is None else _tensors_of(model)
     bare = cls.task.prefix == "" if model is None else model.base_model is model
+    counters = {} if model is None else _take_counters(model, tensors)
     chosen, report = match(
         tensors,
         specs,
@@ -241,7 +242,7 @@ def _model(
         _allocate(model, report.newly_initialized)
     model = model.to(dtype)
     state = {name: torch_from_stored(row).to(dtype, copy=True) for name, row in chosen.items()}
-    model.load_state_dict(state, strict=False, assign=True)
+    model.load_state_dict(state | counters, strict=False, assign=True)
     model.tie_weights()
     return model, report
 
@@ -269,6 +270,18 @@ def _tensors_of(model: nn.Module) -> tuple[WeightSpec, ...]:
         # The kind matters for initialisation and renaming only, and neither is done with these.
         rows.append(WeightSpec(name, WeightKind.LINEAR_WEIGHT, tuple(tensor.shape), tied))
     return tuple(rows)
+
+
+def _take_counters(model: nn.Module, tensors: dict[str, StoredTensor]) -> dict[str, Tensor]:
+    """Take the integer buffers a user's model keeps out of the tensors of the checkpoint."""
+    return {
+        name: torch_from_stored(tensors.pop(name)).clone()
+        for name, tensor in model.state_dict().items()
+        if not tensor.is_floating_point()
+        and name in tensors
+        and tensors[name].shape == tuple(tensor.shape)
+        and not tensors[name].floating
+    }
 
 
 def _allocate(model: MobileBertPreTrainedModel, names: tuple[str, ...]) -> None:
