@@ -15,3 +15,24 @@ FLOAT32 = 2e-5
 
 # math.erf is correctly rounded to about 1 ulp; the two expansions are summed to 1e-16 terms.
 ERF = 1e-14
+
+# Central differences with step 1e-5 in float64: the third derivative times step**2 / 6 (1e-10 at
+# the curvatures of the small models times a few hundred) plus rounding of 1e-16 / 1e-5.
+CENTRAL_DIFFERENCE = 1e-6
+
+# Not a bound: how far twin tests move a weight of order 1. A hundred thousand times the bound they
+# must break, and small enough to show that parity is not only sensitive to gross mistakes.
+SMALL_MISTAKE = 1e-5
+
+# The bundled model in float32: eight layers instead of two, hidden values up to a few hundred.
+BUNDLED_LOGITS = 5e-5
+
+# The documented pages print scores and losses with two digits.
+PRINTED_SCORE = 0.011
+
+# Scores of pipelines: float32 models on both sides, through a softmax, which does not amplify.
+# Measured worst 3e-6.
+PIPELINE_SCORES = 2e-5
+
+# Scores computed with float16 weights against float32: 2**-11 a rounding, over eight layers.
+FLOAT16_SCORE = 0.03
