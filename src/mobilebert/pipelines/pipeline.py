@@ -180,12 +180,23 @@ class Pipeline(ABC, Generic[Options]):
         if isinstance(inputs, Iterator):
             return self._stream(inputs, call, ahead=call.batch_size)
         several = self.is_several(inputs, call.options)
-        if several:
-            ahead = call.batch_size * SORTED_BATCHES
-            answers = list(self._stream(iter(inputs), call, ahead))
-        else:
-            answers = self._answer_one(inputs, call)
+        answers = self._answer_list(inputs, call) if several else self._answer_one(inputs, call)
         return self.present(inputs, answers, several, call.given)
+
+    def answer_all(
+        self, items: Sequence[Any], *, batch_size: int | None = None, **parameters: Any
+    ) -> list[Any]:
+        """Answer several inputs: always one answer for each, in any number.
+
+        Args:
+            items: The inputs.
+            batch_size: Sequences per batch in this call.
+            **parameters: Parameters of the task for this call.
+
+        Raises:
+            ItemError: An input cannot be used.
+        """
+        return self._answer_list(items, self._call(batch_size, parameters, lazy=False))
 
     def check(self, items: Iterable[Any], **parameters: Any) -> None:
         """Check that all inputs can be answered, without running the model.
@@ -205,6 +216,9 @@ class Pipeline(ABC, Generic[Options]):
         size = self.batch_size if batch_size is None else read_count("batch_size", batch_size)
         options = merged(self.task, self.parameters, parameters)
         return _Call(options, size or (1 if lazy else DEFAULT_BATCH_SIZE), frozenset(parameters))
+
+    def _answer_list(self, items: Sequence[Any], call: _Call[Options]) -> list[Any]:
+        return list(self._stream(iter(items), call, call.batch_size * SORTED_BATCHES))
 
     def _answer_one(self, item: Any, call: _Call[Options]) -> Any:
         try:

@@ -127,7 +127,9 @@ def load_model(model: Any, task: str, source: ModelSource) -> Backend:
         InputError: The model is for another task, or the backend cannot run it so.
     """
     if not _is_name(model):
-        return _checked(_run_by(model, source), model, task, source)
+        # The features of a model with a head are those of its encoder.
+        encoder = getattr(model, "mobilebert", model) if task == "feature-extraction" else model
+        return _checked(_run_by(encoder, source), model, task, source)
     name = source.backend_name
     backend_class(name)  # an unknown or missing backend is told before files are read
     spec = PIPELINE_TASKS[task]

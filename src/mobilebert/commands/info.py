@@ -1,0 +1,42 @@
+"""``mobilebert info``: versions, backends, the processor, and the facts of a checkpoint."""
+
+import json
+from typing import Any
+
+import click
+
+__all__ = ["info"]
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option("--revision", metavar="R", help="Branch, tag or commit of a model on the Hub.")
+@click.option("--sha256", is_flag=True, help="Also compute the checksum of the weights file.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+def info(model: str | None, revision: str | None, sha256: bool, as_json: bool) -> None:
+    """Show versions, backends and the processor, and the facts of a checkpoint MODEL.
+
+    MODEL is a directory, mobilebert-mini-uncased (bundled) or a Hub name. No framework is imported.
+    """
+    from mobilebert.commands.facts import checkpoint_facts, machine_facts
+
+    facts: dict[str, Any] = machine_facts()
+    if model is not None:
+        facts["checkpoint"] = checkpoint_facts(model, revision, sha256)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(facts)))
+
+
+def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:
+    width = max(map(len, facts), default=0)
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}", *_lines(value, indent + "  ")]
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            shown = f"{shown:,}" if type(shown) is int else shown
+            lines.append(f"{indent}{name:<{width}}  {'-' if shown is None else shown}")
+    return lines

@@ -1,0 +1,186 @@
+"""Which model and backend a pipeline runs."""
+
+import logging
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import mobilebert.torch as models
+from mobilebert.config import MobileBertConfig
+from mobilebert.errors import CheckpointError, InputError, WeightsError
+from mobilebert.hub import BUNDLED_MODEL
+from mobilebert.pipelines import pipeline
+from mobilebert.tasks import PIPELINE_TASKS
+from pipelines.random_checkpoints import write_checkpoint
+
+
+@pytest.mark.parametrize("task", ["fill-mask", "masked_lm", "feature-extraction"])
+def test_the_default_model_is_said_in_one_line(task, caplog):
+    with caplog.at_level(logging.WARNING, logger="mobilebert"):
+        pipeline(task)
+    (record,) = caplog.records
+    assert BUNDLED_MODEL in record.message
+    assert "google/mobilebert-uncased" in record.message
+
+
+@pytest.mark.parametrize("task", sorted(set(PIPELINE_TASKS) - {"fill-mask", "feature-extraction"}))
+def test_other_tasks_have_no_default(task):
+    with pytest.raises(InputError, match=f"{task}.* has no default model"):
+        pipeline(task)
+
+
+@pytest.mark.parametrize("task", PIPELINE_TASKS)
+def test_the_task_is_inferred(task, checkpoints):
+    inferred = pipeline(model=checkpoints[task]).task
+    assert inferred == task or (task, inferred) == (
+        "zero-shot-classification",
+        "text-classification",
+    )
+
+
+def test_pretraining_answers_two_tasks():
+    assert pipeline(model=BUNDLED_MODEL).task == "fill-mask"
+    answer = pipeline("next-sentence-prediction", BUNDLED_MODEL)(("I went home.", "I slept."))
+    assert len(answer) == 2
+
+
+def test_without_architectures_a_task_is_asked_for(tmp_path):
+    write_checkpoint(tmp_path, "masked_lm")
+    config = MobileBertConfig.from_pretrained(tmp_path)
+    config.architectures = None
+    config.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="does not say what the model was made for; give a task"):
+        pipeline(model=tmp_path)
+    with pytest.raises(InputError, match="Give a task or a model"):
+        pipeline()
+
+
+HEADS = ["text-classification", "token-classification", "question-answering", "multiple-choice"]
+
+
+@pytest.mark.parametrize("task", HEADS)
+def test_an_untrained_head_is_refused(task, caplog):
+    with pytest.raises(WeightsError, match=r"not trained for .*random.*allow_untrained"):
+        pipeline(task, BUNDLED_MODEL)
+    assert pipeline(task, BUNDLED_MODEL, allow_untrained=True).task == task
+
+
+def test_an_untrained_model_object_is_refused():
+    model = models.MobileBertForTokenClassification.from_pretrained(BUNDLED_MODEL)
+    with pytest.raises(WeightsError, match="not trained"):
+        pipeline("ner", model, BUNDLED_MODEL)
+    assert pipeline("ner", model, BUNDLED_MODEL, allow_untrained=True)("hi") is not None
+
+
+def test_a_missing_pooler_does_not_matter_for_features(tmp_path):
+    directory = write_checkpoint(tmp_path, "masked_lm")
+    assert len(pipeline("feature-extraction", directory)("a b")[0]) == 4
+
+
+@pytest.mark.parametrize("task", PIPELINE_TASKS)
+def test_a_model_object_gives_the_same_answers(task, checkpoints):
+    kind = getattr(models, PIPELINE_TASKS[task].class_name)
+    model = kind.from_pretrained(checkpoints[task])
+    item = {
+        "fill-mask": "a [MASK]",
+        "question-answering": {"question": "who?", "context": "we"},
+        "multiple-choice": {"text": "a", "choices": ["b", "c"]},
+        "next-sentence-prediction": ("a", "b"),
+    }.get(task, "some text")
+    labels = {"candidate_labels": "x,y"} if task.startswith("zero") else {}
+    by_object = pipeline(task, model)
+    assert by_object.model.name == "torch"
+    by_name = pipeline(task, checkpoints[task], backend="torch")
+    assert by_object(item, **labels) == by_name(item, **labels)
+
+
+def test_a_model_object_of_another_task_is_refused(checkpoints):
+    model = models.MobileBertForQuestionAnswering.from_pretrained(checkpoints["question-answering"])
+    with pytest.raises(InputError, match="needs a MobileBertForMaskedLM, not a MobileBertForQ"):
+        pipeline("fill-mask", model, BUNDLED_MODEL)
+    with pytest.raises(InputError, match="runs on backend='torch', not 'numpy'"):
+        pipeline("question-answering", model, backend="numpy")
+    with pytest.raises(InputError, match="not list"):
+        pipeline("fill-mask", [1])
+
+
+def test_a_new_model_object_needs_a_tokenizer():
+    model = models.MobileBertForMaskedLM(MobileBertConfig(num_hidden_layers=1))
+    with pytest.raises(InputError, match="give tokenizer="):
+        pipeline("fill-mask", model, allow_untrained=True)
+
+
+def test_a_backend_is_a_model_too(checkpoints):
+    first = pipeline("fill-mask", checkpoints["fill-mask"])
+    second = pipeline("fill-mask", first.model, first.tokenizer)
+    assert second("a [MASK]") == first("a [MASK]")
+
+
+def test_a_vocabulary_that_does_not_fit_is_refused(tmp_path):
+    directory = write_checkpoint(tmp_path, "masked_lm", vocab_size=30600)
+    with pytest.raises(CheckpointError, match="smaller than the model's embedding"):
+        pipeline("fill-mask", directory)
+
+
+@pytest.mark.parametrize(
+    ("options", "backend"),
+    [
+        ({}, "numpy"),
+        ({"device": "cpu"}, "numpy"),
+        ({"device": -1}, "numpy"),
+        ({"dtype": "float64"}, "numpy"),
+        ({"dtype": torch.float32}, "numpy"),
+        ({"torch_dtype": "auto"}, "numpy"),
+        ({"backend": "torch"}, "torch"),
+        ({"backend": "torch", "dtype": torch.bfloat16}, "torch"),
+        ({"backend": "torch", "dtype": "auto"}, "torch"),
+    ],
+)
+def test_the_backend_chosen(options, backend, checkpoints):
+    answerer = pipeline("fill-mask", checkpoints["fill-mask"], **options)
+    assert answerer.model.name == backend
+    assert len(answerer("a [MASK]")) == 5
+
+
+def test_an_accelerator_that_is_not_there_warns(checkpoints, caplog):
+    with caplog.at_level(logging.WARNING, logger="mobilebert"):
+        answerer = pipeline("fill-mask", checkpoints["fill-mask"], device=99)
+    assert answerer.model.name == "torch"
+    assert "running on the CPU" in caplog.text
+    assert len(answerer("a [MASK]")) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backend": "jax"}, "Unknown backend 'jax'; choose one of auto, numpy, torch"),
+        ({"dtype": "float16"}, "float32 or float64, not in 'float16'; backend='torch'"),
+        ({"backend": "numpy", "device": 0}, "CPU only"),
+        ({"batch_size": 0}, "batch_size"),
+    ],
+)
+def test_impossible_choices(options, message, checkpoints):
+    with pytest.raises(InputError, match=message):
+        pipeline("fill-mask", checkpoints["fill-mask"], **options)
+
+
+def imported(statement: str, module: str) -> bool:
+    code = f"{statement}\nimport sys; print({module!r} in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip() == "True"
+
+
+def test_auto_imports_torch_only_when_asked():
+    build = "from mobilebert import pipeline; pipeline('fill-mask'{})('a [MASK]')"
+    assert not imported(build.format(", device='cpu'"), "torch")
+    assert imported(build.format(", backend='torch'"), "torch")
+
+
+def test_features_of_a_model_object_with_a_head_are_its_encoders(checkpoints):
+    directory = checkpoints["text-classification"]
+    model = models.MobileBertForSequenceClassification.from_pretrained(directory)
+    by_object = pipeline("feature-extraction", model)
+    by_name = pipeline("feature-extraction", directory, backend="torch")
+    assert by_object("a b") == by_name("a b")
