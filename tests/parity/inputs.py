@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from mobilebert.tasks import TASKS, Loss
+from mobilebert.tasks import TASKS
 from models import random_batch
 
-__all__ = ["INPUTS", "inputs_for", "labels_for"]
+__all__ = ["CHOICES", "INPUTS", "LENGTH", "ROWS", "inputs_for", "kinds_for"]
 
-CHOICES = 3
+ROWS, LENGTH, CHOICES = 3, 11, 3
 
 
 def _padded_pairs(config, batch, rng):
@@ -48,6 +48,18 @@ def _position_ids(config, batch, rng):
     return batch | {"position_ids": rng.integers(0, config.max_position_embeddings, size=shape)}
 
 
+def _positions_for_all(config, batch, rng):
+    # One row of positions and segments serves every sequence.
+    ids, mask, types = (batch[name] for name in ("input_ids", "attention_mask", "token_type_ids"))
+    positions = rng.permutation(ids.shape[-1])
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "token_type_ids": types[:1],
+        "position_ids": positions[None],
+    }
+
+
 def _inputs_embeds(config, batch, rng):
     batch = dict(batch)
     shape = (*batch.pop("input_ids").shape, config.embedding_size)
@@ -75,6 +87,7 @@ INPUTS = {
     "fractional_mask": _fractional_mask,
     "left_padded": _left_padded,
     "position_ids": _position_ids,
+    "positions_for_all": _positions_for_all,
     "inputs_embeds": _inputs_embeds,
     "head_mask": _head_mask,
     "head_mask_per_layer": _head_mask_per_layer,
@@ -82,28 +95,19 @@ INPUTS = {
 }
 
 
+def kinds_for(task, *, reference=False):
+    """List the kinds of input a task takes; with `reference`, those the numpy code takes."""
+    left_out = {"mask_per_query", "positions_for_all"} if TASKS[task].choices else set()
+    if reference:
+        # It reads ids, and under multiple choice flattens the three documented inputs only.
+        left_out |= {"inputs_embeds"} | ({"position_ids"} if TASKS[task].choices else set())
+    return tuple(kind for kind in INPUTS if kind not in left_out)
+
+
 def inputs_for(kind, config, task, seed=11):
     """Draw the named arrays of one kind of input."""
     rng = np.random.default_rng(seed)
     choices = CHOICES if TASKS[task].choices else 0
-    ids, mask, types = random_batch(config, seed=seed, choices=choices)
+    ids, mask, types = random_batch(config, ROWS, LENGTH, seed, choices)
     batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
     return INPUTS[kind](config, batch, rng)
-
-
-def labels_for(config, task, seed=13):
-    """Draw labels for the batch of `inputs_for`, ignored ones among them where that is allowed."""
-    rng = np.random.default_rng(seed)
-    (rows, length), spec = (3, 11), TASKS[task]
-    tokens = rng.integers(0, config.vocab_size, size=(rows, length))
-    tokens[:, ::3] = -100
-    if spec.loss in (Loss.MASKED_LM, Loss.MASKED_LM_PLUS_NEXT_SENTENCE):
-        arrays = (tokens, rng.integers(0, 2, size=rows))
-    elif spec.loss is Loss.SPAN:
-        arrays = (np.array([0, 4, length - 1]), np.array([3, length, length + 5]))
-    elif spec.name == "token_classification":
-        arrays = (np.where(tokens == -100, -100, tokens % config.num_labels),)
-    else:
-        widths = {"multiple_choice": CHOICES, "sequence_classification": config.num_labels}
-        arrays = (rng.integers(0, widths.get(task, 2), size=rows),)
-    return dict(zip(spec.labels, arrays, strict=False))

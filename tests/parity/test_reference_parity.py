@@ -8,16 +8,9 @@ from assertions import assert_close
 from mobilebert.reference import encode, forward
 from mobilebert.tasks import TASKS
 from models import PEER_VARIANTS
-from parity.inputs import INPUTS, inputs_for
-from parity.peer import config_for, flat_outputs, peer_model, tensors_for, torch_inputs
+from parity.implementations import config_for, flat_outputs, peer_model, tensors_for, torch_inputs
+from parity.inputs import inputs_for, kinds_for
 from tolerances import FLOAT32, FLOAT64
-
-# The reference reads ids; the other ways in are tested on the PyTorch classes.
-KINDS = tuple(name for name in INPUTS if name != "inputs_embeds")
-
-
-def applies(kind, task):
-    return not (TASKS[task].choices and kind in ("mask_per_query", "position_ids"))
 
 
 def numpy_outputs(variant, task, inputs, dtype=np.float64):
@@ -38,7 +31,7 @@ def peer_outputs(variant, task, inputs, dtype=torch.float64):
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("variant", PEER_VARIANTS)
 def test_reference_equals_transformers_in_float64(variant, task):
-    for kind in filter(lambda kind: applies(kind, task), KINDS):
+    for kind in kinds_for(task, reference=True):
         inputs = inputs_for(kind, config_for(variant, task), task)
         wanted = peer_outputs(variant, task, inputs)
         found = numpy_outputs(variant, task, inputs)
@@ -62,7 +55,7 @@ def test_reference_equals_transformers_in_float32(variant, task):
 def test_hidden_states_and_attentions_equal_transformers(variant):
     task = "feature_extraction"
     config = config_for(variant, task)
-    for kind in KINDS:
+    for kind in kinds_for(task, reference=True):
         inputs = inputs_for(kind, config, task)
         with torch.no_grad():
             wanted = peer_model(variant, task)(

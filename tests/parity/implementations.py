@@ -1,4 +1,4 @@
-"""transformers 4.56.2 as the oracle: its models with our random tensors, and their outputs.
+"""transformers 4.56.2 (the peer) and our PyTorch classes with the same random tensors.
 
 Models are built once for each (variant, task, dtype) and shared by all tests; whoever changes one
 must take a copy.
@@ -12,16 +12,19 @@ import numpy as np
 import torch
 import transformers
 
-from models import random_tensors, small_config
+import mobilebert
 from mobilebert.tasks import TASKS
 from mobilebert.weights import weight_specs
+from models import random_tensors, small_config
 
 __all__ = [
     "TASK_FIELDS",
     "config_for",
     "flat_outputs",
+    "fresh_models",
     "gradients",
     "load",
+    "our_model",
     "peer_config",
     "peer_model",
     "scalar",
@@ -43,8 +46,12 @@ def config_for(variant, task, **overrides):
 
 @functools.cache
 def tensors_for(variant, task):
-    """Draw the tensors that all implementations of one (variant, task) get, in float64."""
-    return random_tensors(config_for(variant, task), task, seed=7, dtype=np.float64)
+    """Draw the tensors that all implementations of one (variant, task) get.
+
+    They are float64 with values that float32 can hold: models of both dtypes have the same weights.
+    """
+    drawn = random_tensors(config_for(variant, task), task, seed=7, dtype=np.float32)
+    return {name: x.astype(np.float64) for name, x in drawn.items()}
 
 
 def peer_config(config):
@@ -60,15 +67,47 @@ def load(model, tensors, config, task):
     return model
 
 
+def _peer(config, task):
+    with warnings.catch_warnings():
+        # With embedding_size == hidden_size the peer's vocabulary extension has no elements.
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+        return getattr(transformers, TASKS[task].class_name)(peer_config(config))
+
+
+def _ours(config, task):
+    return getattr(mobilebert, TASKS[task].class_name)(config)
+
+
 @functools.cache
 def peer_model(variant, task, dtype=torch.float64):
     """Build the peer's model of a variant and task, in evaluation mode."""
     config = config_for(variant, task)
-    with warnings.catch_warnings():
-        # With embedding_size == hidden_size the peer's vocabulary extension has no elements.
-        warnings.filterwarnings("ignore", "Initializing zero-element tensors")
-        model = getattr(transformers, TASKS[task].class_name)(peer_config(config)).to(dtype)
+    model = _peer(config, task).to(dtype)
     return load(model, tensors_for(variant, task), config, task).eval()
+
+
+@functools.cache
+def our_model(variant, task, attention="eager", dtype=torch.float64):
+    """Build our model of a variant and task, in evaluation mode."""
+    config = config_for(variant, task, attn_implementation=attention)
+    model = _ours(config, task).to(dtype)
+    return load(model, tensors_for(variant, task), config, task).eval()
+
+
+def fresh_models(task, variant="mobilebert", attention="eager", **fields):
+    """Build the peer's model and ours with some fields changed, for a test to change them.
+
+    Where the fields make a tensor smaller, its first rows are taken.
+    """
+    config = config_for(variant, task, attn_implementation=attention, **fields)
+    whole = tensors_for(variant, task)
+    tensors = {
+        spec.name: whole[spec.name][tuple(map(slice, spec.shape))]
+        for spec in weight_specs(config, task)
+        if spec.tied_to is None
+    }
+    models = (_peer(config, task).double(), _ours(config, task).double())
+    return tuple(load(model, tensors, config, task).eval() for model in models)
 
 
 def torch_inputs(inputs, dtype=torch.float64):
