@@ -291,9 +291,10 @@ class MobileBertTokenizerFast(PreTrainedTokenizer):
             )
         except (TypeError, UnicodeEncodeError):
             raise explain(texts) from None
-        except Exception as error:  # the Rust library raises plain Exception
+        except BaseException as error:
+            # The library raises plain Exception, and panics where the stride leaves no room.
             if "runcat" in str(error) or "stride" in str(error):
-                raise rust.stride_error(error) from None
+                raise rust.truncation_error(error) from None
             raise
         return encodings
 
@@ -301,7 +302,7 @@ class MobileBertTokenizerFast(PreTrainedTokenizer):
         try:
             return self._copies.get(self._settings(request))
         except (OverflowError, ValueError) as error:
-            raise rust.stride_error(error) from None
+            raise rust.truncation_error(error) from None
 
     def _data(self, encodings: list[Any], request: Request) -> dict[str, Any]:
         """Read the lists of all rows; the loops are over rows, never over tokens."""

@@ -6,7 +6,7 @@ transformers added. Every normalized character knows the span of the source it c
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -20,9 +20,9 @@ __all__ = ["AlignedText", "Normalizer", "lower_each"]
 _LONG_WORD = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AlignedText:
-    """Text whose characters remember where they came from.
+    """Text whose characters remember where they came from. It is not changed once made.
 
     Attributes:
         text: The characters.
@@ -105,6 +105,16 @@ def _unicode_normal(form: Literal["NFC", "NFD"], text: str) -> str:
     return unicodedata.normalize(form, text)
 
 
+def _folded(text: str, lower: bool, strip: bool) -> str:
+    text = _unicode_normal("NFC", text)
+    if lower:
+        text = text.lower()
+    return _strip_accents(text) if strip else text
+
+
+_folded_character = lru_cache(maxsize=1 << 16)(_folded)
+
+
 def _clusters(text: str) -> Iterator[str]:
     """Split text where Unicode normalization never joins across."""
     start = 0
@@ -129,11 +139,10 @@ class Normalizer:
     tokenize_chinese_chars: bool = True
     strip_accents: bool | None = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_fold_character", lru_cache(maxsize=1 << 16)(self._fold))
-
-    def __reduce__(self) -> tuple[type["Normalizer"], tuple[bool, bool, bool | None]]:
-        return type(self), (self.do_lower_case, self.tokenize_chinese_chars, self.strip_accents)
+    @property
+    def strips_accents(self) -> bool:
+        """Whether accents are removed in the end."""
+        return self.do_lower_case if self.strip_accents is None else self.strip_accents
 
     def words(self, source: AlignedText) -> Iterator[AlignedText]:
         """Clean the text and split it at whitespace and around CJK ideographs.
@@ -171,14 +180,13 @@ class Normalizer:
         if word.text.isascii():
             text = word.text.lower() if self.do_lower_case else word.text
             return AlignedText(text, word.starts, word.ends)
-        folded = self._fold(_unicode_normal("NFC", word.text))
-        by_character: Callable[[str], str] = self._fold_character  # type: ignore[attr-defined]
-        parts = [(1, by_character(char)) for char in word.text]
+        how = (self.do_lower_case, self.strips_accents)
+        parts = [(1, _folded_character(char, *how)) for char in word.text]
+        if len(parts) == 1:
+            return word.replaced(parts)
+        folded = _folded(word.text, *how)
         if "".join(text for _, text in parts) != folded:
-            parts = [
-                (len(cluster), self._fold(_unicode_normal("NFC", cluster)))
-                for cluster in _clusters(word.text)
-            ]
+            parts = [(len(part), _folded(part, *how)) for part in _clusters(word.text)]
         if "".join(text for _, text in parts) != folded:
             parts = [(len(word.text), folded)]
         return word.replaced(parts)
@@ -189,12 +197,6 @@ class Normalizer:
             return word
         composed = _unicode_normal("NFC", word.text)
         return word if composed == word.text else word.replaced([(len(word.text), composed)])
-
-    def _fold(self, text: str) -> str:
-        if self.do_lower_case:
-            text = text.lower()
-        strip = self.do_lower_case if self.strip_accents is None else self.strip_accents
-        return _strip_accents(text) if strip else text
 
 
 def _selected(source: AlignedText, positions: list[int]) -> AlignedText:

@@ -20,7 +20,15 @@ from tokenizers import (
 from mobilebert.errors import CheckpointError, InputError
 from mobilebert.files import read_text
 
-__all__ = ["ConfiguredTokenizers", "Settings", "build", "read", "set_normalizer", "set_template"]
+__all__ = [
+    "ConfiguredTokenizers",
+    "Settings",
+    "build",
+    "read",
+    "set_normalizer",
+    "set_template",
+    "truncation_error",
+]
 
 
 def build(vocab: Mapping[str, int], unk_token: str, prefix: str) -> Tokenizer:
@@ -210,7 +218,7 @@ def _copy(original: Tokenizer) -> Tokenizer:
     return copy
 
 
-def stride_error(error: Exception) -> InputError:
+def truncation_error(error: BaseException) -> InputError:
     """Word an error of the Rust tokenizer about truncation."""
     text = str(error).strip().rstrip(",.")
     return InputError(

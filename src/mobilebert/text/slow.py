@@ -211,7 +211,7 @@ class MobileBertTokenizer(PreTrainedTokenizer):
                 if added is not None:
                     append(part, [(part.text, 0, len(part.text))])
                     continue
-                for piece in self._words(part, () if split_special else special):
+                for piece in self._words(part, special):
                     append(piece, self.wordpiece_tokenizer.pieces(piece.text))
 
     def _split(
@@ -247,8 +247,13 @@ class MobileBertTokenizer(PreTrainedTokenizer):
             return BatchEncoding({"input_ids": []}, tensor_type=request.return_tensors)
         rows: dict[str, list[Any]] = {}
         encodings: list[EncodedText] = []
-        for item in texts:
-            row, encoded = self._encoded_row(*_text_and_pair(item, request), request)
+        for index, item in enumerate(texts):
+            try:
+                row, encoded = self._encoded_row(*_text_and_pair(item, request), request)
+            except InputError as error:
+                if len(texts) == 1:
+                    raise
+                raise InputError(f"Text {index}: {error}") from None
             if request.return_length:
                 row["length"] = len(row["input_ids"])
             encodings.append(encoded)

@@ -43,6 +43,9 @@ _SAME_TOKENIZER = {
 _NOT_ARGUMENTS = ("tokenizer_class", "auto_map", "init_inputs", "vocab_file", "tokenizer_file")
 
 
+_TOKEN_FIELDS = ("content", "single_word", "lstrip", "rstrip", "normalized", "special")
+
+
 @dataclass(frozen=True, slots=True)
 class TokenizerFiles:
     """Paths of a tokenizer's files; None for those that do not exist."""
@@ -134,8 +137,9 @@ def _check_class(name: Any, path: Path) -> None:
 def _as_token(value: Any) -> AddedToken:
     if isinstance(value, AddedToken):
         return value
-    fields = {name: item for name, item in value.items() if name not in ("__type", "id")}
-    return AddedToken(**fields)
+    if not isinstance(value["content"], str):
+        raise TypeError(f"the content {value['content']!r} of a token is no string")
+    return AddedToken(**{name: value[name] for name in _TOKEN_FIELDS if name in value})
 
 
 def _revived(value: Any) -> Any:
@@ -194,8 +198,7 @@ def token_as_json(value: Any, *, typed: bool) -> Any:
     """
     if isinstance(value, AddedToken):
         fields: dict[str, Any] = {
-            name: getattr(value, name)
-            for name in ("content", "lstrip", "normalized", "rstrip", "single_word")
+            name: getattr(value, name) for name in _TOKEN_FIELDS if name != "special"
         }
         return {**fields, "special": value.special, "__type": "AddedToken"} if typed else fields
     if isinstance(value, (list, tuple)):

@@ -28,7 +28,7 @@ def train_like(
         tokenizer: Where normalizer, pre-tokenizer and decoder come from.
         texts: Texts or lists of texts.
         vocab_size: Number of tokens wanted, special ones included.
-        length: Number of items of `texts`, for the progress bar.
+        length: Number of items of `texts`, for a progress bar (``show_progress=True``).
         special_tokens: Tokens that come first in the vocabulary.
         unk_token: The unknown token.
         template: First token of a row and token after each sequence.
@@ -45,7 +45,7 @@ def train_like(
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
         special_tokens=list(special_tokens),
-        **{"continuing_subword_prefix": prefix, **options},
+        **{"continuing_subword_prefix": prefix, "show_progress": False, **options},
     )
     trained.train_from_iterator(texts, trainer=trainer, length=length)
     set_template(trained, *template)
