@@ -63,7 +63,7 @@ def _relu6(x: Array) -> Array:
 
 def _silu(x: Array) -> Array:
     # 0.5 * (1 + tanh(x / 2)) is the logistic function without overflow.
-    return 0.5 * x * (1.0 + np.tanh(0.5 * x))
+    return np.asarray(0.5 * x * (1.0 + np.tanh(0.5 * x)))
 
 
 _NUMPY: dict[str, Callable[[Array], Array]] = {

@@ -69,7 +69,7 @@ def layer_norm(x: Array, weight: Array, bias: Array, eps: float) -> Array:
     """Normalise the last axis to mean 0 and variance 1, then scale and shift."""
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = np.square(centred).mean(axis=-1, keepdims=True)
-    return centred / np.sqrt(variance + x.dtype.type(eps)) * weight + bias
+    return np.asarray(centred / np.sqrt(variance + x.dtype.type(eps)) * weight + bias)
 
 
 def softmax(x: Array) -> Array:
