@@ -264,6 +264,29 @@ def test_the_task_must_be_known(tmp_path):
         load_checkpoint(tmp_path)
     config.architectures = ["Other", "TFMobileBertForMaskedLM"]
     assert task_of_config(config) is TASKS["masked_lm"]
+    for odd in (7, {"a": 1}, [["x"]], [None]):
+        config.architectures = odd
+        assert task_of_config(config) is None
+
+
+def test_the_hub_cache_is_read_by_name_without_a_connection(tmp_path):
+    """The layout huggingface_hub keeps: files of a snapshot are links to blobs."""
+    config = small_config()
+    tensors = random_tensors(config, "masked_lm")
+    repository = tmp_path / "models--owner--name"
+    snapshot, blobs = repository / "snapshots" / ("0" * 40), repository / "blobs"
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40)
+    save_checkpoint(blobs, config, tensors, task="masked_lm", max_shard_size="40KB")
+    for file in list(blobs.iterdir()):
+        (snapshot / file.name).symlink_to(file)
+    options = {"cache_dir": tmp_path, "local_files_only": True}
+    loaded = load_checkpoint("owner/name", **options)
+    assert loaded.config.name_or_path == "owner/name"
+    same(loaded.arrays(), tensors)
+    with pytest.raises(CheckpointError, match=r"local_files_only.*mobilebert-mini-uncased"):
+        load_checkpoint("owner/other", **options)
 
 
 def test_unknown_keywords_are_refused(tmp_path):

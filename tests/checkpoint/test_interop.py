@@ -285,6 +285,12 @@ GOLDEN_CASES = {
 }
 
 
+def test_from_tf_reads_safetensors_too():
+    case = GOLDEN / "pretraining_tf_safetensors"
+    first, second = (load_checkpoint(case, "pretraining", from_tf=given) for given in (True, False))
+    assert first.report == second.report
+
+
 @pytest.mark.parametrize("case", GOLDEN_CASES)
 def test_files_of_the_tensorflow_classes_give_their_outputs(case):
     task, from_tf = GOLDEN_CASES[case]

@@ -77,10 +77,18 @@ def dominant_dtype(tensors: Mapping[str, StoredTensor]) -> str:
     return DTYPES[numbers.most_common(1)[0][0]].name if numbers else "float32"
 
 
+def architectures_of(config: MobileBertConfig) -> tuple[str, ...]:
+    """Return the class names a configuration gives; config.json may hold anything there."""
+    names = config.architectures
+    if isinstance(names, str):
+        return (names,)
+    return tuple(map(str, names)) if isinstance(names, (list, tuple)) else ()
+
+
 def task_of_config(config: MobileBertConfig) -> TaskSpec | None:
     """Return the model that ``architectures`` names, or None."""
-    for architecture in config.architectures or ():
-        spec = task_of_architecture(str(architecture))
+    for architecture in architectures_of(config):
+        spec = task_of_architecture(architecture)
         if spec is not None:
             return spec
     return None

@@ -123,7 +123,8 @@ def read_weights(
 
 def _candidates(options: WeightsOptions) -> list[str]:
     if options.from_tf:
-        return [H5_NAME]
+        # TensorFlow classes write safetensors too.
+        return [H5_NAME, SAFETENSORS_NAME, SAFETENSORS_NAME + INDEX_SUFFIX]
     allowed = {None: (SAFETENSORS_NAME, TORCH_NAME), True: (SAFETENSORS_NAME,)}
     names = allowed.get(options.use_safetensors, (TORCH_NAME,))
     return [
@@ -155,7 +156,7 @@ def _read_index(name_or_path: Name, index: Path, hub: HubOptions) -> WeightsSour
 
 
 def _none_found(name_or_path: Name, folder: Path, options: WeightsOptions) -> str:
-    wanted = " or ".join(_candidates(options)[::2])
+    wanted = " or ".join(n for n in _candidates(options) if not n.endswith(".json"))
     message = f"There are no weights in {str(name_or_path)!r}: looked for {wanted}"
     if options.from_tf:
         message += " and a TF1 checkpoint (*.index with *.data-00000-of-00001)"

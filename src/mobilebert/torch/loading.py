@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mobilebert.checkpoint.directory import dominant_dtype
+from mobilebert.checkpoint.directory import architectures_of, dominant_dtype
 from mobilebert.checkpoint.matching import LoadReport, match
 from mobilebert.checkpoint.names import ENCODER_PREFIX, Dialect, canonical_tensors
 from mobilebert.checkpoint.reading import (
@@ -119,7 +119,7 @@ def load_pretrained(
     model, report = _model(
         cls, loaded, (model_args, model_kwargs), source, wanted, ignore_mismatched_sizes
     )
-    report.announce(cls.__name__, loaded.architectures)
+    report.announce(cls.__name__, architectures_of(loaded))
     model = model.to(device).eval()
     parameters = dict(model.named_parameters(remove_duplicate=False))
     new = {key: parameters[key] for key in report.newly_initialized if key in parameters}
