@@ -36,3 +36,10 @@ PIPELINE_SCORES = 2e-5
 
 # Scores computed with float16 weights against float32: 2**-11 a rounding, over eight layers.
 FLOAT16_SCORE = 0.03
+
+# Mean and standard deviation of some ten thousand initial weights: four standard errors,
+# 4 / sqrt(10000).
+INITIAL_STANDARD_DEVIATION = 0.04
+
+# bfloat16 rounds to 2**-8, and a few roundings a layer add up over the two layers.
+BFLOAT16 = 0.1

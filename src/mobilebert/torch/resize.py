@@ -26,7 +26,10 @@ def padded_size(wanted: int | None, current: int, multiple: int | None) -> int:
         InputError: A number that is not a positive integer.
     """
     size = current if wanted is None else wanted
-    for name, value in (("new_num_tokens", size), ("pad_to_multiple_of", multiple or 1)):
+    for name, value in (
+        ("new_num_tokens", size),
+        ("pad_to_multiple_of", 1 if multiple is None else multiple),
+    ):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"{name} must be an integer of at least 1, not {value!r}.")
     if multiple is None:

@@ -1,0 +1,39 @@
+"""The masked-language-model head: two products in place of a joint matrix."""
+
+import pytest
+import torch
+
+from assertions import assert_close
+from tolerances import FLOAT64
+from torch_models import Calls, batch_for, build
+
+
+@pytest.mark.parametrize("variant", ["mobilebert", "untied", "plain_embedding"])
+def test_two_products_equal_the_joint_matrix(variant):
+    model = build("masked_lm", variant, torch.float64)
+    head = model.cls.predictions
+    x = torch.randn(2, 5, 32, dtype=torch.float64)
+    joint = torch.cat([head.decoder.weight.T, head.dense.weight])  # (H, V)
+    wanted = head.transform(x) @ joint + head.bias
+    with Calls() as calls:
+        found = head(x)
+    assert_close(found.detach(), wanted.detach(), FLOAT64)
+    assert calls.count("cat") == 0
+    assert calls.count("addmm") == (0 if variant == "plain_embedding" else 1)
+
+
+def test_no_step_of_the_model_makes_the_joint_matrix():
+    model = build("masked_lm")
+    with Calls() as calls:
+        model(**batch_for(model))
+    made = {tuple(shape) for shapes in calls.shapes.values() for shape in shapes if shape}
+    assert (3, 11, 97) in made
+    assert not made & {(32, 97), (97, 32)}
+
+
+def test_the_head_scores_any_number_of_positions():
+    model = build("masked_lm")
+    hidden = model.mobilebert(**batch_for(model)).last_hidden_state
+    whole = model.cls.predictions(hidden)
+    (some,) = model.logits(hidden[[0, 2], [3, 1]], None)
+    assert torch.allclose(some, whole[[0, 2], [3, 1]], atol=1e-5)
