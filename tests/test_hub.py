@@ -1,5 +1,7 @@
 """Names and paths to files; the Hub itself is a stand-in, no test uses the network."""
 
+import socket
+
 import huggingface_hub
 import pytest
 from huggingface_hub.errors import (
@@ -9,6 +11,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+import mobilebert.hub
 from mobilebert.errors import CheckpointError, InputError
 from mobilebert.hub import BUNDLED_MODEL, HubOptions, is_bundled, resolve_file
 
@@ -27,6 +30,7 @@ def hub(monkeypatch):
 
         monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
         monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *a, **k: None)
+        monkeypatch.setattr(mobilebert.hub, "_is_reachable", lambda hub: True)
         return calls
 
     return install
@@ -115,3 +119,22 @@ def test_what_can_be_no_name_is_not_asked_for(hub, name):
     with pytest.raises(CheckpointError, match=r"not a directory here.*mobilebert-mini-uncased"):
         resolve_file(name, "config.json") if name else resolve_file("?", "config.json")
     assert calls == []
+
+
+def _no_connection(*arguments, **options):
+    raise OSError("no route")
+
+
+@pytest.mark.parametrize(("proxied", "local_only"), [(False, True), (True, False)])
+def test_an_unreachable_hub_is_asked_for_its_cache_only(
+    hub, tmp_path, monkeypatch, proxied, local_only
+):
+    probe = mobilebert.hub._is_reachable
+    calls = hub(tmp_path / "config.json")
+    monkeypatch.setattr(mobilebert.hub, "_is_reachable", probe)
+    monkeypatch.setattr(mobilebert.hub, "_reached", set())
+    monkeypatch.setattr(socket, "create_connection", _no_connection)
+    proxies = {"https": "http://proxy.invalid"} if proxied else {}
+    monkeypatch.setattr("urllib.request.getproxies", lambda: proxies)
+    resolve_file("owner/name", "config.json")
+    assert calls[0][2]["local_files_only"] is local_only

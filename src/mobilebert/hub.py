@@ -7,9 +7,12 @@ when a Hub name is used).
 
 import importlib
 import os
+import socket
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mobilebert.errors import CheckpointError, InputError
 
@@ -25,6 +28,8 @@ __all__ = [
 BUNDLED_MODEL = "mobilebert-mini-uncased"
 BUNDLED_MODELS = {BUNDLED_MODEL: Path(__file__).parent / "bundled" / BUNDLED_MODEL}
 PUBLISHED_MODEL = "google/mobilebert-uncased"
+
+_CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +135,7 @@ def _from_hub(name: str, relative: Path, options: HubOptions, required: bool) ->
                 cache_dir=options.cache_dir,
                 revision=options.revision,
                 token=options.token,
-                local_files_only=options.local_files_only,
+                local_files_only=options.local_files_only or not _is_reachable(hub),
                 force_download=options.force_download,
             )
         )
@@ -153,6 +158,28 @@ def _from_hub(name: str, relative: Path, options: HubOptions, required: bool) ->
         if isinstance(error, (OSError, errors.HfHubHTTPError, ValueError)):
             return _offline(name, relative, options, required)
         raise
+
+
+_reached: set[str] = set()
+
+
+def _is_reachable(hub: Any) -> bool:
+    """Tell whether the Hub answers at all.
+
+    huggingface_hub tries six times over 23 seconds before it gives up, for each file and also when
+    the file is in its cache. Behind a proxy only the proxy knows, so the question is left to it.
+    """
+    endpoint = str(hub.constants.ENDPOINT)
+    address = urlsplit(endpoint)
+    if endpoint in _reached or address.scheme in urllib.request.getproxies():
+        return True
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname or "", port), _CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    _reached.add(endpoint)
+    return True
 
 
 def _offline(name: str, relative: Path, options: HubOptions, required: bool) -> Path | None:
