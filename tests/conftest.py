@@ -1,4 +1,7 @@
-"""Options of the whole test suite."""
+"""Options and settings of the whole test suite."""
+
+import importlib
+import importlib.util
 
 
 def pytest_addoption(parser):
@@ -7,3 +10,9 @@ def pytest_addoption(parser):
         metavar="DIR",
         help="also run the larger comparisons, over generated texts and the .txt files in DIR",
     )
+
+
+def pytest_configure(config):
+    # The models are tiny: handing work to a second thread costs more than it saves.
+    if importlib.util.find_spec("torch") is not None:
+        importlib.import_module("torch").set_num_threads(1)
