@@ -10,6 +10,7 @@ from mobilebert.pipelines import pipeline
 from mobilebert.pipelines.windows import default_overlap, window_ranges
 from mobilebert.text import MobileBertTokenizerFast
 
+TOKENIZER = MobileBertTokenizerFast.from_pretrained(BUNDLED_MODEL)
 LENGTHS = st.integers(0, 400)
 
 
@@ -27,9 +28,8 @@ def test_windows_reconstruct_the_text(length, size, data):
 
 @given(st.integers(1, 300), st.integers(8, 40))
 def test_windows_are_those_of_the_tokenizer(length, size):
-    tokenizer = MobileBertTokenizerFast.from_pretrained(BUNDLED_MODEL)
     overlap = default_overlap(size)
-    parts = tokenizer(
+    parts = TOKENIZER(
         "a " * length,
         truncation=True,
         max_length=size + 2,

@@ -11,8 +11,21 @@ FORMATS = ("text", "json", "jsonl", "csv")
 INPUTS = ("txt", "csv", "tsv", "jsonl")
 BACKENDS = ("auto", "numpy", "torch")
 
+# \b keeps click from filling the lines of a paragraph.
+HELP = """Answer texts: arguments, lines of standard input, or rows of a file.
 
-@click.command()
+\b
+mobilebert run --task fill-mask "The capital of France is [MASK]."
+echo "The capital of France is [MASK]." | mobilebert run --task fill-mask
+mobilebert run --model DIR --input reviews.csv --column text=review --output labelled.csv
+
+Question answering takes a question and a context, next-sentence-prediction two texts,
+multiple-choice a text and its choices. csv has one line for each prediction, and only the best
+prediction unless --top-k says otherwise.
+"""
+
+
+@click.command(help=HELP)
 @click.argument("texts", metavar="[TEXT]...", nargs=-1)
 @click.option(
     "--task",
@@ -71,17 +84,7 @@ BACKENDS = ("auto", "numpy", "torch")
 @click.option("--batch-size", metavar="N", type=int, help="Sequences per batch.  [default: 8]")
 @click.option("--allow-untrained", is_flag=True, help="Run a model whose head is random.")
 def run(texts: Sequence[str], **options: Any) -> None:
-    r"""Answer texts: arguments, lines of standard input, or rows of a file.
-
-    \b
-    mobilebert run --task fill-mask "The capital of France is [MASK]."
-    echo "The capital of France is [MASK]." | mobilebert run --task fill-mask
-    mobilebert run --model DIR --input reviews.csv --column text=review --output labelled.csv
-
-    Question answering takes a question and a context, next-sentence-prediction two texts,
-    multiple-choice a text and its choices. csv has one line for each prediction, and only the best
-    prediction unless --top-k says otherwise.
-    """
+    """Run the command; its help is `HELP`."""
     from mobilebert.commands.batch_run import BatchRun
 
     BatchRun.read(texts, options).execute()

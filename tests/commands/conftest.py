@@ -1,0 +1,9 @@
+import pytest
+
+from pipelines.random_checkpoints import write_all
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory):
+    """Directory of a random checkpoint for each pipeline task, made once."""
+    return write_all(tmp_path_factory.mktemp("checkpoints"))
