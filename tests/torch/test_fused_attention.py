@@ -78,3 +78,11 @@ def test_attention_rows_sum_to_one():
     found = model(**batch_for(model), output_attentions=True).attentions
     assert [tuple(x.shape) for x in found] == [(3, 4, 11, 11)] * 2
     assert_close(torch.cat(found).sum(-1).detach(), torch.ones(6, 4, 11), 1e-6)
+
+
+def test_attentions_show_the_head_mask():
+    model = build()
+    mask = torch.tensor([[1.0, 0.5, 0.0, 1.0], [0.0, 1.0, 1.0, 1.0]])
+    found = model(**batch_for(model), head_mask=mask, output_attentions=True).attentions
+    for layer, factors in zip(found, mask, strict=True):
+        assert_close(layer.sum(-1).detach(), factors[None, :, None].expand(3, 4, 11), 1e-6)

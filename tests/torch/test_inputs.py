@@ -1,11 +1,12 @@
 """Inputs that no model can read, and warnings about those that look wrong."""
 
 import logging
+from collections import UserDict
 
 import pytest
 import torch
 
-from mobilebert.errors import InputError
+from mobilebert.errors import ArgumentError, InputError
 from mobilebert.torch import inputs
 from torch_models import batch_for, build
 
@@ -20,6 +21,8 @@ IDS = torch.ones(2, 5, dtype=torch.long)
             {"input_ids": IDS, "inputs_embeds": torch.ones(2, 5, 16)},
             "You cannot specify both input_ids and inputs_embeds",
         ),
+        ({"input_ids": IDS.tolist()}, "must be PyTorch tensors, not list"),
+        ({"input_ids": IDS.numpy()}, "return_tensors='pt'"),
         ({"input_ids": IDS * 97}, "input_ids holds 97, but the model's vocabulary has 97 rows"),
         ({"input_ids": -IDS}, "input_ids holds -1"),
         ({"input_ids": IDS[0]}, r"input_ids must be \[batch, sequence\]"),
@@ -88,3 +91,17 @@ def test_head_masks_of_pruned_layers_name_the_original_heads():
     model.prune_heads({0: [2]})
     found = model(**batch, head_mask=mask).last_hidden_state
     assert torch.allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["feature_extraction", "masked_lm", "multiple_choice"])
+def test_a_table_of_inputs_may_be_given_whole(task):
+    model = build(task)
+    batch = batch_for(model)
+    wanted = model(**batch)
+    for table in (batch, UserDict(batch)):
+        assert torch.equal(model(table)[0], wanted[0])
+        assert len(model(table, output_attentions=True).attentions) == 2
+    with pytest.raises(ArgumentError, match="attention_mask"):
+        model(batch, attention_mask=batch["attention_mask"])
+    with pytest.raises(ArgumentError, match="positional"):
+        model(batch, batch["attention_mask"])

@@ -155,3 +155,9 @@ def test_checkpointing_keeps_attentions_and_rests_in_evaluation():
     with counted_layers(model) as runs:
         total.backward()
     assert not runs
+
+
+def test_old_configurations_may_ask_for_checkpointing():
+    model = build("masked_lm", gradient_checkpointing=True)
+    assert model.is_gradient_checkpointing
+    assert "gradient_checkpointing" not in model.config.to_dict()

@@ -108,8 +108,8 @@ class MobileBertSelfAttention(nn.Module):
             query_mask: Factor on the queries, broadcastable to [B, N, S, D].
 
         Returns:
-            The context, [B, S, N * D], and the probabilities after dropout and before the head
-            mask, [B, N, S, S], or None.
+            The context, [B, S, N * D], and the probabilities after dropout and head mask,
+            [B, N, S, S], or None.
         """
         heads = (self.query(query_key), self.key(query_key), self.value(value))
         query, key, value = (self._split(x) for x in heads)  # [B, N, S, D]
@@ -121,8 +121,9 @@ class MobileBertSelfAttention(nn.Module):
             if attention_mask is not None:
                 attention_scores = attention_scores + attention_mask
             probabilities = self.dropout(attention_scores.softmax(dim=-1))
-            kept = probabilities if head_mask is None else probabilities * head_mask
-            context = torch.matmul(kept, value)
+            if head_mask is not None:
+                probabilities = probabilities * head_mask
+            context = torch.matmul(probabilities, value)
         else:
             probabilities = None
             dropout = self.dropout.p if self.training else 0.0

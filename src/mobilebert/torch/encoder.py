@@ -102,6 +102,9 @@ class MobileBertModel(MobileBertPreTrainedModel):
         self.encoder = MobileBertEncoder(config)
         self.pooler = Pooler(config) if add_pooling_layer else None
         self.post_init()
+        if vars(config).pop("gradient_checkpointing", False):
+            # Old config.json files ask for it; it is a way to run, and is not written again.
+            self.gradient_checkpointing_enable()
 
     @documents_inputs
     def forward(

@@ -64,6 +64,11 @@ def check_inputs(
     given = input_ids if input_ids is not None else inputs_embeds
     if given is None:
         raise InputError("You have to specify either input_ids or inputs_embeds.")
+    if not isinstance(given, Tensor):
+        raise InputError(
+            f"Inputs must be PyTorch tensors, not {type(given).__name__}; a tokenizer returns them "
+            "with return_tensors='pt'."
+        )
     if is_traced():
         return given
     _check_shapes(config, input_ids, inputs_embeds)

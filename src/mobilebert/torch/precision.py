@@ -13,12 +13,31 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-__all__ = ["arithmetic_dtype", "in_float32", "outside_float16_autocast"]
+from mobilebert.errors import InputError
+
+__all__ = ["arithmetic_dtype", "dtype_of", "in_float32", "outside_float16_autocast", "widened"]
 
 
 def arithmetic_dtype(dtype: torch.dtype) -> torch.dtype:
     """Return the dtype a model with weights of `dtype` computes in."""
     return torch.float32 if dtype == torch.float16 else dtype
+
+
+def dtype_of(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    """Return a floating-point dtype by name ("float16", "torch.bfloat16") or as it is.
+
+    Raises:
+        InputError: There is no such floating-point dtype.
+    """
+    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if found is None and dtype is None:
+        return None
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise InputError(
+            f"dtype must be float32, float64, bfloat16 or float16, by name or as torch.dtype, "
+            f"not {dtype!r}."
+        )
+    return found
 
 
 def in_float32(module: nn.Module, *args: Any) -> Any:

@@ -23,30 +23,13 @@ from mobilebert.torch.inputs import (
     warn_about_padding,
 )
 from mobilebert.torch.losses import LOSSES, LossFunction
-from mobilebert.torch.precision import arithmetic_dtype
+from mobilebert.torch.precision import arithmetic_dtype, dtype_of
 from mobilebert.torch.pruning import check_heads, prune_attention
 from mobilebert.torch.resize import padded_size, resize_embedding, resize_vocabulary_head
 from mobilebert.torch.storage import StoredModel
 from mobilebert.weights import WeightSpec, weight_specs
 
 __all__ = ["MobileBertPreTrainedModel", "dtype_of"]
-
-
-def dtype_of(dtype: torch.dtype | str | None) -> torch.dtype | None:
-    """Return a floating-point dtype by name ("float16", "torch.bfloat16") or as it is.
-
-    Raises:
-        InputError: There is no such floating-point dtype.
-    """
-    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
-    if found is None and dtype is None:
-        return None
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise InputError(
-            f"dtype must be float32, float64, bfloat16 or float16, by name or as torch.dtype, "
-            f"not {dtype!r}."
-        )
-    return found
 
 
 class MobileBertPreTrainedModel(StoredModel):
@@ -70,6 +53,8 @@ class MobileBertPreTrainedModel(StoredModel):
     is_parallelizable: ClassVar[bool] = False
     _supports_sdpa: ClassVar[bool] = True
     _no_split_modules: ClassVar[list[str]] = ["MobileBertEmbeddings", "MobileBertLayer"]
+    _keep_in_fp32_modules: ClassVar[list[str] | None] = None
+    _keep_in_fp32_modules_strict: ClassVar[list[str] | None] = None
     _tied_weights_keys: ClassVar[list[str] | None] = None
     _keys_to_ignore_on_load_missing: ClassVar[list[str] | None] = None
     _keys_to_ignore_on_load_unexpected: ClassVar[list[str] | None] = None
@@ -91,6 +76,16 @@ class MobileBertPreTrainedModel(StoredModel):
         self.name_or_path = config.name_or_path
         self.warnings_issued: dict[str, bool] = {}
         self.newly_initialized_weights: Sequence[str] = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the model; a tokenizer's result may be given whole, ``model(encoded)``."""
+        if args and isinstance(args[0], Mapping):
+            first, *others = args
+            if others or (twice := first.keys() & kwargs.keys()):
+                named = "positional arguments" if others else ", ".join(sorted(twice))
+                raise ArgumentError(f"The inputs are given as a table and as {named}; give one.")
+            return super().__call__(**first, **kwargs)
+        return super().__call__(*args, **kwargs)
 
     @classmethod
     def _from_config(
@@ -340,6 +335,10 @@ class MobileBertPreTrainedModel(StoredModel):
     def can_generate(cls) -> bool:
         """Tell that this is no text generator."""
         return False
+
+    @classmethod
+    def _can_set_attn_implementation(cls) -> bool:
+        return True
 
     def get_extended_attention_mask(
         self,
