@@ -105,6 +105,21 @@ def test_attributes_can_be_set(kind, directory):
         ours.cls_token = 5
 
 
+def test_attributes_can_be_unset(kind, directory):
+    ours, _ = fresh(kind, directory)
+    for name in ("unk", "sep", "pad", "cls", "mask"):
+        setattr(ours, f"{name}_token_id", None)
+        assert getattr(ours, f"{name}_token") is None
+        assert getattr(ours, f"{name}_token_id") is None
+    ours.additional_special_tokens = None
+    assert ours.additional_special_tokens is None
+    assert ours.additional_special_tokens_ids is None
+    assert ours.special_tokens_map == {}
+    assert ours.build_inputs_with_special_tokens([1], [2]) == [1, 2]
+    assert ours.add_special_tokens({"additional_special_tokens": ["<a>"]}, False) == 1
+    assert ours.additional_special_tokens == ["<a>"]
+
+
 def test_extra_special_tokens(kind, directory):
     extra = {"image_token": "[unused7]"}
     ours = OURS[kind].from_pretrained(directory, extra_special_tokens=extra)
@@ -119,6 +134,7 @@ def test_extra_special_tokens(kind, directory):
         (lambda t: t.add_tokens([5]), ArgumentError, "string or an AddedToken"),
         (lambda t: t.add_special_tokens({"nose_token": "x"}), InputError, "nose_token"),
         (lambda t: t.add_special_tokens({"cls_token": 3}), InputError, "cls_token"),
+        (lambda t: t.add_special_tokens({"cls_token": None}), InputError, "cls_token has no token"),
         (lambda t: t.add_special_tokens({"additional_special_tokens": "x"}), InputError, "list"),
     ],
 )

@@ -27,8 +27,11 @@ NO_TEXTS = [5, 1.5, b"bytes", {"a": 1}, object(), [5], [None], [b"x"]]
 
 @pytest.mark.parametrize("text", NO_TEXTS, ids=lambda text: str(text)[:8])
 def test_what_is_no_text(ours, text):
-    with pytest.raises(InputError, match="a string, a list of strings"):
-        ours(text)
+    for kind_of_error in (InputError, ArgumentError):
+        with pytest.raises(kind_of_error, match="a string, a list of strings"):
+            ours(text)
+    with pytest.raises(TypeError):
+        ours.tokenize(None)
 
 
 @pytest.mark.parametrize("texts", [["a", 5], ["a", None], [["a", "b"], ["c", 5]]], ids=repr)

@@ -12,7 +12,6 @@ from mobilebert.errors import CheckpointError, InputError
 from mobilebert.text import rust
 from mobilebert.text.encoding import BatchEncoding
 from mobilebert.text.inputs import check_text, explain
-from mobilebert.text.options import PaddingStrategy
 from mobilebert.text.request import Request
 from mobilebert.text.slow import MobileBertTokenizer
 from mobilebert.text.special_tokens import SPECIAL_TOKENS_ATTRIBUTES
@@ -234,26 +233,11 @@ class MobileBertTokenizerFast(PreTrainedTokenizer):
         return int(self._rust.num_special_tokens_to_add(pair))
 
     def _settings(self, request: Request) -> rust.Settings:
-        lengths = request.lengths
-        truncation = padding = None
-        if lengths.truncates:
-            truncation = (
-                ("direction", lengths.truncation_side),
-                ("max_length", lengths.max_length),
-                ("strategy", str(lengths.truncation)),
-                ("stride", lengths.stride),
-            )
-        if lengths.pads:
-            longest = lengths.padding is PaddingStrategy.LONGEST
-            padding = (
-                ("direction", lengths.padding_side),
-                ("length", None if longest else lengths.max_length),
-                ("pad_id", self.pad_token_id),
-                ("pad_to_multiple_of", lengths.pad_to_multiple_of),
-                ("pad_token", self.pad_token),
-                ("pad_type_id", self.pad_token_type_id),
-            )
-        return rust.Settings(truncation, padding, request.split_special_tokens)
+        return rust.Settings.of(
+            request.lengths,
+            pad=(self.pad_token_id, self.pad_token, self.pad_token_type_id),
+            split_special_tokens=request.split_special_tokens,
+        )
 
     def _encode_one(self, text: Any, text_pair: Any, request: Request) -> BatchEncoding:
         batch = self._encode_batch([(text, text_pair)] if text_pair else [text], request)
@@ -407,7 +391,7 @@ class MobileBertTokenizerFast(PreTrainedTokenizer):
             options=kwargs,
         )
         arguments = {**self.init_kwargs, **names}
-        additional = [*self.additional_special_tokens, *(new_special_tokens or ())]
+        additional = [*(self.additional_special_tokens or ()), *(new_special_tokens or ())]
         if additional:
             arguments["additional_special_tokens"] = additional
         try:

@@ -5,12 +5,19 @@ from typing import Any
 
 from mobilebert.errors import ArgumentError, InputError
 
-__all__ = ["check_text", "explain", "is_batch", "paired"]
+__all__ = ["NotATextError", "check_text", "explain", "is_batch", "paired"]
 
 _FORMS = (
     "a string, a list of strings, a list of (string, string) pairs, or with "
     "is_split_into_words=True a list of words or a list of lists of words"
 )
+
+
+class NotATextError(InputError, ArgumentError):
+    """A value that is no text in any of the accepted forms.
+
+    It is a ValueError and a TypeError, since transformers raises either, depending on the place.
+    """
 
 
 def is_batch(text: Any, text_pair: Any, *, split: bool) -> bool:
@@ -48,7 +55,7 @@ def _check_outer_form(value: Any) -> None:
         return
     if isinstance(value, (list, tuple)) and (not value or isinstance(value[0], (str, list, tuple))):
         return
-    raise InputError(f"Cannot tokenize {_shown(value)}; give {_FORMS}.")
+    raise NotATextError(f"Cannot tokenize {_shown(value)}; give {_FORMS}.")
 
 
 def paired(text: Sequence[Any], text_pair: Sequence[Any] | None) -> Sequence[Any]:
@@ -63,7 +70,7 @@ def check_text(text: Any) -> str:
         InputError: It is no string, or holds half of a surrogate pair.
     """
     if not isinstance(text, str):
-        raise InputError(f"Cannot tokenize {_shown(text)}; give {_FORMS}.")
+        raise NotATextError(f"Cannot tokenize {_shown(text)}; give {_FORMS}.")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -87,8 +94,8 @@ def explain(batch: Sequence[Any]) -> InputError:
         try:
             _check_all(item)
         except InputError as error:
-            return InputError(f"Text {index}: {error}" if len(batch) > 1 else str(error))
-    return InputError(f"Cannot tokenize {_shown(batch)}; give {_FORMS}.")
+            return type(error)(f"Text {index}: {error}" if len(batch) > 1 else str(error))
+    return NotATextError(f"Cannot tokenize {_shown(batch)}; give {_FORMS}.")
 
 
 def _check_all(item: Any) -> None:

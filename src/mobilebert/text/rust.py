@@ -19,6 +19,7 @@ from tokenizers import (
 
 from mobilebert.errors import CheckpointError, InputError
 from mobilebert.files import read_text
+from mobilebert.text.options import Lengths, PaddingStrategy
 
 __all__ = [
     "ConfiguredTokenizers",
@@ -124,6 +125,37 @@ class Settings:
     truncation: tuple[tuple[str, Any], ...] | None = None
     padding: tuple[tuple[str, Any], ...] | None = None
     split_special_tokens: bool = False
+
+    @classmethod
+    def of(
+        cls, lengths: Lengths, pad: tuple[int | None, str | None, int], split_special_tokens: bool
+    ) -> "Settings":
+        """Word the lengths of a call for the Rust tokenizer.
+
+        Args:
+            lengths: Padding and truncation.
+            pad: Padding id, padding token, token type of padding.
+            split_special_tokens: Whether special tokens in the text are text.
+        """
+        truncation = padding = None
+        if lengths.truncates:
+            truncation = (
+                ("direction", lengths.truncation_side),
+                ("max_length", lengths.max_length),
+                ("strategy", str(lengths.truncation)),
+                ("stride", lengths.stride),
+            )
+        if lengths.pads:
+            longest = lengths.padding is PaddingStrategy.LONGEST
+            padding = (
+                ("direction", lengths.padding_side),
+                ("length", None if longest else lengths.max_length),
+                ("pad_id", pad[0]),
+                ("pad_to_multiple_of", lengths.pad_to_multiple_of),
+                ("pad_token", pad[1]),
+                ("pad_type_id", pad[2]),
+            )
+        return cls(truncation, padding, split_special_tokens)
 
 
 class ConfiguredTokenizers:

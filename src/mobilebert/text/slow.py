@@ -143,7 +143,8 @@ class MobileBertTokenizer(PreTrainedTokenizer):
             added = self._as_added(token, special_tokens)
             id_ = vocab.setdefault(added.content, len(vocab))
             if added.special and added.content not in self.all_special_tokens:
-                self._special_tokens_map["additional_special_tokens"].append(added)
+                listed = self._special_tokens_map["additional_special_tokens"] or []
+                self._special_tokens_map["additional_special_tokens"] = [*listed, added]
             self._added[id_] = added
             self._added_ids[added.content] = id_
         return len(vocab) - size
@@ -253,7 +254,7 @@ class MobileBertTokenizer(PreTrainedTokenizer):
             except InputError as error:
                 if len(texts) == 1:
                     raise
-                raise InputError(f"Text {index}: {error}") from None
+                raise type(error)(f"Text {index}: {error}") from None
             if request.return_length:
                 row["length"] = len(row["input_ids"])
             encodings.append(encoded)
@@ -347,7 +348,7 @@ class MobileBertTokenizer(PreTrainedTokenizer):
         special = set(self.all_special_tokens)
         # Added tokens stand alone; special ones of the vocabulary are joined like words.
         alone = set(self._added_ids) - special
-        alone |= {t for t in self.additional_special_tokens if self._is_beyond(t)}
+        alone |= {t for t in self.additional_special_tokens or () if self._is_beyond(t)}
         parts: list[str] = []
         words: list[str] = []
         for token in self.convert_ids_to_tokens(ids, skip_special_tokens):

@@ -57,7 +57,7 @@ class SpecialTokens:
     pad_token: str | None
     cls_token: str | None
     mask_token: str | None
-    additional_special_tokens: list[str]
+    additional_special_tokens: list[str] | None
     bos_token_id: int | None
     eos_token_id: int | None
     unk_token_id: int | None
@@ -65,7 +65,7 @@ class SpecialTokens:
     pad_token_id: int | None
     cls_token_id: int | None
     mask_token_id: int | None
-    additional_special_tokens_ids: list[int]
+    additional_special_tokens_ids: list[int] | None
 
     _special_tokens_map: dict[str, Any]
 
@@ -89,9 +89,9 @@ class SpecialTokens:
         tokens = self.__dict__.get("_special_tokens_map", {})
         if name in tokens:
             value = tokens[name]
-            if name == _LIST:
-                return [str(token) for token in value or ()]
-            return None if value is None else str(value)
+            if value is None:
+                return None
+            return [str(token) for token in value] if name == _LIST else str(value)
         attribute = _token_attribute(name)
         if attribute != name and attribute in tokens:
             value = getattr(self, attribute)
@@ -102,7 +102,7 @@ class SpecialTokens:
         tokens = self.__dict__.get("_special_tokens_map", {})
         attribute = _token_attribute(name)
         if attribute != name and attribute in tokens:
-            name, value = attribute, self.convert_ids_to_tokens(value)
+            name, value = attribute, None if value is None else self.convert_ids_to_tokens(value)
         if name in tokens:
             tokens[name] = _checked(name, value)
         else:
@@ -169,6 +169,8 @@ class SpecialTokens:
                     f"{name!r} is not a special token attribute; choose from "
                     f"{', '.join(SPECIAL_TOKENS_ATTRIBUTES)}."
                 )
+            if value is None:
+                raise InputError(f"{name} has no token; leave it out or give one.")
             checked = _checked(name, value)
             if name != _LIST:
                 token = as_special(checked)
@@ -176,12 +178,14 @@ class SpecialTokens:
                 if token not in added:
                     added.append(token)
                 continue
-            present = [] if replace_additional_special_tokens else self.additional_special_tokens
+            present = self.additional_special_tokens or []
+            if replace_additional_special_tokens:
+                present = []
             new = [as_special(token) for token in checked if str(token) not in present]
             if replace_additional_special_tokens and new:
                 setattr(self, name, new)
             else:
-                self._special_tokens_map[name].extend(new)
+                self._special_tokens_map[name] = [*(self._special_tokens_map[name] or ()), *new]
             added += new
         return self.add_tokens(added, special_tokens=True)
 
@@ -229,12 +233,14 @@ class SpecialTokens:
 
 
 def _checked(name: str, value: Any) -> Any:
+    if value is None:
+        return None
     if name == _LIST:
         if isinstance(value, (list, tuple)) and all(
             isinstance(token, (str, AddedToken)) for token in value
         ):
             return list(value)
         raise InputError(f"{name} must be a list of strings or AddedTokens, not {value!r}.")
-    if value is None or isinstance(value, (str, AddedToken)):
+    if isinstance(value, (str, AddedToken)):
         return value
     raise InputError(f"{name} must be a string or an AddedToken, not {value!r}.")
