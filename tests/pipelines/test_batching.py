@@ -62,7 +62,7 @@ def test_answers_do_not_depend_on_the_batch(task, backend, checkpoints):
     inputs, options = INPUTS[task]
     answerer = pipeline(task, checkpoints[task], backend=backend)
     alone = [answerer.answer_all([item], **options)[0] for item in inputs]
-    for size in (1, 2, 3, 50):
+    for size in (None, 1, 2, 3, 50):
         assert_same(answerer(inputs, batch_size=size, **options), alone)
     assert_same(list(answerer(iter(inputs), batch_size=3, **options)), alone)
     assert_same(answerer(inputs[::-1], **options), alone[::-1])
@@ -89,6 +89,18 @@ def test_batches_are_sorted_by_length_and_hold_the_batch_size(checkpoints):
     shapes = [batch.input_ids.shape for batch in backend.batches]
     assert [rows for rows, _ in shapes] == [4, 4, 2]
     assert [length for _, length in shapes] == sorted(length for _, length in shapes)
+
+
+def test_without_a_batch_size_tokens_are_counted(checkpoints):
+    answerer, backend = recorded(
+        pipeline("text-classification", checkpoints["text-classification"])
+    )
+    answerer(["a"] * 40 + ["word " * 58] * 20)
+    shapes = [batch.input_ids.shape for batch in backend.batches]
+    assert sum(rows for rows, _ in shapes) == 60
+    assert shapes[0] == (32, 3)
+    assert all(rows * length <= 512 and rows <= 32 for rows, length in shapes)
+    assert (8, 60) in shapes
 
 
 def test_vocabulary_logits_are_computed_at_masks_only(checkpoints):

@@ -22,10 +22,13 @@ from mobilebert.tasks import resolve_pipeline_task
 
 __all__ = ["BatchRun"]
 
-# Inputs that are answered, written and noted together, in batches: an interruption costs at most
-# this many, and lengths are sorted within them.
+# Inputs that are answered, written and noted together: an interruption costs at most this many
+# (with --batch-size, as many batches), and lengths are sorted within them.
+ROWS_PER_CHUNK = 64
 BATCHES_PER_CHUNK = 8
-DEFAULT_BATCH_SIZE = 8
+
+# Lines of standard input that are waited for before they are answered.
+LINES_AHEAD = 8
 
 STANDARD = "-"
 
@@ -40,7 +43,7 @@ class BatchRun:
         columns: Which columns are read.
         parameters: Parameters of the task.
         top_k: Predictions wanted for each input.
-        batch_size: Sequences per batch.
+        batch_size: Sequences per batch, or None.
         writer: How answers are written.
         output: The output file, or None for standard output.
         facts: What the answers depend on.
@@ -51,7 +54,7 @@ class BatchRun:
     columns: ColumnReader
     parameters: dict[str, Any]
     top_k: int | None
-    batch_size: int
+    batch_size: int | None
     writer: OutputFormat
     output: OutputFile | None
     facts: dict[str, Any]
@@ -102,7 +105,7 @@ class BatchRun:
             ColumnReader(task, options["columns"]),
             parameters,
             top_k,
-            options["batch_size"] or DEFAULT_BATCH_SIZE,
+            options["batch_size"],
             OUTPUT_FORMATS[form](task),
             output,
             facts,
@@ -130,7 +133,7 @@ class BatchRun:
             total, _ = self.source.summary()
             self._check()
         # Standard input may be slow or endless: its answers do not wait for a whole chunk.
-        size = self._chunk_size if self.source.rereadable else self.batch_size
+        size = self._chunk_size if self.source.rereadable else self.batch_size or LINES_AHEAD
         beginning = True
         with _progress_bar(total, shown=self._shows_progress) as bar:
             for rows in _chunks(self.source.open_rows(), size):
@@ -173,7 +176,7 @@ class BatchRun:
 
     @property
     def _chunk_size(self) -> int:
-        return self.batch_size * BATCHES_PER_CHUNK
+        return self.batch_size * BATCHES_PER_CHUNK if self.batch_size else ROWS_PER_CHUNK
 
     def _check(self) -> None:
         """Check every input before the first is answered."""

@@ -81,7 +81,12 @@ prediction unless --top-k says otherwise.
     type=click.Choice(FORMATS),
     help="How to write answers. Default: the suffix of --output, else text.",
 )
-@click.option("--batch-size", metavar="N", type=int, help="Sequences per batch.  [default: 8]")
+@click.option(
+    "--batch-size",
+    metavar="N",
+    type=int,
+    help="Sequences per batch. Default: as many as 512 tokens allow.",
+)
 @click.option("--allow-untrained", is_flag=True, help="Run a model whose head is random.")
 def run(texts: Sequence[str], **options: Any) -> None:
     """Run the command; its help is `HELP`."""

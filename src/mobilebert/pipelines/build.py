@@ -76,7 +76,8 @@ def pipeline(
         device: None, "cpu" or -1 for the CPU; a number, name or device of PyTorch.
         dtype: Element type to compute in: float32 and float64 on numpy; also float16 and bfloat16
             on torch; "auto" for what the checkpoint has.
-        batch_size: Sequences per batch; 8 by default, and 1 for generators.
+        batch_size: Sequences per batch, and inputs read ahead of a generator; by default as many
+            as 512 tokens allow, and 1.
         allow_untrained: Whether a model may run whose head was newly initialised.
         **task_parameters: Parameters of the task (docs/pipelines.md), the defaults of each call.
 
