@@ -2,6 +2,8 @@
 
 import json
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -263,6 +265,19 @@ def test_a_real_process_says_one_sentence(arguments, message):
     assert message in errors
     assert b"Traceback" not in errors
     assert out == b""
+
+
+@pytest.mark.parametrize("option", [["--backend", "torch"], ["--device", "0"]])
+def test_without_torch_the_error_has_the_command(option):
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from mobilebert.commands.main import cli\n"
+        f"cli(['run', '--task', 'fill-mask', *{option!r}, '[MASK]'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "python -m pip install 'mobilebert[torch]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_defect_is_not_hidden(monkeypatch):
