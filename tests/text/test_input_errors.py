@@ -85,8 +85,16 @@ def test_unknown_option(ours):
 def test_truncation_that_cannot_fit(fast, slow, caplog):
     with pytest.raises(InputError, match="cannot be truncated as asked"):
         fast("a b", "c " * 40, truncation="only_first", max_length=10)
-    with pytest.raises(InputError, match="smaller stride"):
-        fast("a " * 40, truncation=True, max_length=10, stride=8)
+    for length in (3, 4, 10):
+        with pytest.raises(InputError, match="smaller stride"):
+            fast("a " * 40, truncation=True, max_length=length, stride=length - 2)
+    for strategy, pair in (("only_second", ("a b", "c " * 40)), ("only_first", ("c " * 40, "a b"))):
+        options = {"truncation": strategy, "max_length": 10, "stride": 5}
+        with pytest.raises(InputError, match="leaves room for 5, which must be more than stride=5"):
+            fast(*pair, **options)
+        with pytest.raises(InputError, match="Text 1 has 45 tokens"):
+            fast([("a", "b"), pair], **options)
+        assert fast("a", "b", **options)["input_ids"] == fast.encode("a", "b")
     row = slow("a b", "c " * 40, truncation="only_first", max_length=10)
     assert len(row["input_ids"]) == 45
     assert "Cannot remove 35 tokens from the first sequence, which has 2" in caplog.text

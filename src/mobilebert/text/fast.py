@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from tokenizers import AddedToken, Tokenizer, decoders
 
-from mobilebert.errors import CheckpointError, InputError
+from mobilebert.errors import InputError
 from mobilebert.text import rust
 from mobilebert.text.encoding import BatchEncoding
 from mobilebert.text.inputs import check_text, explain
@@ -16,6 +16,7 @@ from mobilebert.text.request import Request
 from mobilebert.text.slow import MobileBertTokenizer
 from mobilebert.text.special_tokens import SPECIAL_TOKENS_ATTRIBUTES
 from mobilebert.text.storage import TokenizerFiles
+from mobilebert.text.stride import check_stride
 from mobilebert.text.tokenizer import PreTrainedTokenizer
 from mobilebert.text.training import train_like
 from mobilebert.text.vocabulary import TOKENIZER_FILE, VOCAB_FILE, load_vocab
@@ -123,14 +124,9 @@ class MobileBertTokenizerFast(PreTrainedTokenizer):
         self._add_stored(stored)
         if from_vocab:
             rust.set_template(self._rust, self.cls_token, self.sep_token)
-        normalizer = {
-            "lowercase": do_lower_case,
-            "strip_accents": strip_accents,
-            "handle_chinese_chars": tokenize_chinese_chars,
-        }
-        if clean_text is not None:
-            normalizer["clean_text"] = clean_text
-        rust.set_normalizer(self._rust, normalizer)
+        rust.set_normalizer(
+            self._rust, do_lower_case, strip_accents, tokenize_chinese_chars, clean_text
+        )
         if wordpieces_prefix is not None and not from_vocab:
             self._rust.model.continuing_subword_prefix = wordpieces_prefix
             self._rust.decoder = decoders.WordPiece(prefix=wordpieces_prefix)
@@ -268,6 +264,7 @@ class MobileBertTokenizerFast(PreTrainedTokenizer):
     def _rust_encodings(self, texts: Sequence[Any], request: Request) -> list[Any]:
         configured = self._configured(request)
         try:
+            check_stride(self._plain(request), texts, request)
             encodings: list[Any] = configured.encode_batch(
                 list(texts),
                 is_pretokenized=request.is_split_into_words,
@@ -275,12 +272,17 @@ class MobileBertTokenizerFast(PreTrainedTokenizer):
             )
         except (TypeError, UnicodeEncodeError):
             raise explain(texts) from None
+        except InputError:
+            raise
         except BaseException as error:
             # The library raises plain Exception, and panics where the stride leaves no room.
             if "runcat" in str(error) or "stride" in str(error):
                 raise rust.truncation_error(error) from None
             raise
         return encodings
+
+    def _plain(self, request: Request) -> Tokenizer:
+        return self._copies.get(rust.Settings(split_special_tokens=request.split_special_tokens))
 
     def _configured(self, request: Request) -> Tokenizer:
         try:
@@ -394,7 +396,4 @@ class MobileBertTokenizerFast(PreTrainedTokenizer):
         additional = [*(self.additional_special_tokens or ()), *(new_special_tokens or ())]
         if additional:
             arguments["additional_special_tokens"] = additional
-        try:
-            return type(self)(tokenizer_object=trained, **arguments)
-        except CheckpointError as error:
-            raise InputError(str(error)) from None
+        return type(self)(tokenizer_object=trained, **arguments)

@@ -73,13 +73,29 @@ def read(path: Any) -> Tokenizer:
     return tokenizer
 
 
-def set_normalizer(tokenizer: Tokenizer, settings: Mapping[str, Any]) -> None:
-    """Set options of the BERT normalizer and leave the others as they are.
+def set_normalizer(
+    tokenizer: Tokenizer,
+    lowercase: bool,
+    strip_accents: bool | None,
+    handle_chinese_chars: bool,
+    clean_text: bool | None,
+) -> None:
+    """Set the options of the BERT normalizer.
 
     Args:
         tokenizer: The tokenizer, changed in place.
-        settings: ``lowercase``, ``strip_accents``, ``handle_chinese_chars``, ``clean_text``.
+        lowercase: Whether to lower-case the text.
+        strip_accents: Whether to remove accents; None follows `lowercase`.
+        handle_chinese_chars: Whether each CJK ideograph is a word.
+        clean_text: Whether to drop controls and unify whitespace; None leaves it as it is.
     """
+    settings: dict[str, Any] = {
+        "lowercase": lowercase,
+        "strip_accents": strip_accents,
+        "handle_chinese_chars": handle_chinese_chars,
+    }
+    if clean_text is not None:
+        settings["clean_text"] = clean_text
     current: dict[str, Any] = {"type": "BertNormalizer"}
     if tokenizer.normalizer is not None:
         current = json.loads(tokenizer.normalizer.__getstate__())
