@@ -42,7 +42,9 @@ def attention_implementation(name: str | None) -> AttentionImplementation:
         return AttentionImplementation(name or AttentionImplementation.SDPA)
     except ValueError:
         allowed = " or ".join(AttentionImplementation)
-        raise InputError(f"attn_implementation must be {allowed}, not {name!r}.") from None
+        raise InputError(
+            f'Specified `attn_implementation="{name}"` is not supported; use {allowed}.'
+        ) from None
 
 
 def runs_eager(config: MobileBertConfig, head_mask: object | None, output_attentions: bool) -> bool:

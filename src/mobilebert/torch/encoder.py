@@ -18,6 +18,7 @@ from mobilebert.torch.inputs import (
     additive_attention_mask,
     check_inputs,
     head_mask_by_layer,
+    is_jit_traced,
     warn_about_padding,
     without_absorption,
 )
@@ -150,7 +151,8 @@ class MobileBertModel(MobileBertPreTrainedModel):
             if mask is not None:
                 mask = additive_attention_mask(mask, given.shape[:2], embedded.dtype)
                 fused = not runs_eager(config, head_mask, attentions_wanted)
-                if fused and torch.is_grad_enabled():
+                # A traced program is run later, with or without gradients; it is for inference.
+                if fused and torch.is_grad_enabled() and not is_jit_traced():
                     mask, query_mask = without_absorption(mask)
             factors = head_mask_by_layer(head_mask, config, embedded.dtype)
             states, attentions = self.encoder(

@@ -103,7 +103,7 @@ class VocabularyHead(nn.Module):
         rows = x.reshape(-1, x.shape[-1])
         split = words.shape[1]
         scores = nn.functional.linear(rows[:, :split], words, widened(self.bias))
-        if extension.shape[0]:
+        if self.dense.out_features:
             scores = torch.addmm(scores, rows[:, split:], extension)
         return scores.view(*x.shape[:-1], scores.shape[-1])
 

@@ -23,6 +23,7 @@ __all__ = [
     "check_inputs",
     "flatten_choices",
     "head_mask_by_layer",
+    "is_jit_traced",
     "is_readable",
     "is_traced",
     "warn_about_padding",
@@ -34,7 +35,12 @@ logger = get_logger(__name__)
 
 def is_traced() -> bool:
     """Tell whether this call is being recorded rather than run."""
-    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+    return torch.compiler.is_compiling() or is_jit_traced()
+
+
+def is_jit_traced() -> bool:
+    """Tell whether `torch.jit.trace` is recording this call."""
+    return torch._C._get_tracing_state() is not None
 
 
 def is_readable(tensor: Tensor) -> bool:

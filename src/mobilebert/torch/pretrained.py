@@ -222,6 +222,11 @@ class MobileBertPreTrainedModel(StoredModel):
 
     # Size and shape
 
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the word table."""
+        return int(self.config.vocab_size)
+
     def resize_token_embeddings(
         self,
         new_num_tokens: int | None = None,

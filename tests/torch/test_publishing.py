@@ -1,0 +1,103 @@
+"""Uploading to the Hub, against a stand-in for it; copies of models."""
+
+import copy
+import inspect
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import huggingface_hub
+import pytest
+import torch
+
+from mobilebert.torch import MobileBertForMaskedLM
+from torch_models import batch_for, build
+
+
+class Hub:
+    """Takes the place of `huggingface_hub.HfApi` and keeps what it is told."""
+
+    said: ClassVar[list] = []
+
+    def __init__(self, token=None):
+        Hub.said.append(("token", token))
+
+    def create_repo(self, repo_id, **options):
+        Hub.said.append(("create_repo", repo_id, options))
+        return SimpleNamespace(repo_id=f"someone/{repo_id}")
+
+    def upload_folder(self, *, repo_id, folder_path, **options):
+        files = sorted(path.name for path in Path(folder_path).iterdir())
+        Hub.said.append(("upload_folder", repo_id, files, options))
+        return "done"
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    Hub.said = []
+    monkeypatch.setattr(huggingface_hub, "HfApi", Hub)
+    return Hub.said
+
+
+def test_a_model_is_uploaded(hub):
+    assert build().push_to_hub("mine", token="secret", private=True, revision="draft") == "done"
+    files = ["config.json", "model.safetensors"]
+    options = {
+        "commit_message": "Upload model",
+        "commit_description": None,
+        "revision": "draft",
+        "create_pr": False,
+    }
+    assert hub == [
+        ("token", "secret"),
+        ("create_repo", "mine", {"private": True, "exist_ok": True}),
+        ("upload_folder", "someone/mine", files, options),
+    ]
+
+
+def test_saving_may_upload_too(hub, tmp_path):
+    build().save_pretrained(tmp_path / "model", push_to_hub=True, commit_message="first")
+    assert [said[0] for said in hub] == ["token", "create_repo", "upload_folder"]
+    assert hub[1][1] == "model"
+    assert hub[2][3] == {"commit_message": "first"}
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+def test_documented_keywords_of_loading_and_saving():
+    loading = inspect.signature(MobileBertForMaskedLM.from_pretrained).parameters
+    for name in (
+        "config cache_dir revision token subfolder local_files_only force_download variant "
+        "use_safetensors dtype torch_dtype device_map attn_implementation low_cpu_mem_usage "
+        "from_tf output_loading_info ignore_mismatched_sizes"
+    ).split():
+        assert loading[name].kind is inspect.Parameter.KEYWORD_ONLY
+    saving = list(inspect.signature(MobileBertForMaskedLM.save_pretrained).parameters)
+    assert saving[:6] == [
+        "self",
+        "save_directory",
+        "is_main_process",
+        "state_dict",
+        "save_function",
+        "push_to_hub",
+    ]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_models_are_copied_and_pickled(copied):
+    model = build("masked_lm", "no_opt")
+    again = copied(model)
+    assert again.cls.predictions.decoder.weight is again.get_input_embeddings().weight
+    assert again.get_input_embeddings().weight is not model.get_input_embeddings().weight
+    batch = batch_for(model)
+    assert torch.equal(again(**batch).logits, model(**batch).logits)
+
+
+def test_models_are_traced():
+    model = build("masked_lm", torchscript=True)
+    batch = batch_for(model)
+    with pytest.warns() as said:  # PyTorch is retiring torch.jit and says so
+        traced = torch.jit.trace(model, tuple(batch.values()))
+    assert {warning.category for warning in said} <= {DeprecationWarning, FutureWarning}
+    other = batch_for(model, 2, 11, seed=1)
+    assert torch.allclose(traced(*other.values())[0], model(**other)[0], atol=1e-5)
