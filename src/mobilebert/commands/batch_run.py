@@ -276,6 +276,6 @@ def _write(text: str) -> None:
 
 
 def _progress_bar(total: int | None, done: int = 0, shown: bool = True) -> Any:
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from tqdm import tqdm
 
     return tqdm(total=total, initial=done, unit=" inputs", file=sys.stderr, disable=not shown)
