@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
+from mobilebert.extras import require
 from mobilebert.tasks import TaskSpec
 
 __all__ = ["BACKENDS", "Backend", "TokenBatch", "backend_class", "check_batch"]
@@ -91,6 +92,9 @@ BACKENDS: dict[str, str] = {
     "torch": "mobilebert.torch.backend:TorchBackend",
 }
 
+# Backend -> the library it needs; the extra that brings it has the backend's name.
+_LIBRARIES = {"torch": "torch"}
+
 
 def backend_class(name: str) -> Any:
     """Import the class of a backend.
@@ -101,6 +105,8 @@ def backend_class(name: str) -> Any:
     """
     if name not in BACKENDS:
         raise InputError(f"Unknown backend {name!r}; choose one of auto, {', '.join(BACKENDS)}.")
+    if name in _LIBRARIES:
+        require(_LIBRARIES[name], name, f"backend={name!r}")
     module, _, attribute = BACKENDS[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
 

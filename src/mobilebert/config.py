@@ -375,7 +375,8 @@ class MobileBertConfig:
         """Read config.json of a checkpoint; return its content and the keywords not used."""
         options = HubOptions(**{k: kwargs.pop(k) for k in _HUB_KEYWORDS if k in kwargs})
         path = Path(pretrained_model_name_or_path)
-        file = path if path.is_file() else resolve_file(path_or_name(path), CONFIG_NAME, options)
+        name = pretrained_model_name_or_path
+        file = path if path.is_file() else resolve_file(name, CONFIG_NAME, options)
         assert file is not None  # required=True
         content = read_json(file)
         content["_name_or_path"] = str(pretrained_model_name_or_path)
@@ -431,11 +432,6 @@ _FIELD_NAMES = tuple(
         1 : MobileBertConfig.__init__.__code__.co_argcount
     ]
 )
-
-
-def path_or_name(path: Path) -> str:
-    """Spell a path as it was given: Hub names use forward slashes on every system."""
-    return path.as_posix()
 
 
 def _is_settable(name: str) -> bool:

@@ -8,11 +8,9 @@ when a Hub name is used).
 import importlib
 import os
 import socket
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mobilebert.errors import CheckpointError, InputError
 
@@ -169,9 +167,13 @@ def _is_reachable(hub: Any) -> bool:
     huggingface_hub tries six times over 23 seconds before it gives up, for each file and also when
     the file is in its cache. Behind a proxy only the proxy knows, so the question is left to it.
     """
+    # Imported here: the two take 25 ms, and most checkpoints are not on the Hub.
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
     endpoint = str(hub.constants.ENDPOINT)
     address = urlsplit(endpoint)
-    if endpoint in _reached or address.scheme in urllib.request.getproxies():
+    if endpoint in _reached or address.scheme in getproxies():
         return True
     port = address.port or (443 if address.scheme == "https" else 80)
     try:

@@ -11,7 +11,6 @@ from mobilebert.checkpoint import check_vocabulary, load_checkpoint, task_of_con
 from mobilebert.checkpoint.reading import load_config
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError, WeightsError
-from mobilebert.extras import require
 from mobilebert.hub import BUNDLED_MODEL, PUBLISHED_MODEL, HubOptions
 from mobilebert.tasks import PIPELINE_TASKS, TaskSpec
 from mobilebert.text import MobileBertTokenizerFast
@@ -25,9 +24,6 @@ DEFAULT_TASKS = ("fill-mask", "feature-extraction")
 
 # Devices that need no framework: -1 is the CPU in transformers' pipelines.
 CPU_DEVICES = ("cpu", "-1")
-
-# Backend -> the library it needs; the extra has the backend's name.
-LIBRARIES = {"torch": "torch"}
 
 # Weights a pipeline never reads, by task: they may be missing.
 UNREAD = {"feature-extraction": ("pooler.",)}
@@ -136,7 +132,7 @@ def load_model(model: Any, task: str, source: ModelSource) -> Backend:
         encoder = getattr(model, "mobilebert", model) if task == "feature-extraction" else model
         return _checked(_run_by(encoder, source), model, task, source)
     name = source.backend_name
-    made_by = _installed(name)  # an unknown or missing backend is told before files are read
+    made_by = backend_class(name)  # an unknown or missing backend is told before files are read
     spec = PIPELINE_TASKS[task]
     checkpoint = load_checkpoint(model, spec, config=source.configuration, **vars(source.hub))
     if not source.allow_untrained:
@@ -176,13 +172,6 @@ def load_tokenizer(tokenizer: Any, model: Any, config: MobileBertConfig, hub: Hu
         tokenizer = MobileBertTokenizerFast.from_pretrained(tokenizer, **vars(hub))
     check_vocabulary(config, len(tokenizer), name)
     return tokenizer
-
-
-def _installed(backend: str) -> Any:
-    """Return the class of a backend; the error for one that is not installed has the command."""
-    if backend in LIBRARIES:
-        require(LIBRARIES[backend], backend, f"backend={backend!r}")
-    return backend_class(backend)
 
 
 def _is_name(value: Any) -> bool:
