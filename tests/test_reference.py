@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from assertions import assert_close
 from mobilebert.reference import PadNeighbor, encode, forward, layer_norm, softmax, trigram

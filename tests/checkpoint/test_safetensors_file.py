@@ -6,8 +6,7 @@ import pytest
 import safetensors.numpy
 import safetensors.torch
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mobilebert.checkpoint.safetensors_file import read_safetensors, write_safetensors
 from mobilebert.checkpoint.stored import DTYPES, StoredTensor

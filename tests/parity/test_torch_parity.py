@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from assertions import assert_close
+from assertions import assert_close, relative_error
 from mobilebert.reference import encode, forward
 from mobilebert.tasks import TASKS
 from models import PEER_VARIANTS, VARIANTS
@@ -21,7 +21,7 @@ from parity.implementations import (
     torch_inputs,
 )
 from parity.inputs import INPUTS, inputs_for, kinds_for
-from tolerances import CENTRAL_DIFFERENCE, FLOAT32, FLOAT64
+from tolerances import BFLOAT16_RATIO, CENTRAL_DIFFERENCE, FLOAT32, FLOAT64
 
 ATTENTIONS = ("eager", "sdpa")
 
@@ -166,3 +166,18 @@ def test_fused_gradients_are_true_where_scores_are_absorbed(variant, kind):
 
 def test_every_kind_of_input_is_tried():
     assert {kind for task in TASKS for kind in kinds_for(task)} == set(INPUTS)
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("variant", PEER_VARIANTS)
+def test_bfloat16_is_no_less_accurate_than_transformers(variant, attention):
+    task, dtype = "pretraining", torch.bfloat16
+    inputs = torch_inputs(inputs_for("padded_pairs", config_for(variant, task), task))
+    with torch.no_grad():
+        exact = peer_model(variant, task)(**inputs)
+        theirs = peer_model(variant, task, dtype)(**inputs)
+        ours = our_model(variant, task, attention, dtype)(**inputs)
+    for name, value in exact.items():
+        assert ours[name].dtype == dtype
+        allowed = BFLOAT16_RATIO * relative_error(theirs[name].float(), value)
+        assert relative_error(ours[name].float(), value) <= allowed, name

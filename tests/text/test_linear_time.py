@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mobilebert.text import MobileBertTokenizer
-from mobilebert.text import normalize as normalize_module
+from mobilebert.text import MobileBertTokenizer, normalize as normalize_module
 
 SIZE = 6_000
 TEXTS = {

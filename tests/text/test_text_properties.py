@@ -1,8 +1,7 @@
 """Properties over generated text: offsets, round trips, the raw library, a naive WordPiece."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tokenizers import Tokenizer
 
 from mobilebert.hub import BUNDLED_MODEL, BUNDLED_MODELS

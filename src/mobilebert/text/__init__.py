@@ -2,9 +2,11 @@
 
 from tokenizers import AddedToken
 
-from mobilebert.text.characters import is_control as _is_control
-from mobilebert.text.characters import is_punctuation as _is_punctuation
-from mobilebert.text.characters import is_whitespace as _is_whitespace
+from mobilebert.text.characters import (
+    is_control as _is_control,
+    is_punctuation as _is_punctuation,
+    is_whitespace as _is_whitespace,
+)
 from mobilebert.text.encoding import BatchEncoding, CharSpan, TokenSpan
 from mobilebert.text.fast import MobileBertTokenizerFast
 from mobilebert.text.options import PaddingStrategy, TensorType, TruncationStrategy
