@@ -100,6 +100,7 @@ class MobileBertConfig:
     model_type: ClassVar[str] = "mobilebert"
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values"]
     is_composition: ClassVar[bool] = False
+    sub_configs: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,
@@ -231,6 +232,10 @@ class MobileBertConfig:
     @name_or_path.setter
     def name_or_path(self, value: str | os.PathLike[str]) -> None:
         self._name_or_path = str(value)
+
+    def get_text_config(self, decoder: bool = False) -> Self:
+        """Return the configuration itself: there is no part of it for another kind of input."""
+        return self
 
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> Self:

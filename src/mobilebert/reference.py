@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from mobilebert.activations import numpy_activation
 from mobilebert.config import MobileBertConfig
+from mobilebert.errors import InputError
 from mobilebert.tasks import Reads, TaskSpec, resolve_task
 
 __all__ = ["PadNeighbor", "encode", "forward"]
@@ -33,6 +34,10 @@ class PadNeighbor(StrEnum):
 
     ZERO = "zero"  # nothing, as if the text stood alone
     PAD_EMBEDDING = "pad_embedding"  # the padding token's embedding, as in transformers
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise InputError(f"pad_neighbor must be {' or '.join(cls)}, not {value!r}.")
 
 
 class _Weights:

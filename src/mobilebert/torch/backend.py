@@ -14,7 +14,6 @@ from mobilebert.errors import InputError, WeightsError
 from mobilebert.logging import get_logger
 from mobilebert.reference import PadNeighbor
 from mobilebert.tasks import TaskSpec, resolve_task
-from mobilebert.torch.embeddings import pad_neighbor_of
 from mobilebert.torch.models import MODEL_CLASSES
 from mobilebert.torch.pretrained import MobileBertPreTrainedModel, dtype_of
 from mobilebert.torch.task_model import TaskModel
@@ -125,7 +124,7 @@ class TorchBackend:
         self.model = model.eval()
         self.config = model.config
         self.task = model.task
-        self.pad_neighbor = pad_neighbor_of(pad_neighbor)
+        self.pad_neighbor = PadNeighbor(pad_neighbor)
 
     def run(self, batch: TokenBatch, positions: IntArray | None = None) -> dict[str, FloatArray]:
         """Compute the task's outputs; see `mobilebert.backend.Backend.run`.

@@ -9,25 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mobilebert.config import MobileBertConfig
-from mobilebert.errors import InputError
-from mobilebert.reference import PadNeighbor
 from mobilebert.torch.norms import UNSET_EPS, norm
 from mobilebert.torch.precision import in_float32, widened
 
-__all__ = ["MobileBertEmbeddings", "pad_neighbor_of", "trigram"]
-
-
-def pad_neighbor_of(value: PadNeighbor | str) -> PadNeighbor:
-    """Return a choice of the trigram's padding by name.
-
-    Raises:
-        InputError: There is no such choice.
-    """
-    try:
-        return PadNeighbor(value)
-    except ValueError:
-        allowed = " or ".join(PadNeighbor)
-        raise InputError(f"pad_neighbor must be {allowed}, not {value!r}.") from None
+__all__ = ["MobileBertEmbeddings", "trigram"]
 
 
 def trigram(words: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mobilebert.config import MobileBertConfig
 from mobilebert.reference import PadNeighbor
 from mobilebert.torch.attention import runs_eager
-from mobilebert.torch.embeddings import MobileBertEmbeddings, pad_neighbor_of
+from mobilebert.torch.embeddings import MobileBertEmbeddings
 from mobilebert.torch.heads import Pooler
 from mobilebert.torch.inputs import (
     additive_attention_mask,
@@ -98,7 +98,7 @@ class MobileBertModel(MobileBertPreTrainedModel):
         pad_neighbor: PadNeighbor | str = PadNeighbor.PAD_EMBEDDING,
     ) -> None:
         super().__init__(config)
-        self._pad_neighbor = pad_neighbor_of(pad_neighbor)
+        self._pad_neighbor = PadNeighbor(pad_neighbor)
         self.embeddings = MobileBertEmbeddings(config)
         self.encoder = MobileBertEncoder(config)
         self.pooler = Pooler(config) if add_pooling_layer else None
@@ -138,7 +138,7 @@ class MobileBertModel(MobileBertPreTrainedModel):
             warn_about_padding(config, input_ids, attention_mask)
         attentions_wanted = _chosen(output_attentions, config.output_attentions)
         states_wanted = _chosen(output_hidden_states, config.output_hidden_states)
-        neighbor = self.pad_neighbor if pad_neighbor is None else pad_neighbor_of(pad_neighbor)
+        neighbor = self.pad_neighbor if pad_neighbor is None else PadNeighbor(pad_neighbor)
         with outside_float16_autocast(given.device):
             embedded = self.embeddings(
                 input_ids,

@@ -14,7 +14,6 @@ from mobilebert.errors import ArgumentError, InputError
 from mobilebert.reference import PadNeighbor
 from mobilebert.tasks import TASKS, TaskSpec
 from mobilebert.torch.attention import attention_implementation
-from mobilebert.torch.embeddings import pad_neighbor_of
 from mobilebert.torch.heads import VocabularyHead
 from mobilebert.torch.initialization import initialize
 from mobilebert.torch.inputs import (
@@ -287,7 +286,7 @@ class MobileBertPreTrainedModel(StoredModel):
 
     @pad_neighbor.setter
     def pad_neighbor(self, value: PadNeighbor | str) -> None:
-        self.base_model._pad_neighbor = pad_neighbor_of(value)
+        self.base_model._pad_neighbor = PadNeighbor(value)
 
     def set_attn_implementation(self, attn_implementation: str) -> None:
         """Choose "sdpa" or "eager" attention.
