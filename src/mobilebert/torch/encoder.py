@@ -50,6 +50,7 @@ class MobileBertEncoder(nn.Module):
         attention_mask: Tensor | None,
         head_mask: list[Tensor | None],
         output_attentions: bool,
+        output_hidden_states: bool,
         query_mask: Tensor | None = None,
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Run all layers.
@@ -59,11 +60,12 @@ class MobileBertEncoder(nn.Module):
             attention_mask: Added to the attention scores, [B, 1, 1 or S, S].
             head_mask: Factor on the attention probabilities for each layer.
             output_attentions: Whether the attention probabilities are wanted.
+            output_hidden_states: Whether all states are wanted, not only the last.
             query_mask: Factor on the queries, [B, 1, 1 or S, 1].
 
         Returns:
-            The embeddings and every layer's output, [B, S, H], and the attention probabilities of
-            every layer, [B, N, S, S], if wanted.
+            The embeddings and every layer's output, [B, S, H], or the last layer's alone, and the
+            attention probabilities of every layer, [B, N, S, S], if wanted.
         """
         states: tuple[Tensor, ...] = (hidden_states,)
         attentions: tuple[Tensor, ...] = ()
@@ -74,7 +76,8 @@ class MobileBertEncoder(nn.Module):
                 outputs = in_float32(layer, *inputs)
             else:
                 outputs = again(in_float32, layer, *inputs)
-            states += (outputs[0],)
+            # States nobody asked for are freed: they are 200 MB for 32 sequences of 128.
+            states = (*states, outputs[0]) if output_hidden_states else outputs[:1]
             attentions += outputs[1:]
         return states, attentions
 
@@ -156,7 +159,7 @@ class MobileBertModel(MobileBertPreTrainedModel):
                     mask, query_mask = without_absorption(mask)
             factors = head_mask_by_layer(head_mask, config, embedded.dtype)
             states, attentions = self.encoder(
-                embedded, mask, factors, attentions_wanted, query_mask
+                embedded, mask, factors, attentions_wanted, states_wanted, query_mask
             )
             last = states[-1]
             pooled = None if self.pooler is None else in_float32(self.pooler, last)
