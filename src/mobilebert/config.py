@@ -8,41 +8,17 @@ import copy
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from mobilebert.config_rules import check_combination, checked
-from mobilebert.errors import ArgumentError, CheckpointError, ConfigError
-from mobilebert.files import read_json, write_atomic
-from mobilebert.hub import HubOptions, resolve_file
+from mobilebert.config_rules import GENERIC_DEFAULTS, check_combination, checked
+from mobilebert.config_storage import CONFIG_NAME, StoredConfig
+from mobilebert.errors import ConfigError
 from mobilebert.logging import get_logger
-from mobilebert.presets import google_fields, is_google, preset_fields
+from mobilebert.presets import preset_fields
 
 __all__ = ["CONFIG_NAME", "MobileBertConfig"]
 
 logger = get_logger(__name__)
-
-CONFIG_NAME = "config.json"
-
-# Settings every model of the Hugging Face layout has, with their defaults; written to config.json
-# only where they differ.
-_GENERIC_DEFAULTS: dict[str, Any] = {
-    "architectures": None,
-    "chunk_size_feed_forward": 0,
-    "dtype": None,
-    "finetuning_task": None,
-    "id2label": {0: "LABEL_0", 1: "LABEL_1"},
-    "label2id": {"LABEL_0": 0, "LABEL_1": 1},
-    "output_attentions": False,
-    "output_hidden_states": False,
-    "problem_type": None,
-    "pruned_heads": {},
-    "return_dict": True,
-    "tf_legacy_loss": False,
-    "tie_word_embeddings": True,
-    "tokenizer_class": None,
-    "torchscript": False,
-}
 
 # Facts about this architecture that generic code of the field asks a configuration for.
 _CONSTANTS: dict[str, Any] = {
@@ -53,12 +29,8 @@ _CONSTANTS: dict[str, Any] = {
     "tie_encoder_decoder": False,
 }
 
-# Never read from a file and never written: where the object came from, how it is run.
-_RUNTIME = ("_name_or_path", "_commit_hash", "_attn_implementation", "_unnamed")
-_HUB_KEYWORDS = tuple(HubOptions.__dataclass_fields__)
 
-
-class MobileBertConfig:
+class MobileBertConfig(StoredConfig):
     """Configuration of a MobileBERT model.
 
     Every assignment is checked; the combination is checked at construction and again when a model
@@ -139,7 +111,7 @@ class MobileBertConfig:
         labels = {key: kwargs.pop(key, None) for key in ("num_labels", "id2label", "label2id")}
         for name, value in given.items():
             setattr(self, name, value)
-        for name, default in _GENERIC_DEFAULTS.items():
+        for name, default in GENERIC_DEFAULTS.items():
             value = kwargs.pop(name, None)
             setattr(self, name, copy.deepcopy(default) if value is None else value)
         self._set_labels(**labels)
@@ -251,167 +223,6 @@ class MobileBertConfig:
         """
         return cls(**(preset_fields(name) | overrides))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return every setting as plain values (a copy)."""
-        content = {key: value for key, value in self.__dict__.items() if key not in _RUNTIME}
-        content = copy.deepcopy(content) | copy.deepcopy(self._unnamed)
-        content["model_type"] = self.model_type
-        content["true_hidden_size"] = self.true_hidden_size
-        content["_name_or_path"] = self._name_or_path
-        return content
-
-    def to_diff_dict(self) -> dict[str, Any]:
-        """Return what config.json holds: all fields of MobileBERT, others where not default."""
-        content = self.to_dict()
-        del content["_name_or_path"]
-        return {
-            key: value
-            for key, value in content.items()
-            if key not in _GENERIC_DEFAULTS or value != _GENERIC_DEFAULTS[key]
-        }
-
-    def to_json_string(self, use_diff: bool = True) -> str:
-        """Return the configuration as JSON text.
-
-        Args:
-            use_diff: Leave out generic settings that have their default.
-
-        Raises:
-            ConfigError: A value has no JSON form, for instance a function as `hidden_act`.
-        """
-        content = self.to_diff_dict() if use_diff else self.to_dict()
-        try:
-            return json.dumps(content, indent=2, sort_keys=True) + "\n"
-        except TypeError:
-            raise ConfigError(_unwritable(content)) from None
-
-    def to_json_file(self, json_file_path: str | os.PathLike[str], use_diff: bool = True) -> None:
-        """Write the configuration to a JSON file, whole or not at all."""
-        write_atomic(json_file_path, self.to_json_string(use_diff=use_diff))
-
-    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Write config.json into a directory, which is made if it does not exist.
-
-        Args:
-            save_directory: Where to write.
-            **kwargs: ``push_to_hub=True`` and its keywords are accepted by model classes only.
-
-        Raises:
-            CheckpointError: The directory is a file or cannot be written.
-            ArgumentError: An unknown keyword.
-        """
-        kwargs.pop("push_to_hub", None)
-        if kwargs:
-            raise ArgumentError(f"save_pretrained() does not know {', '.join(sorted(kwargs))}.")
-        directory = Path(save_directory)
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CheckpointError(f"Cannot make directory {directory}: {error.strerror}") from None
-        self.to_json_file(directory / CONFIG_NAME)
-
-    @classmethod
-    def from_dict(
-        cls, config_dict: Mapping[str, Any], return_unused_kwargs: bool = False, **kwargs: Any
-    ) -> Any:
-        """Build a configuration from plain values.
-
-        Args:
-            config_dict: The content of a config.json, in Hugging Face's layout or Google's.
-            return_unused_kwargs: Also return the keywords that are no fields.
-            **kwargs: Fields to change.
-
-        Returns:
-            The configuration, or with `return_unused_kwargs` a tuple (configuration, unused).
-
-        Raises:
-            ConfigError: Another model type, or an impossible value.
-            ArgumentError: A keyword that is no field (without `return_unused_kwargs`).
-        """
-        content = dict(config_dict)
-        if content.get("model_type", cls.model_type) != cls.model_type:
-            raise ConfigError(
-                f"This is the configuration of a {content['model_type']!r} model; "
-                "this library is for MobileBERT only."
-            )
-        if is_google(content):
-            content = google_fields(content)
-        config = cls(**content)
-        unused = config._override(kwargs)
-        if return_unused_kwargs:
-            return config, unused
-        if unused:
-            raise ArgumentError(
-                f"{', '.join(sorted(unused))}: not a field of {cls.__name__} and not an option."
-            )
-        return config
-
-    def _override(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Assign the keywords that are fields and return the others."""
-        fields = dict(fields)
-        labels, id2label = fields.get("num_labels"), fields.get("id2label")
-        if labels is not None and id2label is not None and len(id2label) != labels:
-            raise ConfigError(
-                f"num_labels={labels} does not fit id2label, which has {len(id2label)} labels; "
-                "give one of them."
-            )
-        # Labels go first: num_labels and label2id refer to what id2label makes.
-        order = sorted(fields, key=lambda name: name != "id2label")
-        unused = {}
-        for name in order:
-            if name in ("attn_implementation", "_attn_implementation"):
-                self._attn_implementation = fields[name]
-            elif not name.startswith("_") and (name in self.__dict__ or _is_settable(name)):
-                setattr(self, name, fields[name])
-            else:
-                unused[name] = fields[name]
-        check_combination(self)
-        return unused
-
-    @classmethod
-    def from_json_file(cls, json_file: str | os.PathLike[str]) -> Self:
-        """Read a configuration from a JSON file (Hugging Face's layout or Google's)."""
-        return cls.from_dict(read_json(json_file))  # type: ignore[no-any-return]
-
-    @classmethod
-    def get_config_dict(
-        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Read config.json of a checkpoint; return its content and the keywords not used."""
-        options = HubOptions(**{k: kwargs.pop(k) for k in _HUB_KEYWORDS if k in kwargs})
-        path = Path(pretrained_model_name_or_path)
-        name = pretrained_model_name_or_path
-        file = path if path.is_file() else resolve_file(name, CONFIG_NAME, options)
-        assert file is not None  # required=True
-        content = read_json(file)
-        content["_name_or_path"] = str(pretrained_model_name_or_path)
-        return content, kwargs
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | os.PathLike[str],
-        return_unused_kwargs: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        """Load the configuration of a checkpoint.
-
-        Args:
-            pretrained_model_name_or_path: Directory, JSON file, bundled name or Hub name.
-            return_unused_kwargs: Also return the keywords that are no fields.
-            **kwargs: cache_dir, revision, token, subfolder, local_files_only, force_download, and
-                fields to change.
-
-        Returns:
-            The configuration, or with `return_unused_kwargs` a tuple (configuration, unused).
-
-        Raises:
-            CheckpointError: There is no such checkpoint.
-            ConfigError: Another model type, or an impossible value.
-        """
-        content, kwargs = cls.get_config_dict(pretrained_model_name_or_path, **kwargs)
-        return cls.from_dict(content, return_unused_kwargs=return_unused_kwargs, **kwargs)
-
     def update(self, config_dict: Mapping[str, Any]) -> None:
         """Assign several fields at once; the combination is checked afterwards."""
         for name, value in config_dict.items():
@@ -437,18 +248,3 @@ _FIELD_NAMES = tuple(
         1 : MobileBertConfig.__init__.__code__.co_argcount
     ]
 )
-
-
-def _is_settable(name: str) -> bool:
-    attribute = getattr(MobileBertConfig, name, None)
-    return isinstance(attribute, property) and attribute.fset is not None
-
-
-def _unwritable(content: dict[str, Any]) -> str:
-    for key, value in content.items():
-        try:
-            json.dumps(value)
-        except TypeError:
-            what = "a function" if callable(value) else f"a {type(value).__name__}"
-            return f"{key} is {what} and cannot be written to config.json; give it by name."
-    return "The configuration holds a value that cannot be written to config.json."

@@ -8,10 +8,36 @@ from typing import Any
 from mobilebert.activations import canonical_activation
 from mobilebert.errors import ConfigError
 
-__all__ = ["NORMALIZATION_TYPES", "PROBLEM_TYPES", "check_combination", "checked"]
+__all__ = [
+    "GENERIC_DEFAULTS",
+    "NORMALIZATION_TYPES",
+    "PROBLEM_TYPES",
+    "check_combination",
+    "checked",
+]
 
 NORMALIZATION_TYPES = ("no_norm", "layer_norm")
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+
+# Settings every model of the Hugging Face layout has, with their defaults; written to config.json
+# only where they differ.
+GENERIC_DEFAULTS: dict[str, Any] = {
+    "architectures": None,
+    "chunk_size_feed_forward": 0,
+    "dtype": None,
+    "finetuning_task": None,
+    "id2label": {0: "LABEL_0", 1: "LABEL_1"},
+    "label2id": {"LABEL_0": 0, "LABEL_1": 1},
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "problem_type": None,
+    "pruned_heads": {},
+    "return_dict": True,
+    "tf_legacy_loss": False,
+    "tie_word_embeddings": True,
+    "tokenizer_class": None,
+    "torchscript": False,
+}
 
 # The largest value of each size. Far above any published model, and low enough that a damaged or
 # hostile config.json is refused before anything is allocated.

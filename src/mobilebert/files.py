@@ -10,7 +10,7 @@ from typing import Any
 
 from mobilebert.errors import CheckpointError
 
-__all__ = ["atomic_path", "read_json", "read_text", "write_atomic"]
+__all__ = ["atomic_path", "make_directory", "read_json", "read_text", "write_atomic"]
 
 # A JSON side file (configuration, tokenizer) beyond this is not one of ours; the published
 # tokenizer.json has 0.7 MB, one with a million entries about 30 MB.
@@ -76,6 +76,25 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
         raise CheckpointError(f"Cannot write {path}: {error.strerror or error}") from error
 
 
+def make_directory(path: str | os.PathLike[str]) -> Path:
+    """Make a directory and those above it, where they do not exist.
+
+    Returns:
+        The directory.
+
+    Raises:
+        CheckpointError: It is a file or cannot be made.
+    """
+    directory = Path(path)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"Cannot make directory {directory}: {error.strerror or error}."
+        ) from None
+    return directory
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
     """Read a UTF-8 file; the error names the line that is not UTF-8.
 
@@ -109,7 +128,7 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise CheckpointError(f"{path} has {size:,} bytes; a JSON file here has far less.")
     try:
         content = json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
         raise CheckpointError(f"{path} is not a valid JSON file: {error}") from None
     if not isinstance(content, dict):
         raise CheckpointError(

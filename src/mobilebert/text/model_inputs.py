@@ -15,6 +15,7 @@ from mobilebert.text.options import (
 )
 from mobilebert.text.padding import pad_row, padded_length
 from mobilebert.text.request import LENGTH_OPTIONS, Request
+from mobilebert.text.signatures import PREPARING_OPTIONS, takes_options
 from mobilebert.text.special_tokens import SpecialTokens
 from mobilebert.text.tensors import tensor_type_of, to_python
 from mobilebert.text.truncation import Cut, cut_to_fit
@@ -134,6 +135,7 @@ class ModelInputs(SpecialTokens):
         overflow = ((pair_ids if cut.overflow_of else ids) or [])[cut.overflow]
         return ids[cut.first], None if pair_ids is None else pair_ids[cut.second], overflow
 
+    @takes_options(*PREPARING_OPTIONS)
     def prepare_for_model(
         self,
         ids: list[int],

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from tokenizers import AddedToken
 
-from mobilebert.errors import ArgumentError, CheckpointError, InputError
-from mobilebert.files import write_atomic
+from mobilebert.errors import ArgumentError, InputError
+from mobilebert.files import make_directory, write_atomic
 from mobilebert.hub import HubOptions
 from mobilebert.text.decoding import TokenDecoding
 from mobilebert.text.options import checked_side
@@ -181,6 +181,7 @@ class StoredTokenizer(TokenDecoding):
         save_directory: str | os.PathLike[str],
         legacy_format: bool | None = None,
         filename_prefix: str | None = None,
+        push_to_hub: bool = False,
     ) -> tuple[str, ...]:
         """Write the tokenizer's files; transformers reads them too.
 
@@ -189,21 +190,22 @@ class StoredTokenizer(TokenDecoding):
             legacy_format: True for vocab.txt without tokenizer.json, False for tokenizer.json
                 alone (Rust tokenizer), None for both where there are both.
             filename_prefix: Put before each file name, with a hyphen.
+            push_to_hub: Must be False; models are published.
 
         Returns:
             The paths of the files.
 
         Raises:
+            ArgumentError: `push_to_hub`.
             CheckpointError: The directory cannot be written.
             InputError: ``legacy_format=False`` for the pure-Python tokenizer.
         """
-        directory = Path(save_directory)
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CheckpointError(
-                f"Cannot write the tokenizer to {directory}: {error.strerror or error}."
-            ) from None
+        if push_to_hub:
+            raise ArgumentError(
+                "push_to_hub=True is for models. Save the tokenizer beside the model, and upload "
+                "the directory with huggingface_hub."
+            )
+        directory = make_directory(save_directory)
         vocabulary = self._vocabulary_files(legacy_format)
         config = prefixed(directory, TOKENIZER_CONFIG_FILE, filename_prefix)
         special = prefixed(directory, SPECIAL_TOKENS_MAP_FILE, filename_prefix)

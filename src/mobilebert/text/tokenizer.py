@@ -9,6 +9,7 @@ from mobilebert.text.encoding import BatchEncoding
 from mobilebert.text.inputs import is_batch, paired
 from mobilebert.text.options import TensorType
 from mobilebert.text.request import Request
+from mobilebert.text.signatures import ENCODING_OPTIONS, ROW_OPTIONS, takes_options
 from mobilebert.text.stored_tokenizer import StoredTokenizer
 
 __all__ = ["PreTrainedTokenizer"]
@@ -119,6 +120,7 @@ class PreTrainedTokenizer(StoredTokenizer):
     def _encode_batch(self, texts: Sequence[Any], request: Request) -> BatchEncoding:
         raise NotImplementedError
 
+    @takes_options(*ENCODING_OPTIONS)
     def encode_plus(
         self, text: Any, text_pair: Any = None, add_special_tokens: bool = True, **options: Any
     ) -> BatchEncoding:
@@ -126,6 +128,7 @@ class PreTrainedTokenizer(StoredTokenizer):
         request = self._request(add_special_tokens=add_special_tokens, **options)
         return self._encode_one(text, text_pair, request)
 
+    @takes_options(*ENCODING_OPTIONS)
     def batch_encode_plus(
         self, batch_text_or_text_pairs: Any, add_special_tokens: bool = True, **options: Any
     ) -> BatchEncoding:
@@ -138,6 +141,7 @@ class PreTrainedTokenizer(StoredTokenizer):
         request = self._request(add_special_tokens=add_special_tokens, **options)
         return self._encode_batch(batch_text_or_text_pairs, request)
 
+    @takes_options(*ROW_OPTIONS)
     def encode(
         self, text: Any, text_pair: Any = None, add_special_tokens: bool = True, **options: Any
     ) -> Any:
