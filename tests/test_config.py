@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 import transformers
 
 from mobilebert import MobileBertConfig
@@ -87,6 +88,12 @@ def test_config_json_is_exchanged_with_transformers(tmp_path, fields):
         assert str(getattr(ours, name)) == str(wanted).removeprefix("torch.")
         assert getattr(read_by_peer, name) == wanted
         assert getattr(read_by_us, name) == getattr(ours, name)
+
+
+def test_dtypes_are_kept_by_name():
+    for dtype in ("float16", "torch.float16", torch.float16):
+        assert MobileBertConfig(dtype=dtype).dtype == "float16"
+        assert MobileBertConfig(torch_dtype=dtype).torch_dtype == "float16"
 
 
 def test_changing_one_field_of_the_file_changes_what_the_peer_reads(tmp_path):

@@ -3,7 +3,15 @@ import pytest
 from mobilebert import MobileBertConfig
 from mobilebert.errors import ConfigError
 from mobilebert.tasks import TASKS
-from mobilebert.weights import WeightKind, differences, parameter_count, weight_specs
+from mobilebert.weights import (
+    WeightInit,
+    WeightKind,
+    differences,
+    heads_of_layer,
+    parameter_count,
+    pruned_heads_of_layer,
+    weight_specs,
+)
 from models import VARIANTS, small_config
 
 
@@ -72,6 +80,15 @@ def test_pruned_heads_narrow_the_attention_of_their_layer_only():
     assert shapes["encoder.layer.1.attention.self.value.weight"] == (18, 32)
 
 
+def test_a_layer_is_pruned_under_either_of_its_numbers():
+    config = small_config(pruned_heads={1: [0, 2], -1: [2, 3]})
+    assert pruned_heads_of_layer(config, 0) == set()
+    assert pruned_heads_of_layer(config, 1) == {0, 2, 3}
+    assert heads_of_layer(config, 1) == 1
+    with pytest.raises(ConfigError, match="all 4 heads of layer 1"):
+        small_config(pruned_heads={1: [0, 1], -1: [2, 3]})
+
+
 def test_differences_names_everything_at_once():
     specs = weight_specs(small_config(), "masked_lm")
     shapes = {row.name: row.shape for row in specs if row.tied_to is None}
@@ -88,6 +105,16 @@ def test_differences_names_everything_at_once():
     assert found.mismatched == (
         ("mobilebert.encoder.layer.0.intermediate.dense.bias", (7,), (36,)),
     )
+
+
+def test_initial_values_are_the_documented_ones():
+    def wanted(name):
+        if name.endswith("bias"):
+            return WeightInit.ZEROS
+        return WeightInit.ONES if "LayerNorm" in name else WeightInit.TRUNCATED_NORMAL
+
+    specs = weight_specs(small_config(), "pretraining")
+    assert {row.name: row.init for row in specs} == {row.name: wanted(row.name) for row in specs}
 
 
 def test_only_the_padding_row_starts_at_zero():

@@ -14,6 +14,7 @@ __all__ = [
     "PROBLEM_TYPES",
     "check_combination",
     "checked",
+    "pruned_heads",
 ]
 
 NORMALIZATION_TYPES = ("no_norm", "layer_norm")
@@ -226,5 +227,17 @@ def _check_pruned_heads(config: Any) -> None:
             raise ConfigError(
                 f"pruned_heads of layer {layer} names heads {pruned}; heads are 0 to {heads - 1}."
             )
-        if len(pruned) == heads:
+    for layer, gone in pruned_heads(config).items():
+        if len(gone) == heads:
             raise ConfigError(f"pruned_heads removes all {heads} heads of layer {layer}.")
+
+
+def pruned_heads(config: Any) -> dict[int, set[int]]:
+    """Return which heads are gone, by layer counted from 0.
+
+    `config.pruned_heads` may name a layer twice, once counted from the end.
+    """
+    gone: dict[int, set[int]] = {}
+    for layer, heads in config.pruned_heads.items():
+        gone.setdefault(layer % config.num_hidden_layers, set()).update(heads)
+    return gone

@@ -288,6 +288,6 @@ def forward(
         logits = weights.linear(spec.projection.name, reads)
         if spec.choices:
             logits = logits.reshape(-1, choices)
-        single = spec.projection.split
-        outputs.extend([logits[..., i] for i in range(len(single))] if single else [logits])
+        split = spec.projection.split
+        outputs.extend(np.moveaxis(logits, -1, 0) if split else [logits])
     return dict(zip(spec.emits, outputs, strict=True))

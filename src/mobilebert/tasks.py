@@ -51,14 +51,14 @@ class Projection:
         reads: Every position or the pooled one.
         width: Number of logits, or ``"num_labels"`` for the configuration's.
         dropout: Whether classifier dropout comes before it.
-        split: Names of the single logits where each is an output of its own.
+        split: Whether each of the logits is an output of its own, in the order of `emits`.
     """
 
     name: str
     reads: Reads
     width: int | Literal["num_labels"]
     dropout: bool = False
-    split: tuple[str, ...] = ()
+    split: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,9 +168,7 @@ _ROWS = (
         auto_name="AutoModelForQuestionAnswering",
         output_name="QuestionAnsweringModelOutput",
         # transformers takes num_labels as the width and then fails unless that is 2.
-        projection=Projection(
-            "qa_outputs", Reads.SEQUENCE, 2, split=("start_logits", "end_logits")
-        ),
+        projection=Projection("qa_outputs", Reads.SEQUENCE, 2, split=True),
         loss=Loss.SPAN,
         labels=("start_positions", "end_positions"),
         emits=("start_logits", "end_logits"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mobilebert.config import MobileBertConfig
+from mobilebert.config_rules import pruned_heads
 from mobilebert.errors import ConfigError
 from mobilebert.tasks import Projection, TaskSpec, resolve_task
 
@@ -24,6 +25,7 @@ __all__ = [
     "differences",
     "heads_of_layer",
     "parameter_count",
+    "pruned_heads_of_layer",
     "weight_specs",
 ]
 
@@ -94,12 +96,12 @@ class WeightSpec:
 
 def heads_of_layer(config: MobileBertConfig, layer: int) -> int:
     """Return how many attention heads a layer has after pruning."""
-    layers = config.num_hidden_layers
-    pruned: set[int] = set()
-    for number, heads in config.pruned_heads.items():
-        if number % layers == layer:
-            pruned.update(heads)
-    return int(config.num_attention_heads) - len(pruned)
+    return int(config.num_attention_heads) - len(pruned_heads_of_layer(config, layer))
+
+
+def pruned_heads_of_layer(config: MobileBertConfig, layer: int) -> set[int]:
+    """Return the numbers of the heads a layer has lost, counted as in the unpruned layer."""
+    return pruned_heads(config).get(layer, set())
 
 
 def _linear(name: str, width_in: int, width_out: int) -> Iterator[WeightSpec]:

@@ -13,14 +13,13 @@ from torch.nn import functional as F
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
 from mobilebert.torch.norms import ResidualProjection
-from mobilebert.weights import attention_input_widths, heads_of_layer
+from mobilebert.weights import attention_input_widths, heads_of_layer, pruned_heads_of_layer
 
 __all__ = [
     "AttentionImplementation",
     "MobileBertAttention",
     "MobileBertSelfAttention",
     "attention_implementation",
-    "pruned_heads_of_layer",
     "runs_eager",
 ]
 
@@ -52,17 +51,6 @@ def runs_eager(config: MobileBertConfig, head_mask: object | None, output_attent
     wanted = attention_implementation(config._attn_implementation)
     asked = wanted is AttentionImplementation.EAGER
     return asked or output_attentions or head_mask is not None
-
-
-def pruned_heads_of_layer(config: MobileBertConfig, number: int) -> set[int]:
-    """Return the numbers of the heads a layer has lost."""
-    layers = config.num_hidden_layers
-    return {
-        head
-        for layer, heads in config.pruned_heads.items()
-        if layer % layers == number
-        for head in heads
-    }
 
 
 class MobileBertSelfAttention(nn.Module):

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mobilebert.config import MobileBertConfig
-from mobilebert.torch.norms import UNSET_EPS, norm
+from mobilebert.reference import TORCH_DEFAULT_EPS
+from mobilebert.torch.norms import norm
 from mobilebert.torch.precision import in_float32, widened
 
 __all__ = ["MobileBertEmbeddings", "trigram"]
@@ -58,7 +59,7 @@ class MobileBertEmbeddings(nn.Module):
         self.token_type_embeddings = _table(config.type_vocab_size, h)
         # Checkpoints have it even where nothing is left to transform.
         self.embedding_transformation = nn.Linear(3 * e if config.trigram_input else e, h)
-        self.LayerNorm = norm(config, h, UNSET_EPS)
+        self.LayerNorm = norm(config, h, TORCH_DEFAULT_EPS)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(

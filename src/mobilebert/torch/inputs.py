@@ -15,8 +15,7 @@ from mobilebert.backend import check_batch
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
 from mobilebert.logging import get_logger
-from mobilebert.torch.attention import pruned_heads_of_layer
-from mobilebert.weights import heads_of_layer
+from mobilebert.weights import heads_of_layer, pruned_heads_of_layer
 
 __all__ = [
     "additive_attention_mask",

@@ -9,9 +9,10 @@ from enum import StrEnum
 from torch import Tensor, nn
 
 from mobilebert.config import MobileBertConfig
+from mobilebert.reference import TORCH_DEFAULT_EPS
 from mobilebert.torch.activations import torch_activation
 from mobilebert.torch.attention import MobileBertAttention
-from mobilebert.torch.norms import UNSET_EPS, ResidualProjection, norm
+from mobilebert.torch.norms import ResidualProjection, norm
 
 __all__ = ["MobileBertLayer"]
 
@@ -129,7 +130,7 @@ class MobileBertLayer(nn.Module):
             config.intermediate_size,
             width,
             dropout=0.0 if self.use_bottleneck else dropout,
-            eps=UNSET_EPS,
+            eps=TORCH_DEFAULT_EPS,
             bottleneck=ResidualProjection(config, width, config.hidden_size, dropout=dropout)
             if self.use_bottleneck
             else None,

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from mobilebert.config import MobileBertConfig
-from mobilebert.reference import TORCH_DEFAULT_EPS
 
 __all__ = ["NoNorm", "ResidualProjection", "norm"]
 
@@ -89,8 +88,3 @@ class ResidualProjection(nn.Module):
         """Project [..., width_in] and add the residual [..., width]."""
         projected: Tensor = self.LayerNorm(self.dropout(self.dense(x)) + residual)
         return projected
-
-
-# transformers builds the norms of the embeddings and of `layer.output` without an epsilon, and
-# published layer_norm models were made that way.
-UNSET_EPS = TORCH_DEFAULT_EPS
