@@ -31,7 +31,7 @@ def start(*arguments, **options):
     return subprocess.Popen(
         [sys.executable, "-c", START, *map(str, arguments)],
         stdin=options.pop("stdin", subprocess.DEVNULL),
-        stdout=subprocess.PIPE,
+        stdout=options.pop("stdout", subprocess.PIPE),
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONUNBUFFERED": "1"} | options.pop("env", {}),
         **options,

@@ -18,7 +18,7 @@ CLASSIFIER = "text-classification"
 OPTIONS = [
     (["--task", "summarize", "x"], "Unknown task 'summarize'"),
     (["--task", "ner", "x"], "has no default model"),
-    (["x"], "Give a task or a model"),
+    (["x"], "--task fill-mask"),
     (["--task", "fill-mask", "no mask"], "no [MASK]"),
     (["--task", "fill-mask", ""], "empty"),
     (["--task", "fill-mask", "[MASK] " + "x " * 600], "truncation=True"),
@@ -87,6 +87,7 @@ FILES = [
     ("a.jsonl", b'{"text": 5}\n', "line 1: The text must be a string, not int"),
     ("a.jsonl", b'{"text": "a \\ud83d"}\n', "lone surrogate U+D83D"),
     ("a.jsonl", b"[" * 100_000, "line 1: not JSON"),
+    ("a.jsonl", b'{"text": "fine", "n": ' + b"9" * 5000 + b"}", "line 1: not JSON"),
     ("a.jsonl", b'{"text": "a"}\n{"txt": "a"}\n', "line 2: there is no column 'text'"),
     ("a.tsv", b"text\tx\nfine\t1\t2\n", "line 2: 3 cells"),
 ]
@@ -168,6 +169,10 @@ def _reshape(tensors):
     tensors["classifier.weight"] = np.zeros((3, 5), np.float32)
 
 
+def _not_a_number(tensors):
+    tensors["classifier.weight"][0, 0] = np.nan
+
+
 def _integers(tensors):
     tensors["classifier.weight"] = np.zeros((3, 32), np.int32)
 
@@ -177,6 +182,10 @@ CHECKPOINTS = {
     "no weights": (_remove("model.safetensors"), "no weights"),
     "no vocabulary": (lambda d: [_remove(n)(d) for n in ("vocab.txt", "tokenizer.json")], "vocab"),
     "config is no JSON": (_edit("config.json", lambda _: b"{"), "JSON"),
+    "config with a number without end": (
+        _edit("config.json", lambda _: b'{"vocab_size": ' + b"9" * 5000 + b"}"),
+        "JSON",
+    ),
     "config of another model": (_config(model_type="bert"), "MobileBERT only"),
     "absurd sizes": (_config(hidden_size=10**15), "hidden_size"),
     "absurd layers": (_config(num_hidden_layers=2**40), "num_hidden_layers"),
@@ -194,6 +203,7 @@ CHECKPOINTS = {
     "lying offsets": (_header(_lie), "classifier.bias"),
     "overlapping offsets": (_header(_overlap), "model.safetensors"),
     "wrong shape": (_tensors(_reshape), "classifier.weight"),
+    "NaN weights": (_tensors(_not_a_number), "logits are not finite"),
     "wrong dtype": (_tensors(_integers), "classifier.weight"),
     "smaller vocabulary": (
         lambda d: [

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -229,3 +230,23 @@ def test_a_closed_pipe_ends_quietly(from_file, command, tmp_path):
         errors = process.stderr.read()
         assert process.wait() == 141
     assert errors == b""
+
+
+@pytest.mark.parametrize("arguments", [["run", "--task", "fill-mask", "a [MASK]"], ["info"]])
+def test_standard_output_that_is_full_is_one_sentence(arguments):
+    with Path("/dev/full").open("wb") as full, start(*arguments, stdout=full) as process:
+        errors = process.stderr.read().decode()
+        assert process.wait() == 2
+    assert errors.splitlines()[-1] == (
+        "Error: Cannot write standard output: No space left on device."
+    )
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("state", ["{}", '{"facts": 5, "rows": 1, "size": 1}', '{"facts": {}}'])
+def test_a_damaged_state_file_is_refused(state, command, tmp_path, monkeypatch):
+    interrupt_after(monkeypatch, 1)
+    assert invoke(*command, "--output", tmp_path / "out").exit_code == 130
+    (tmp_path / "out.partial.json").write_text(state)
+    result = invoke(*command, "--output", tmp_path / "out", "--resume")
+    assert_refused(result, "out.partial.json is damaged; --overwrite starts again")

@@ -15,6 +15,7 @@ from mobilebert.commands.columns import ColumnReader, read_arguments
 from mobilebert.commands.inputs import InputRow, InputSource, open_file, open_stream, read_texts
 from mobilebert.commands.output_file import Existing, OutputFile
 from mobilebert.commands.output_formats import OUTPUT_FORMATS, OutputFormat, predictions_of
+from mobilebert.commands.standard_output import write_stdout
 from mobilebert.errors import InputError
 from mobilebert.pipelines import ItemError, Pipeline, pipeline, pipeline_class
 from mobilebert.pipelines.parameters import merged
@@ -70,6 +71,8 @@ class BatchRun:
         Raises:
             MobileBertError: Something cannot be used; no file is written then.
         """
+        if options["task"] is None and options["model"] is None:
+            raise InputError("Say what to do: --task fill-mask, for example, or --model DIR.")
         task = options["task"] and resolve_pipeline_task(options["task"])
         existing = Existing(options["overwrite"], options["resume"])
         if options["output_path"] == STANDARD:
@@ -138,12 +141,12 @@ class BatchRun:
         with _progress_bar(total, shown=self._shows_progress) as bar:
             for rows in _chunks(self.source.open_rows(), size):
                 header = self.writer.header(rows[0]) if beginning else ""
-                _write(header + self.writer.chunk(self._answers(rows), beginning))
+                write_stdout(header + self.writer.chunk(self._answers(rows), beginning))
                 beginning = False
                 bar.update(len(rows))
         if beginning:
             raise InputError(f"{self.source.name} holds no inputs.")
-        _write(self.writer.footer())
+        write_stdout(self.writer.footer())
 
     @property
     def _shows_progress(self) -> bool:
@@ -231,7 +234,7 @@ def _read_parameters(assignments: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"--parameter {assignment!r}: write NAME=VALUE.")
         try:
             parameters[name] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             parameters[name] = value  # a bare word
     return parameters
 
@@ -268,11 +271,6 @@ def _open_source(
     if path is None and sys.stdin.isatty():
         raise InputError("There is nothing to answer: give TEXT, --input FILE, or pipe text in.")
     return open_stream(sys.stdin.buffer, kind, whole=to_file)
-
-
-def _write(text: str) -> None:
-    # UTF-8 in every locale; a lone surrogate of a column that is not read is shown escaped.
-    click.echo(text.encode("utf-8", errors="backslashreplace"), nl=False)
 
 
 def _progress_bar(total: int | None, done: int = 0, shown: bool = True) -> Any:

@@ -19,14 +19,13 @@ def info(model: str | None, revision: str | None, sha256: bool, as_json: bool) -
     MODEL is a directory, mobilebert-mini-uncased (bundled) or a Hub name. No framework is imported.
     """
     from mobilebert.commands.facts import checkpoint_facts, machine_facts
+    from mobilebert.commands.standard_output import write_stdout
 
     facts: dict[str, Any] = machine_facts()
     if model is not None:
         facts["checkpoint"] = checkpoint_facts(model, revision, sha256)
-    if as_json:
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
-    else:
-        click.echo("\n".join(_lines(facts)))
+    shown = json.dumps(facts, indent=2, ensure_ascii=False) if as_json else "\n".join(_lines(facts))
+    write_stdout(shown + "\n")
 
 
 def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:

@@ -156,7 +156,7 @@ def _read_jsonl(name: str, lines: Iterator[str]) -> Iterator[InputRow]:
             continue
         try:
             columns = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
             raise InputError(f"{name}, line {number}: not JSON ({error}).") from None
         if not isinstance(columns, dict):
             raise InputError(

@@ -122,13 +122,15 @@ class OutputFile:
         if not self.state.exists():
             return Progress()  # interrupted before the first chunk was complete
         state = read_json(self.state)
-        different = [name for name in facts if state.get("facts", {}).get(name) != facts[name]]
+        if not _is_state(state):
+            raise InputError(f"{self.state.name} is damaged; --overwrite starts again.")
+        different = [name for name in facts if state["facts"].get(name) != facts[name]]
         if different:
             raise InputError(
                 f"{self.path.name} was begun with another {different[0]} and cannot be continued "
                 "with this one; --overwrite starts again."
             )
-        progress = Progress(int(state["rows"]), int(state["size"]))
+        progress = Progress(state["rows"], state["size"])
         if self.partial.stat().st_size < progress.size:
             raise InputError(f"{self.partial.name} was cut; --overwrite starts again.")
         return progress
@@ -177,3 +179,11 @@ class OutputFile:
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(f"Cannot write {self.path}: {error.strerror or error}.")
+
+
+def _is_state(state: dict[str, Any]) -> bool:
+    """Tell whether this is what `OutputFile.append` writes."""
+    counts = (state.get("rows"), state.get("size"))
+    return isinstance(state.get("facts"), dict) and all(
+        type(count) is int and count >= 0 for count in counts
+    )

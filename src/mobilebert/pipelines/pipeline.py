@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from mobilebert.backend import Backend, FloatArray, TokenBatch
-from mobilebert.errors import InputError
+from mobilebert.errors import InputError, WeightsError
 from mobilebert.pipelines.encoding import ModelInput, SequenceBuilder, TokenizedText
 from mobilebert.pipelines.parameters import merged, read_count
 from mobilebert.tasks import Reads, TaskSpec
@@ -322,6 +322,12 @@ def _run_batch(model: Backend, rows: list[ModelInput]) -> list[Output]:
         pairs = [(number, place) for number, row in enumerate(rows) for place in row.positions]
         positions = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
     results = model.run(batch, positions)
+    for name, array in results.items():
+        if not np.isfinite(array).all():
+            raise WeightsError(
+                f"The model's {name} are not finite (NaN or infinite), so there is no answer: its "
+                "weights are damaged, or too large for the dtype it computes in."
+            )
     return [
         {
             name: _part(array, _axis(model.task, name), number, rows)
