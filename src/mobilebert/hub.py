@@ -19,6 +19,7 @@ __all__ = [
     "BUNDLED_MODELS",
     "PUBLISHED_MODEL",
     "HubOptions",
+    "inside",
     "is_bundled",
     "resolve_file",
 ]
@@ -81,7 +82,7 @@ def resolve_file(
         InputError: `filename` or the subfolder points outside the checkpoint.
     """
     options = options or HubOptions()
-    relative = _inside(Path(options.subfolder or "") / filename)
+    relative = inside(Path(options.subfolder or "") / filename)
     if is_bundled(name_or_path):
         return _in_directory(BUNDLED_MODELS[str(name_or_path)], relative, required)
     directory = Path(name_or_path)
@@ -95,7 +96,13 @@ def resolve_file(
     return _from_hub(str(name_or_path), relative, options, required)
 
 
-def _inside(relative: Path) -> Path:
+def inside(path: str | os.PathLike[str]) -> Path:
+    """Return a path relative to a checkpoint.
+
+    Raises:
+        InputError: It points outside.
+    """
+    relative = Path(path)
     if relative.is_absolute() or ".." in relative.parts:
         raise InputError(f"{str(relative)!r} points outside the checkpoint; name a file inside it.")
     return relative

@@ -90,6 +90,7 @@ def test_loaded_weights_do_not_change_with_the_file(directory):
         ({"dtype": "float64"}, torch.float64),
         ({"torch_dtype": "torch.float16"}, torch.float16),
         ({"torch_dtype": "auto"}, torch.bfloat16),
+        ({"dtype": "float16", "torch_dtype": "float64"}, torch.float16),
     ],
 )
 def test_dtypes(directory, given, wanted):
@@ -135,12 +136,16 @@ BAD_KEYWORDS = [
     ({"dtype": "floaty"}, InputError, "dtype"),
     ({"device_map": "gpu please"}, InputError, "device_map"),
     ({"device_map": {"embeddings": 0}}, InputError, "device_map"),
+    ({"device_map": "xpu:99"}, InputError, "no device xpu:99 here"),
+    ({"device_map": 99}, InputError, "no device cuda:99 here"),
+    ({"config": {"hidden_size": 3}}, ArgumentError, "config must be .* not a dict"),
     ({"attn_implementation": "fast"}, InputError, "attn|eager"),
     ({"hidden_size": -3}, ConfigError, "hidden_size"),
     ({"hidden_size": 64}, WeightsError, "shape"),
     ({"num_hidden_layers": 3, "vocab_size": 96}, WeightsError, "layer.2"),
     ({"config": "/nowhere/at/all"}, CheckpointError, "nowhere"),
-    ({"subfolder": "../up"}, (InputError, CheckpointError), "up"),
+    ({"subfolder": "../up"}, InputError, "up.* points outside the checkpoint"),
+    ({"subfolder": "/etc"}, InputError, "/etc.* points outside the checkpoint"),
 ]
 
 

@@ -6,6 +6,7 @@ import os
 import pickle
 import struct
 import tracemalloc
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -287,8 +288,12 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(directory, tmp_path
     place = tmp_path_factory.mktemp("outside") / "made"
     (directory / "model.safetensors").unlink()
     (directory / "pytorch_model.bin").write_bytes(hostile_pickles(place)[case])
-    sentence, _ = refused(directory, CheckpointError)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        sentence, _ = refused(directory, CheckpointError)
+    assert "asks for more than tensors" in sentence
     assert "safetensors" in sentence
+    assert said == []
     assert not place.exists()
 
 

@@ -14,7 +14,7 @@ from mobilebert.checkpoint.torch_file import read_torch_file
 from mobilebert.config import CONFIG_NAME, MobileBertConfig
 from mobilebert.errors import CheckpointError
 from mobilebert.files import read_json
-from mobilebert.hub import BUNDLED_MODEL, HubOptions, resolve_file
+from mobilebert.hub import BUNDLED_MODEL, HubOptions, inside, resolve_file
 from mobilebert.presets import is_google
 
 __all__ = [
@@ -189,7 +189,7 @@ def config_location(name_or_path: Name, hub: HubOptions | None = None) -> Name:
     if beside or (not path.is_dir() and tf1_prefix(path) is not None):
         folder: Path = path.parent
     elif path.is_dir():
-        folder = path / (hub.subfolder if hub else "")
+        folder = path / inside(hub.subfolder if hub else "")
     else:
         return name_or_path
     if (folder / CONFIG_NAME).is_file():

@@ -4,6 +4,7 @@ A pickle is a program. It is read with ``torch.load(weights_only=True)`` only, w
 build tensors and nothing else. PyTorch is imported when one of these functions is called.
 """
 
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -77,7 +78,10 @@ def _check_archive(path: Path) -> None:
 def _load(torch: Any, path: Path) -> Any:
     options = {"map_location": "cpu", "weights_only": True}
     try:
-        return torch.load(path, mmap=zipfile.is_zipfile(path), **options)
+        with warnings.catch_warnings():
+            # About pickles that PyTorch did not write; what matters of it is an error below.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, mmap=zipfile.is_zipfile(path), **options)
     except Exception as error:
         # Whatever a hostile or damaged file provokes in the reader ends here.
         first = next((line for line in str(error).splitlines() if line.strip()), "")

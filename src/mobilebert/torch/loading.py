@@ -158,7 +158,11 @@ def _configuration(
             loaded._attn_implementation = config._attn_implementation
     else:
         location = name if config is None else config
-        assert location is not None
+        if not isinstance(location, (str, os.PathLike)):
+            raise ArgumentError(
+                "config must be a MobileBertConfig of this library, or the name or directory of "
+                f"one, not a {type(location).__name__}."
+            )
         loaded, unused = cls.config_class.from_pretrained(
             config_location(location, hub), return_unused_kwargs=True, **vars(hub), **keywords
         )
@@ -190,12 +194,21 @@ def _device(device_map: Any) -> torch.device:
         found = torch.accelerator.current_accelerator(check_available=True)
         return torch.device("cpu") if found is None else found
     try:
-        return torch.device(wanted)
+        # A number means an accelerator, also where there is none.
+        found = torch.device("cuda", wanted) if type(wanted) is int else torch.device(wanted)
     except (RuntimeError, TypeError):
         raise InputError(
             f"device_map must be None, 'auto' or a device such as 'cpu' or 'cuda:0', not "
             f"{device_map!r}."
         ) from None
+    try:
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(
+            f"device_map={device_map!r}: there is no device {found} here; choose 'cpu', or 'auto' "
+            "for the accelerator if there is one."
+        ) from None
+    return found
 
 
 def _dtype(

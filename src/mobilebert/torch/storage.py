@@ -97,7 +97,7 @@ class StoredModel(nn.Module):
             variant=variant,
             use_safetensors=use_safetensors,
             from_tf=from_tf,
-            dtype=dtype if torch_dtype is None else torch_dtype,
+            dtype=torch_dtype if dtype is None else dtype,
             device_map=device_map,
             low_cpu_mem_usage=low_cpu_mem_usage,
             attn_implementation=attn_implementation,
