@@ -124,6 +124,24 @@ def test_a_vocabulary_that_does_not_fit_is_refused(tmp_path):
         pipeline("fill-mask", directory)
 
 
+@pytest.mark.parametrize("rows", [30528, 30592])
+def test_spare_rows_of_the_embedding_only_matter_where_tokens_are_predicted(rows, tmp_path):
+    """resize_token_embeddings(pad_to_multiple_of=...) with the tokenizer as it was."""
+    predicts = write_checkpoint(tmp_path / "lm", "masked_lm", vocab_size=rows)
+    with pytest.raises(CheckpointError, match=r"resize_token_embeddings\(30522\)"):
+        pipeline("fill-mask", predicts)
+    reads = write_checkpoint(tmp_path / "classifier", "sequence_classification", vocab_size=rows)
+    assert len(pipeline("text-classification", reads)("a text")) == 1
+    assert len(pipeline("feature-extraction", predicts)("a text")[0]) == 4
+
+
+@pytest.mark.parametrize("rows", [30000, 30521, 30523, 31000])
+def test_other_sizes_of_the_embedding_are_refused_in_every_task(rows, tmp_path):
+    directory = write_checkpoint(tmp_path, "sequence_classification", vocab_size=rows)
+    with pytest.raises(CheckpointError, match="than the model's embedding"):
+        pipeline("text-classification", directory)
+
+
 @pytest.mark.parametrize(
     ("options", "backend"),
     [
@@ -158,6 +176,7 @@ def test_an_accelerator_that_is_not_there_warns(checkpoints, caplog):
         ({"backend": "jax"}, "Unknown backend 'jax'; choose one of auto, numpy, torch"),
         ({"dtype": "float16"}, "float32 or float64, not in 'float16'; backend='torch'"),
         ({"backend": "numpy", "device": 0}, "CPU only"),
+        ({"device": -2}, "-2 is no device"),
         ({"batch_size": 0}, "batch_size"),
     ],
 )
@@ -181,6 +200,14 @@ def test_auto_imports_torch_only_when_asked():
 def test_features_of_a_model_object_with_a_head_are_its_encoders(checkpoints):
     directory = checkpoints["text-classification"]
     model = models.MobileBertForSequenceClassification.from_pretrained(directory)
+    by_object = pipeline("feature-extraction", model)
+    by_name = pipeline("feature-extraction", directory, backend="torch")
+    assert by_object("a b") == by_name("a b")
+
+
+def test_features_need_no_pooler(checkpoints):
+    directory = checkpoints["fill-mask"]
+    model = models.MobileBertForMaskedLM.from_pretrained(directory)
     by_object = pipeline("feature-extraction", model)
     by_name = pipeline("feature-extraction", directory, backend="torch")
     assert by_object("a b") == by_name("a b")

@@ -122,6 +122,14 @@ def test_targets_without_tokens(checkpoints, caplog):
         fill("a [MASK]", targets="\u200b")
 
 
+def test_a_dictionary_of_lists_is_several_questions(checkpoints):
+    answerer = pipeline("question-answering", checkpoints["question-answering"])
+    questions, context = ["Who?", "Where?"], "Bob slept in Paris."
+    answers = answerer({"question": questions, "context": [context, context]})
+    assert answers == answerer(question=questions, context=context)
+    assert len(answers) == 2
+
+
 def test_the_question_is_cut_to_its_own_maximum(checkpoints):
     answerer, backend = recorded(pipeline("question-answering", checkpoints["question-answering"]))
     answerer(question="why " * 100, context="Because.", max_question_len=7)

@@ -20,6 +20,10 @@ from mobilebert.hub import HubOptions
 from mobilebert.tasks import TASKS, TaskSpec, resolve_task, task_of_architecture
 from mobilebert.weights import weight_specs
 
+# Multiples that tables are padded to for the matrix units of accelerators: 8, 16, 32, 64, 128.
+_ROWS_MULTIPLE = 8
+_LARGEST_MULTIPLE = 128
+
 __all__ = ["Checkpoint", "check_vocabulary", "load_checkpoint", "task_of_config"]
 
 
@@ -149,18 +153,25 @@ def load_checkpoint(
     return Checkpoint(config, spec, tensors, report)
 
 
-def check_vocabulary(config: MobileBertConfig, size: int, source: str = "the tokenizer") -> None:
+def check_vocabulary(
+    config: MobileBertConfig, size: int, source: str = "the tokenizer", *, predicts: bool = True
+) -> None:
     """Check that a vocabulary and the word embedding belong together.
+
+    A model that only reads tokens may have the few spare rows that resizing with
+    ``pad_to_multiple_of`` leaves. One that predicts tokens may not: it could answer with a row
+    that is no token.
 
     Args:
         config: The model's configuration.
         size: Number of tokens, added ones included.
         source: Where the vocabulary came from, for the message.
+        predicts: Whether the model predicts tokens.
 
     Raises:
         CheckpointError: The vocabulary is smaller or larger than the embedding.
     """
-    if size == config.vocab_size:
+    if size == config.vocab_size or (not predicts and _is_padded(size, config.vocab_size)):
         return
     relation = "smaller" if size < config.vocab_size else "larger"
     raise CheckpointError(
@@ -168,3 +179,9 @@ def check_vocabulary(config: MobileBertConfig, size: int, source: str = "the tok
         f"{config.vocab_size:,} rows); use the tokenizer files that belong to the model, or "
         f"resize_token_embeddings({size})."
     )
+
+
+def _is_padded(size: int, rows: int) -> bool:
+    """Tell whether `rows` are `size` tokens and padding to a multiple, at most 1% of all rows."""
+    spare = rows - size
+    return rows % _ROWS_MULTIPLE == 0 and 0 < spare < _LARGEST_MULTIPLE and spare * 100 <= rows

@@ -108,5 +108,5 @@ def pipeline(
         read_count("batch_size", batch_size)
     chosen = default_model(name) if model is None else model
     loaded = load_model(chosen, name, source)
-    words = load_tokenizer(tokenizer, chosen, loaded.config, source.hub)
+    words = load_tokenizer(tokenizer, chosen, name, loaded.config, source.hub)
     return kind(loaded, words, batch_size=batch_size, **task_parameters)

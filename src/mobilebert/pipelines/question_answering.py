@@ -112,7 +112,10 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringParameters]):
                 "Give question=... and context=..., or one dictionary with both, or a list of such "
                 "dictionaries."
             )
-        return super().__call__(inputs[0], **parameters)
+        given = inputs[0]
+        if isinstance(given, Mapping) and isinstance(given.get("question"), list):
+            given = _joined(given["question"], given.get("context"))
+        return super().__call__(given, **parameters)
 
     def read(self, item: Any, options: Any) -> tuple[str, str]:
         """Read a question and its context."""

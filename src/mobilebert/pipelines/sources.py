@@ -150,12 +150,15 @@ def load_model(model: Any, task: str, source: ModelSource) -> Backend:
     return made
 
 
-def load_tokenizer(tokenizer: Any, model: Any, config: MobileBertConfig, hub: HubOptions) -> Any:
+def load_tokenizer(
+    tokenizer: Any, model: Any, task: str, config: MobileBertConfig, hub: HubOptions
+) -> Any:
     """Load the tokenizer, by default the model's, and check that it fits the model.
 
     Args:
         tokenizer: A tokenizer, its name or directory, or None.
         model: What was given as the model.
+        task: Name of the pipeline task.
         config: The model's configuration.
         hub: Lookup options.
 
@@ -170,7 +173,7 @@ def load_tokenizer(tokenizer: Any, model: Any, config: MobileBertConfig, hub: Hu
     name = str(tokenizer) if _is_name(tokenizer) else "the tokenizer"
     if _is_name(tokenizer):
         tokenizer = MobileBertTokenizerFast.from_pretrained(tokenizer, **vars(hub))
-    check_vocabulary(config, len(tokenizer), name)
+    check_vocabulary(config, len(tokenizer), name, predicts=PIPELINE_TASKS[task].vocabulary)
     return tokenizer
 
 

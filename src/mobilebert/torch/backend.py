@@ -36,6 +36,8 @@ def device_of(device: Any) -> torch.device:
     """
     if device is None or device == -1:
         return torch.device("cpu")
+    if isinstance(device, int) and device < -1:
+        raise InputError(f"{device} is no device; write -1 for the CPU, or 0, 1, ... .")
     accelerator = torch.accelerator.current_accelerator() if _has_accelerator() else None
     if isinstance(device, int):
         kind = "cuda" if accelerator is None else accelerator.type
@@ -148,7 +150,8 @@ class TorchBackend:
                     return_dict=True,
                     pad_neighbor=self.pad_neighbor,
                 )
-        return {name: _array(outputs[name]) for name in self.task.emits}
+        # An encoder without pooler emits less than its task says.
+        return {name: _array(outputs[name]) for name in self.task.emits if name in outputs}
 
     def _at(
         self, model: TaskModel[Any], inputs: dict[str, Tensor], positions: Tensor
