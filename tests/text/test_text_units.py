@@ -3,6 +3,9 @@
 import unicodedata
 
 import pytest
+from transformers.models.mobilebert.tokenization_mobilebert import (
+    BasicTokenizer as PeerBasicTokenizer,
+)
 
 from mobilebert.errors import CheckpointError, InputError
 from mobilebert.text import (
@@ -134,3 +137,12 @@ def test_vocabulary_errors(tmp_path):
     path.write_bytes(b"a\n\xff\n")
     with pytest.raises(CheckpointError, match="line 2"):
         load_vocab(path)
+
+
+@pytest.mark.parametrize("keep", ["naïve", "nai\u0308ve"])
+@pytest.mark.parametrize("text", ["A naïve X", "A nai\u0308ve X"])
+def test_words_to_keep_are_compared_in_composed_form(keep, text):
+    peer = PeerBasicTokenizer(never_split=[keep])
+    found = BasicTokenizer(never_split=[keep]).tokenize(text)
+    assert found == peer.tokenize(text)
+    assert ("naïve" in found) == (keep == "naïve")
