@@ -37,9 +37,15 @@ PIPELINE_SCORES = 2e-5
 # Scores computed with float16 weights against float32: 2**-11 a rounding, over eight layers.
 FLOAT16_SCORE = 0.03
 
+# Not a bound: the standard deviation of a normal distribution cut at two of them.
+TRUNCATED_SHARE = 0.8796
+
 # Mean and standard deviation of some ten thousand initial weights: four standard errors,
 # 4 / sqrt(10000).
 INITIAL_STANDARD_DEVIATION = 0.04
+
+# Covariance of 20,000 drawn rows: five standard errors, 5 * sqrt(2 / 20000).
+SAMPLE_COVARIANCE = 0.05
 
 # bfloat16 rounds to 2**-8, and a few roundings a layer add up over the two layers.
 BFLOAT16 = 0.1

@@ -6,6 +6,7 @@ import torch
 
 from assertions import assert_close
 from mobilebert.tasks import TASKS
+from models import PEER_VARIANTS
 from parity.implementations import (
     flat_outputs,
     fresh_models,
@@ -110,6 +111,21 @@ def test_losses_equal_transformers(case):
         assert_close(found_gradients[name], wanted_gradients[name], FLOAT64, name)
     for name, value in flat_outputs(call(ours, task, {})).items():
         assert torch.equal(value, found[name])  # labels change no other output
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize(
+    "case", ["masked_lm", "pretraining", "next sentence", "tokens", "choices", "classes", "span"]
+)
+@pytest.mark.parametrize("variant", [name for name in PEER_VARIANTS if name != VARIANT])
+def test_losses_of_every_variant_equal_transformers_in_float32(variant, case, attention):
+    task, fields, labels = CASES[case]
+    models = [model.float() for model in fresh_models(task, variant, attention, **fields)]
+    losses = [call(model, task, labels, torch.float32).loss for model in models]
+    assert_close(losses[1].item(), losses[0].item(), FLOAT32, "loss")
+    wanted, found = (gradients(*pair) for pair in zip(models, losses, strict=True))
+    for name in wanted:
+        assert_close(found[name], wanted[name], FLOAT32, name)
 
 
 @pytest.mark.parametrize("case", CASES)

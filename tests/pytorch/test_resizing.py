@@ -9,7 +9,7 @@ from mobilebert.errors import InputError
 from mobilebert.tasks import TASKS
 from mobilebert.torch.resize import COVARIANCE_SHARE, resized_rows
 from mobilebert.weights import weight_specs
-from tolerances import FLOAT32
+from tolerances import FLOAT32, INITIAL_STANDARD_DEVIATION, SAMPLE_COVARIANCE, TRUNCATED_SHARE
 from torch_models import batch_for, build
 
 
@@ -78,16 +78,15 @@ def test_new_rows_lie_around_the_mean_of_the_old():
     new = resized_rows(old, 20_500, True, 0.02)[500:]
     scaled = (new - old.mean(0)) / COVARIANCE_SHARE**0.5
     covariance = scaled.T @ scaled / len(new)
-    # 20,000 draws: a standard error of 1 % of a variance.
     wanted = np.cov(old.numpy().T, ddof=0)
-    assert_close(covariance, wanted, 0.05, "covariance")
+    assert_close(covariance, wanted, SAMPLE_COVARIANCE, "covariance")
 
 
 def test_new_rows_may_be_drawn_as_initial_weights_are():
     old = torch.randn(50, 8) + 100
     new = resized_rows(old, 4000, False, 0.5)[50:]
     assert new.abs().max() <= 1.0
-    assert new.std() == pytest.approx(0.5 * 0.8796, rel=0.05)
+    assert new.std() == pytest.approx(0.5 * TRUNCATED_SHARE, rel=INITIAL_STANDARD_DEVIATION)
     assert torch.equal(resized_rows(old, 50, False, 0.5), old)
 
 

@@ -19,10 +19,8 @@ from mobilebert.torch import (
 from mobilebert.torch.initialization import initialize
 from mobilebert.weights import WeightInit, WeightKind, parameter_count, weight_specs
 from models import VARIANTS, small_config
-from tolerances import INITIAL_STANDARD_DEVIATION
+from tolerances import INITIAL_STANDARD_DEVIATION, TRUNCATED_SHARE
 from torch_models import batch_for, build
-
-TRUNCATED_SHARE = 0.8796  # standard deviation of a normal distribution cut at 2 of them
 
 
 @pytest.mark.parametrize("task", TASKS)
