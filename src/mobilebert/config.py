@@ -190,7 +190,8 @@ class MobileBertConfig(StoredConfig):
     @property
     def torch_dtype(self) -> str | None:
         """The older name of `dtype`."""
-        return self.dtype  # type: ignore[no-any-return]
+        dtype: str | None = self.dtype
+        return dtype
 
     @torch_dtype.setter
     def torch_dtype(self, value: Any) -> None:

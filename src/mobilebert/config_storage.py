@@ -82,7 +82,9 @@ class StoredConfig:
         Raises:
             CheckpointError: The directory is a file or cannot be written.
             ArgumentError: `push_to_hub`, or an unknown keyword.
+            ConfigError: The fields, assigned one by one, do not go together.
         """
+        check_combination(self)
         if push_to_hub:
             raise ArgumentError(
                 "push_to_hub=True is for models, which take their configuration along: "
@@ -155,7 +157,8 @@ class StoredConfig:
     @classmethod
     def from_json_file(cls, json_file: str | os.PathLike[str]) -> Self:
         """Read a configuration from a JSON file (Hugging Face's layout or Google's)."""
-        return cls.from_dict(read_json(json_file))  # type: ignore[no-any-return]
+        config: Self = cls.from_dict(read_json(json_file))
+        return config
 
     @classmethod
     def get_config_dict(

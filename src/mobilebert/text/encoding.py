@@ -3,7 +3,7 @@
 import logging
 from collections import UserDict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from mobilebert.errors import InputError
 from mobilebert.text.options import TensorType, parse_choice
@@ -65,9 +65,8 @@ class BatchEncoding(UserDict[str, Any]):
         is_fast: bool | None = None,
     ) -> None:
         super().__init__(data)
-        encodings = encoding
-        if encodings is not None and not isinstance(encodings, (list, tuple)):
-            encodings = [encodings]  # type: ignore[list-item]
+        one = encoding is not None and not isinstance(encoding, (list, tuple))
+        encodings = cast(Sequence[Encoding] | None, [encoding] if one else encoding)
         self._encodings: list[Encoding] | None = None if encodings is None else list(encodings)
         self._is_fast = self._encodings is not None if is_fast is None else is_fast
         if n_sequences is None and self._encodings:

@@ -4,7 +4,7 @@ import copy
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tokenizers import AddedToken, Tokenizer, decoders
 
@@ -57,7 +57,7 @@ class MobileBertTokenizerFast(PreTrainedTokenizer):
         CheckpointError: The file is damaged or no WordPiece tokenizer.
     """
 
-    vocab_files_names = {"vocab_file": VOCAB_FILE, "tokenizer_file": TOKENIZER_FILE}  # noqa: RUF012
+    vocab_files_names: ClassVar = {"vocab_file": VOCAB_FILE, "tokenizer_file": TOKENIZER_FILE}
     slow_tokenizer_class = MobileBertTokenizer
     is_fast = True
     can_save_slow_tokenizer = True

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 class ModelInputs(SpecialTokens):
     """Truncation, [CLS] and [SEP], token types, masks and padding of token ids."""
 
+    # A tokenizer may have names of its own.
     model_input_names: list[str] = ["input_ids", "token_type_ids", "attention_mask"]  # noqa: RUF012
     padding_side: str = "right"
     truncation_side: str = "right"

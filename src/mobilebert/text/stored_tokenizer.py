@@ -3,7 +3,7 @@
 import copy
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tokenizers import AddedToken
 
@@ -36,7 +36,7 @@ _VERY_LARGE_INTEGER = int(1e30)
 class StoredTokenizer(TokenDecoding):
     """Vocabulary, added tokens, and the files they come from and go to."""
 
-    vocab_files_names: dict[str, str] = {"vocab_file": VOCAB_FILE}  # noqa: RUF012
+    vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": VOCAB_FILE}
     is_fast = False
     # Positional constructor arguments that are saved; these classes have none.
     init_inputs: tuple[Any, ...] = ()

@@ -36,6 +36,7 @@ def _table(rows: int, width: int, padding_idx: int | None = None) -> nn.Embeddin
     They come with the initialisation of the whole model. PyTorch's own would draw them twice, and
     on the meta device loads a second's worth of modules.
     """
+    # torch gives this method no types.
     table: nn.Embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
         torch.empty(rows, width), freeze=False, padding_idx=padding_idx
     )

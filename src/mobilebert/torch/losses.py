@@ -111,6 +111,7 @@ def problem_type_loss(logits: Logits, labels: Labels, config: MobileBertConfig) 
     scores, given = logits[0], labels[0]
     if given is None:
         return None
+    shapes = tuple(scores.shape), tuple(given.shape)
     kind = config.problem_type or inferred_problem_type(given, scores.shape[-1])
     if kind == "single_label_classification":
         return cross_entropy(scores, given)
@@ -119,7 +120,7 @@ def problem_type_loss(logits: Logits, labels: Labels, config: MobileBertConfig) 
     if given.shape != scores.shape:
         raise InputError(
             f"labels of a {kind} problem must have the shape of the logits, "
-            f"{tuple(logits[0].shape)}, not {tuple(labels[0].shape)}."  # type: ignore[union-attr]
+            f"{shapes[0]}, not {shapes[1]}."
         )
     target = given.to(scores.dtype)
     if kind == "regression":

@@ -6,7 +6,7 @@ Field names and their order are those of transformers' output classes.
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from torch import Tensor
 from torch.utils._pytree import register_pytree_node
@@ -55,7 +55,7 @@ class ModelOutput(OrderedDict[str, Any]):
         )
 
     def __post_init__(self) -> None:
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        names = _field_names(self)
         first = getattr(self, names[0])
         alone = all(getattr(self, name) is None for name in names[1:])
         if alone and first is not None and not isinstance(first, Tensor):
@@ -92,7 +92,7 @@ class ModelOutput(OrderedDict[str, Any]):
         return tuple(self.values())
 
     def __reduce__(self) -> Any:
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        names = _field_names(self)
         return type(self), tuple(getattr(self, name) for name in names)
 
     def _refuse(self, method: str) -> NoReturn:
@@ -112,6 +112,11 @@ class ModelOutput(OrderedDict[str, Any]):
     def setdefault(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: the set of results is fixed."""
         self._refuse("setdefault")
+
+
+def _field_names(output: ModelOutput) -> list[str]:
+    # ModelOutput itself has no fields; its subclasses are dataclasses.
+    return [field.name for field in fields(cast(Any, output))]
 
 
 def _pairs(value: Any) -> list[tuple[str, Any]] | None:

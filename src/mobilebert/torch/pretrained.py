@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -153,7 +153,9 @@ class MobileBertPreTrainedModel(StoredModel):
 
     @property
     def _vocabulary_head(self) -> VocabularyHead | None:
-        return self.get_submodule("cls.predictions") if self.task.vocabulary else None  # type: ignore[return-value]
+        if not self.task.vocabulary:
+            return None
+        return cast(VocabularyHead, self.get_submodule("cls.predictions"))
 
     def get_input_embeddings(self) -> nn.Embedding:
         """Return the word table."""
