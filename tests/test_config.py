@@ -291,3 +291,11 @@ def test_runtime_choices_are_not_written():
     text = config.to_json_string()
     assert "eager" not in text
     assert "somewhere" not in text
+
+
+def test_fields_that_do_not_go_together_are_not_saved(tmp_path):
+    config = MobileBertConfig()
+    config.num_attention_heads = 3  # assigned alone: the other sizes may follow
+    with pytest.raises(ConfigError, match="num_attention_heads=3 does not divide"):
+        config.save_pretrained(tmp_path)
+    assert list(tmp_path.iterdir()) == []

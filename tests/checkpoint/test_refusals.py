@@ -391,7 +391,9 @@ def test_missing_files_say_what_is_there_and_what_helps(directory, tmp_path_fact
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
     assert "Leave out use_safetensors" in refused(directory, use_safetensors=True)[0]
     (directory / "pytorch_model.bin").rename(directory / "tf_model.h5")
-    assert "from_tf=True" in refused(directory)[0]
+    sentence, _ = refused(directory)
+    assert "from_tf=True" in sentence
+    assert "save_pretrained()" in sentence
     assert "model.fp16.safetensors" in refused(directory, variant="fp16")[0]
     empty = tmp_path_factory.mktemp("empty")
     assert "config.json" in refused(empty, CheckpointError)[0]

@@ -165,7 +165,10 @@ def _none_found(name_or_path: Name, folder: Path, options: WeightsOptions) -> st
     files = sorted(file.name for file in folder.iterdir() if file.is_file())
     message += f"; it holds {', '.join(files[:12]) or 'no files'}"
     if not options.from_tf and any(f == H5_NAME or f.endswith(".index") for f in files):
-        return f"{message}. TensorFlow weights are read with from_tf=True."
+        return (
+            f"{message}. TensorFlow weights are read with from_pretrained(..., from_tf=True); "
+            "save_pretrained() then writes what pipelines and the command line read."
+        )
     if options.use_safetensors and any(file.endswith(".bin") for file in files):
         return f"{message}. Leave out use_safetensors=True to read the .bin file."
     return f"{message}."
