@@ -217,6 +217,21 @@ def test_damaged_tokenizer_json(kind, tmp_path, content):
         OURS[kind].from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("in_sequence", [False, True])
+def test_a_template_with_undefined_tokens_is_refused(directory, tmp_path, in_sequence):
+    """The Rust library would read it, and panic at the first text."""
+    shutil.copytree(directory, tmp_path / "tokenizer")
+    path = tmp_path / "tokenizer" / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["post_processor"]["special_tokens"]["[SEP]"]
+    if in_sequence:
+        parts = [content["post_processor"]]
+        content["post_processor"] = {"type": "Sequence", "processors": parts}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json puts '\[SEP\]' around texts"):
+        MobileBertTokenizerFast.from_pretrained(tmp_path / "tokenizer")
+
+
 def test_missing_files(kind, tmp_path):
     with pytest.raises(CheckpointError, match=r"neither vocab\.txt nor tokenizer\.json"):
         OURS[kind].from_pretrained(tmp_path)

@@ -70,7 +70,27 @@ def read(path: Any) -> Tokenizer:
         raise CheckpointError(
             f"{path} has a {type(tokenizer.model).__name__} model; MobileBERT uses WordPiece."
         )
+    if tokenizer.post_processor is not None:
+        # The library reads a template with undefined tokens, and panics when a text is encoded.
+        undefined = _undefined_tokens(json.loads(tokenizer.post_processor.__getstate__()))
+        if undefined:
+            raise CheckpointError(
+                f"{path} puts {', '.join(map(repr, sorted(undefined)))} around texts without "
+                "saying which ids that means; take the model's original file."
+            )
     return tokenizer
+
+
+def _undefined_tokens(processor: Mapping[str, Any]) -> set[str]:
+    """List the special tokens that a post-processor's templates use and do not define."""
+    used: set[str] = {
+        piece["SpecialToken"]["id"]
+        for template in ("single", "pair")
+        for piece in processor.get(template, ())
+        if "SpecialToken" in piece
+    }
+    undefined = used.difference(processor.get("special_tokens", ()))
+    return undefined.union(*map(_undefined_tokens, processor.get("processors", ())))
 
 
 def set_normalizer(
