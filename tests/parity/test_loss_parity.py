@@ -160,6 +160,18 @@ def test_labels_may_be_narrow_integers(case):
         assert torch.equal(call(ours, task, narrow).loss, wanted)
 
 
+def test_several_labels_may_be_true_or_false():
+    # transformers raises, whether the problem is named or not.
+    task, fields, labels = CASES["several labels"]
+    _, ours = fresh_models(task)
+    wanted = call(ours, task, labels).loss
+    answers = {"labels": labels["labels"].astype(bool)}
+    for named in (None, "multi_label_classification"):
+        _, ours = fresh_models(task, **fields, problem_type=named)
+        assert torch.equal(call(ours, task, answers).loss, wanted)
+        assert ours.config.problem_type == "multi_label_classification"
+
+
 def test_one_kind_of_labels_does_not_forbid_another():
     # transformers keeps the kind it inferred first in the configuration and fails on the next; we
     # store it too, for checkpoints and pipelines, and infer anew.

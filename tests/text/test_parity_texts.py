@@ -63,6 +63,16 @@ def test_every_character_of_the_first_two_planes(both):
     assert first_difference(both, every_character(0x1FFFF)) is None
 
 
+def test_ends_of_the_ideograph_blocks(both):
+    # Unicode's blocks of ideographs, first and last.
+    blocks = """
+        3400 4DBF 4E00 9FFF F900 FAFF 20000 2A6DF 2A700 2B73F 2B740 2B81F 2B820 2CEAF 2F800 2FA1F
+    """
+    ends = [int(code, 16) for code in blocks.split()]
+    texts = [f"a{chr(code + step)}b" for code in ends for step in (-1, 0, 1)]
+    assert first_difference(both, texts) is None
+
+
 def test_long_words_and_texts(both):
     texts = ["a" * length for length in (99, 100, 101, 5000)]
     texts += ["é" * 100, "e\u0301" * 60, "字" * 300, "-" * 300, "\u0301" * 300, "word " * 400]

@@ -84,12 +84,13 @@ def split_at_words(
 def split_at_added_tokens(
     source: AlignedText, tokens: Mapping[str, AddedToken]
 ) -> list[tuple[AlignedText, AddedToken | None]]:
-    """Split at added tokens and apply their options.
+    """Split at added tokens.
 
     Args:
         source: The text.
-        tokens: Text to token. ``lstrip`` and ``rstrip`` take the spaces beside the token away,
-            ``single_word`` undoes a split inside a word.
+        tokens: Text to token. ``single_word`` undoes a split inside a word. ``lstrip`` and
+            ``rstrip``, which take the spaces beside a token away, change nothing: no later step
+            keeps spaces.
 
     Returns:
         The parts in order, each with its token if it is one.
@@ -106,20 +107,14 @@ def split_at_added_tokens(
     for index in range(len(parts)):
         token = tokens.get(parts[index].text)
         if token is not None:
-            _apply_options(parts, index, token)
+            _keep_word_whole(parts, index, token)
     return [(part, tokens.get(part.text)) for part in parts if part.text]
 
 
-def _apply_options(parts: list[AlignedText], index: int, token: AddedToken) -> None:
+def _keep_word_whole(parts: list[AlignedText], index: int, token: AddedToken) -> None:
     empty = AlignedText("", (), ())
     left = parts[index - 1] if index else empty
     right = parts[index + 1] if index + 1 < len(parts) else empty
-    if token.rstrip and right.text:
-        kept = right.text.lstrip()
-        parts[index + 1] = right[len(right.text) - len(kept) :]
-    if token.lstrip and left.text:
-        parts[index - 1] = left[: len(left.text.rstrip())]
-    # `left` and `right` are as they were before stripping: that is the peer's behaviour too.
     if token.single_word and left.text and left.text[-1] != " ":
         parts[index - 1] = AlignedText.joined([parts[index - 1], parts[index]])
         parts[index] = empty
