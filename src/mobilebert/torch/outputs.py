@@ -6,7 +6,7 @@ Field names and their order are those of transformers' output classes.
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from torch import Tensor
 from torch.utils._pytree import register_pytree_node
@@ -55,7 +55,9 @@ class ModelOutput(OrderedDict[str, Any]):
         )
 
     def __post_init__(self) -> None:
-        names = _field_names(self)
+        # Subclasses are dataclasses, which mypy does not know here. torch.compile does not follow
+        # `fields` into a function of its own.
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
         first = getattr(self, names[0])
         alone = all(getattr(self, name) is None for name in names[1:])
         if alone and first is not None and not isinstance(first, Tensor):
@@ -92,7 +94,7 @@ class ModelOutput(OrderedDict[str, Any]):
         return tuple(self.values())
 
     def __reduce__(self) -> Any:
-        names = _field_names(self)
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]  # as above
         return type(self), tuple(getattr(self, name) for name in names)
 
     def _refuse(self, method: str) -> NoReturn:
@@ -112,11 +114,6 @@ class ModelOutput(OrderedDict[str, Any]):
     def setdefault(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: the set of results is fixed."""
         self._refuse("setdefault")
-
-
-def _field_names(output: ModelOutput) -> list[str]:
-    # ModelOutput itself has no fields; its subclasses are dataclasses.
-    return [field.name for field in fields(cast(Any, output))]
 
 
 def _pairs(value: Any) -> list[tuple[str, Any]] | None:
