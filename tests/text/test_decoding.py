@@ -39,6 +39,15 @@ def test_decode_with_added_tokens(kind, load_both, directory):
         )
 
 
+def test_ids_outside_the_vocabulary(both, kind):
+    ours, peer = both
+    row = [2003, len(ours) + 7, 100, 2003]
+    for skip in (False, True):
+        expected = peer.decode(row, skip_special_tokens=skip)
+        assert ours.decode(row, skip_special_tokens=skip) == expected
+    assert ("[UNK]" in peer.decode(row[:2])) == (kind == "slow")
+
+
 def test_every_kind_of_ids(ours):
     row = ours.encode(TEXT)
     text = ours.decode(row)
