@@ -39,7 +39,7 @@ def test_decode_with_added_tokens(kind, load_both, directory):
         )
 
 
-def test_ids_outside_the_vocabulary(both, kind):
+def test_ids_outside_the_vocabulary_are_decoded_as_by_the_peer(both, kind):
     ours, peer = both
     row = [2003, len(ours) + 7, 100, 2003]
     for skip in (False, True):

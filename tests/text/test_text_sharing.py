@@ -55,3 +55,21 @@ def test_changes_of_the_backend_are_seen(fast, directory):
     assert tokenizer("HELLO there you", **cut).tokens()[1] != "hello"
     tokenizer.backend_tokenizer.enable_truncation(3)
     assert tokenizer("one two three").tokens()[1:-1] == ["one", "two", "three"]
+
+
+def test_the_copies_for_settings_are_bounded(directory):
+    from mobilebert.text import rust
+    from mobilebert.text.options import Lengths, TruncationStrategy
+
+    original = rust.read(directory / "tokenizer.json")
+    copies = rust.ConfiguredTokenizers(original)
+    pad = (0, "[PAD]", 0)
+
+    def settings(length):
+        lengths = Lengths(truncation=TruncationStrategy.LONGEST_FIRST, max_length=length)
+        return rust.Settings.of(lengths, pad, False)
+
+    made = [copies.get(settings(length)) for length in range(8, 48)]
+    assert copies.get(settings(47)) is made[-1]  # the last are kept ...
+    assert copies.get(settings(8)) is not made[0]  # ... and the first were dropped
+    assert original.truncation is None
