@@ -1,5 +1,7 @@
 """The masked-language-model head: two products in place of a joint matrix."""
 
+import copy
+
 import pytest
 import torch
 
@@ -37,3 +39,18 @@ def test_the_head_scores_any_number_of_positions():
     whole = model.cls.predictions(hidden)
     (some,) = model.logits(hidden[[0, 2], [3, 1]], None)
     assert_close(some.detach(), whole[[0, 2], [3, 1]].detach(), FLOAT32)
+
+
+def test_a_new_decoder_brings_its_bias():
+    model = build("masked_lm", "untied", torch.float64)
+    batch = batch_for(model)
+    before = model(**batch).logits
+    decoder = copy.deepcopy(model.get_output_embeddings())
+    decoder.bias = torch.nn.Parameter(decoder.bias.detach() + 3)
+    model.set_output_embeddings(decoder)
+    assert model.get_output_embeddings() is decoder
+    assert model.cls.predictions.bias is decoder.bias
+    assert_close(model(**batch).logits.detach(), before.detach() + 3, FLOAT64)
+    bias = model.cls.predictions.bias
+    model.set_output_embeddings(torch.nn.Linear(16, 97, bias=False, dtype=torch.float64))
+    assert model.get_output_embeddings().bias is bias
