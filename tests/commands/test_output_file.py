@@ -1,5 +1,6 @@
 """Outputs are whole or not there, and an interrupted one is continued exactly."""
 
+import contextlib
 import json
 import os
 import signal
@@ -96,7 +97,7 @@ def test_a_killed_process_leaves_something_to_resume(command, tmp_path):
 
 
 def test_control_c_ends_with_130_and_no_traceback(command, tmp_path):
-    (tmp_path / "in.txt").write_text("".join(f"{line}\n" for line in LINES * 50))
+    (tmp_path / "in.txt").write_text("".join(f"{line}\n" for line in LINES * 500))
     process = start(*command, "--output", tmp_path / "out.jsonl")
     state = tmp_path / "out.jsonl.partial.json"
     while not state.exists() and process.poll() is None:
@@ -107,6 +108,22 @@ def test_control_c_ends_with_130_and_no_traceback(command, tmp_path):
     assert b"--resume continues" in errors
     assert b"Traceback" not in errors
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_an_interrupt_that_python_drops_still_stops(command, tmp_path, monkeypatch):
+    answer_all = Pipeline.answer_all
+
+    def answer(self, items, **options):
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        return answer_all(self, items, **options)
+
+    monkeypatch.setattr(Pipeline, "answer_all", answer)
+    result = invoke(*command, "--output", tmp_path / "out.csv")
+    assert result.exit_code == 130
+    assert f"Interrupted after 8 of {COUNT}" in result.stderr
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_resume_of_a_complete_file_says_so(command, tmp_path):

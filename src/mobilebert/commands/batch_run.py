@@ -13,6 +13,7 @@ import click
 from mobilebert import __version__
 from mobilebert.commands.columns import ColumnReader, read_arguments
 from mobilebert.commands.inputs import InputRow, InputSource, open_file, open_stream, read_texts
+from mobilebert.commands.interrupts import remembered_interrupts
 from mobilebert.commands.output_file import Existing, OutputFile
 from mobilebert.commands.output_formats import OUTPUT_FORMATS, OutputFormat, predictions_of
 from mobilebert.commands.standard_output import write_stdout
@@ -156,7 +157,7 @@ class BatchRun:
     def _to_file(self, output: OutputFile, total: int) -> None:
         done = output.begin(self.facts).rows
         try:
-            with _progress_bar(total, done) as bar:
+            with remembered_interrupts() as check_interrupt, _progress_bar(total, done) as bar:
                 for number, rows in enumerate(_chunks(self.source.open_rows(), self._chunk_size)):
                     header = self.writer.header(rows[0]) if not number else ""
                     # Chunks are whole, but for the last one.
@@ -166,6 +167,7 @@ class BatchRun:
                     done += len(rows)
                     output.append(header + text, done)
                     bar.update(len(rows))
+                    check_interrupt()
             output.finish(self.writer.footer())
         except KeyboardInterrupt:
             click.echo(
