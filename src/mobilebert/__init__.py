@@ -1,7 +1,8 @@
 """MobileBERT, complete and standalone.
 
 Every public name is here and is imported when it is first used, so ``import mobilebert`` loads no
-framework: PyTorch is imported by the first PyTorch class asked for, and by nothing else.
+framework: PyTorch is imported by the first PyTorch class asked for, TensorFlow by the first TF
+class, and by nothing else.
 """
 
 import importlib
@@ -33,6 +34,14 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "AutoModelForSequenceClassification",
         "AutoModelForTokenClassification",
         "AutoTokenizer",
+        "TFAutoModel",
+        "TFAutoModelForMaskedLM",
+        "TFAutoModelForMultipleChoice",
+        "TFAutoModelForNextSentencePrediction",
+        "TFAutoModelForPreTraining",
+        "TFAutoModelForQuestionAnswering",
+        "TFAutoModelForSequenceClassification",
+        "TFAutoModelForTokenClassification",
     ),
     "mobilebert.backend": ("Backend", "TokenBatch"),
     "mobilebert.checkpoint": ("load_checkpoint", "save_checkpoint"),
@@ -45,6 +54,20 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "MissingExtraError",
         "MobileBertError",
         "WeightsError",
+    ),
+    "mobilebert.keras": (
+        "TFMobileBertForMaskedLM",
+        "TFMobileBertForMultipleChoice",
+        "TFMobileBertForNextSentencePrediction",
+        "TFMobileBertForPreTraining",
+        "TFMobileBertForPreTrainingOutput",
+        "TFMobileBertForQuestionAnswering",
+        "TFMobileBertForSequenceClassification",
+        "TFMobileBertForTokenClassification",
+        "TFMobileBertMainLayer",
+        "TFMobileBertModel",
+        "TFMobileBertPreTrainedModel",
+        *(f"TF{name}" for name in _OUTPUTS),
     ),
     "mobilebert.logging": ("get_verbosity", "set_verbosity"),
     "mobilebert.pipelines": ("Pipeline", "pipeline"),
@@ -72,7 +95,9 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "mobilebert.weights": ("WeightSpec", "parameter_count", "weight_specs"),
 }
 # Submodules that documented code reaches as attributes (mobilebert.logging.set_verbosity_info()).
-_SUBMODULES = ("logging", "modeling_outputs", "models")
+_SUBMODULES = ("logging", "modeling_outputs", "modeling_tf_outputs", "models")
+# Module -> the library it needs, and the extra that brings it.
+_EXTRAS = {"mobilebert.torch": "torch", "mobilebert.keras": "tensorflow"}
 
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 
@@ -85,10 +110,10 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'mobilebert' has no attribute {name!r}")
     module = _MODULE_OF[name]
-    if module == "mobilebert.torch":
+    if module in _EXTRAS:
         from mobilebert.extras import require
 
-        require("torch", "torch", f"mobilebert.{name}")
+        require(_EXTRAS[module], _EXTRAS[module], f"mobilebert.{name}")
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

@@ -11,6 +11,14 @@ from mobilebert.auto import (
     AutoModelForSequenceClassification as AutoModelForSequenceClassification,
     AutoModelForTokenClassification as AutoModelForTokenClassification,
     AutoTokenizer as AutoTokenizer,
+    TFAutoModel as TFAutoModel,
+    TFAutoModelForMaskedLM as TFAutoModelForMaskedLM,
+    TFAutoModelForMultipleChoice as TFAutoModelForMultipleChoice,
+    TFAutoModelForNextSentencePrediction as TFAutoModelForNextSentencePrediction,
+    TFAutoModelForPreTraining as TFAutoModelForPreTraining,
+    TFAutoModelForQuestionAnswering as TFAutoModelForQuestionAnswering,
+    TFAutoModelForSequenceClassification as TFAutoModelForSequenceClassification,
+    TFAutoModelForTokenClassification as TFAutoModelForTokenClassification,
 )
 from mobilebert.backend import (
     Backend as Backend,
@@ -31,6 +39,27 @@ from mobilebert.errors import (
     MissingExtraError as MissingExtraError,
     MobileBertError as MobileBertError,
     WeightsError as WeightsError,
+)
+from mobilebert.keras import (
+    TFBaseModelOutput as TFBaseModelOutput,
+    TFBaseModelOutputWithPooling as TFBaseModelOutputWithPooling,
+    TFMaskedLMOutput as TFMaskedLMOutput,
+    TFMobileBertForMaskedLM as TFMobileBertForMaskedLM,
+    TFMobileBertForMultipleChoice as TFMobileBertForMultipleChoice,
+    TFMobileBertForNextSentencePrediction as TFMobileBertForNextSentencePrediction,
+    TFMobileBertForPreTraining as TFMobileBertForPreTraining,
+    TFMobileBertForPreTrainingOutput as TFMobileBertForPreTrainingOutput,
+    TFMobileBertForQuestionAnswering as TFMobileBertForQuestionAnswering,
+    TFMobileBertForSequenceClassification as TFMobileBertForSequenceClassification,
+    TFMobileBertForTokenClassification as TFMobileBertForTokenClassification,
+    TFMobileBertMainLayer as TFMobileBertMainLayer,
+    TFMobileBertModel as TFMobileBertModel,
+    TFMobileBertPreTrainedModel as TFMobileBertPreTrainedModel,
+    TFMultipleChoiceModelOutput as TFMultipleChoiceModelOutput,
+    TFNextSentencePredictorOutput as TFNextSentencePredictorOutput,
+    TFQuestionAnsweringModelOutput as TFQuestionAnsweringModelOutput,
+    TFSequenceClassifierOutput as TFSequenceClassifierOutput,
+    TFTokenClassifierOutput as TFTokenClassifierOutput,
 )
 from mobilebert.logging import (
     get_verbosity as get_verbosity,

@@ -1,7 +1,7 @@
 """Auto names: the class is chosen by task, the architecture is always MobileBERT.
 
-Code written for the Auto classes of transformers runs unchanged. PyTorch is imported when a model
-is asked for.
+Code written for the Auto classes of transformers runs unchanged. PyTorch, or TensorFlow for the TF
+names, is imported when a model is asked for.
 """
 
 import importlib
@@ -27,6 +27,14 @@ __all__ = [
     "AutoModelForSequenceClassification",
     "AutoModelForTokenClassification",
     "AutoTokenizer",
+    "TFAutoModel",
+    "TFAutoModelForMaskedLM",
+    "TFAutoModelForMultipleChoice",
+    "TFAutoModelForNextSentencePrediction",
+    "TFAutoModelForPreTraining",
+    "TFAutoModelForQuestionAnswering",
+    "TFAutoModelForSequenceClassification",
+    "TFAutoModelForTokenClassification",
 ]
 
 Name = str | os.PathLike[str]
@@ -237,5 +245,62 @@ class AutoModelForTokenClassification(_AutoModel):
 
 class AutoModelForQuestionAnswering(_AutoModel):
     """Loads `MobileBertForQuestionAnswering`."""
+
+    task = TASKS["question_answering"]
+
+
+class _TFAutoModel(_AutoModel):
+    """Loads the Keras model of one row of the task table."""
+
+    @classmethod
+    def _model_class(cls) -> Any:
+        require("tensorflow", "tensorflow", f"mobilebert.{cls.__name__}")
+        return getattr(importlib.import_module("mobilebert.keras"), f"TF{cls.task.class_name}")
+
+
+class TFAutoModel(_TFAutoModel):
+    """Loads `TFMobileBertModel`, the encoder without a head."""
+
+    task = TASKS["feature_extraction"]
+
+
+class TFAutoModelForPreTraining(_TFAutoModel):
+    """Loads `TFMobileBertForPreTraining`."""
+
+    task = TASKS["pretraining"]
+
+
+class TFAutoModelForMaskedLM(_TFAutoModel):
+    """Loads `TFMobileBertForMaskedLM`."""
+
+    task = TASKS["masked_lm"]
+
+
+class TFAutoModelForNextSentencePrediction(_TFAutoModel):
+    """Loads `TFMobileBertForNextSentencePrediction`."""
+
+    task = TASKS["next_sentence_prediction"]
+
+
+class TFAutoModelForSequenceClassification(_TFAutoModel):
+    """Loads `TFMobileBertForSequenceClassification`."""
+
+    task = TASKS["sequence_classification"]
+
+
+class TFAutoModelForMultipleChoice(_TFAutoModel):
+    """Loads `TFMobileBertForMultipleChoice`."""
+
+    task = TASKS["multiple_choice"]
+
+
+class TFAutoModelForTokenClassification(_TFAutoModel):
+    """Loads `TFMobileBertForTokenClassification`."""
+
+    task = TASKS["token_classification"]
+
+
+class TFAutoModelForQuestionAnswering(_TFAutoModel):
+    """Loads `TFMobileBertForQuestionAnswering`."""
 
     task = TASKS["question_answering"]

@@ -17,6 +17,7 @@ from mobilebert.errors import ConfigError
 from mobilebert.tasks import Projection, TaskSpec, resolve_task
 
 __all__ = [
+    "AttentionInput",
     "Differences",
     "WeightInit",
     "WeightKind",
@@ -24,6 +25,7 @@ __all__ = [
     "attention_input_widths",
     "differences",
     "heads_of_layer",
+    "kept_heads",
     "parameter_count",
     "pruned_heads_of_layer",
     "weight_specs",
@@ -104,6 +106,12 @@ def pruned_heads_of_layer(config: MobileBertConfig, layer: int) -> set[int]:
     return pruned_heads(config).get(layer, set())
 
 
+def kept_heads(config: MobileBertConfig, layer: int) -> list[int]:
+    """Return the heads a pruned layer still has, by their number in the unpruned model."""
+    gone = pruned_heads_of_layer(config, layer)
+    return [head for head in range(config.num_attention_heads) if head not in gone]
+
+
 def _linear(name: str, width_in: int, width_out: int) -> Iterator[WeightSpec]:
     yield WeightSpec(f"{name}.weight", WeightKind.LINEAR_WEIGHT, (width_out, width_in))
     yield WeightSpec(f"{name}.bias", WeightKind.LINEAR_BIAS, (width_out,))
@@ -133,6 +141,21 @@ def _embeddings(config: MobileBertConfig) -> Iterator[WeightSpec]:
     neighbours = 3 if config.trigram_input else 1
     yield from _linear("embeddings.embedding_transformation", neighbours * e, h)
     yield from _norm("embeddings.LayerNorm", h)
+
+
+class AttentionInput(StrEnum):
+    """What attention reads in a layer with bottleneck."""
+
+    SHARED_BOTTLENECK = "shared_bottleneck"  # queries and keys a bottleneck, values the stream
+    BOTTLENECK = "bottleneck"  # all three the input bottleneck
+    HIDDEN = "hidden"  # all three the stream; the teacher
+
+    @classmethod
+    def of(cls, config: MobileBertConfig) -> "AttentionInput":
+        """Return the choice that a configuration's two flags spell."""
+        if config.use_bottleneck_attention:
+            return cls.BOTTLENECK
+        return cls.SHARED_BOTTLENECK if config.key_query_shared_bottleneck else cls.HIDDEN
 
 
 def attention_input_widths(config: MobileBertConfig) -> tuple[int, int]:

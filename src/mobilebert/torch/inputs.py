@@ -15,7 +15,7 @@ from mobilebert.backend import check_batch
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
 from mobilebert.logging import get_logger
-from mobilebert.weights import heads_of_layer, pruned_heads_of_layer
+from mobilebert.weights import heads_of_layer, kept_heads
 
 __all__ = [
     "additive_attention_mask",
@@ -218,15 +218,9 @@ def head_mask_by_layer(
             f"not of shape {tuple(head_mask.shape)}."
         )
     return [
-        factors[:, _kept_heads(config, layer)] if heads_of_layer(config, layer) < heads else factors
+        factors[:, kept_heads(config, layer)] if heads_of_layer(config, layer) < heads else factors
         for layer, factors in enumerate(spread.to(dtype).unbind(0))
     ]
-
-
-def _kept_heads(config: MobileBertConfig, layer: int) -> list[int]:
-    """The heads a pruned layer still has, by their number in the unpruned model."""
-    gone = pruned_heads_of_layer(config, layer)
-    return [head for head in range(config.num_attention_heads) if head not in gone]
 
 
 # How many trailing axes stay when the axis of choices joins the batch.

@@ -4,8 +4,6 @@ Paper section 3.1 and figure 1. Dimensions: B batch, S sequence, H hidden_size, 
 layer, F intermediate_size, N heads.
 """
 
-from enum import StrEnum
-
 from torch import Tensor, nn
 
 from mobilebert.config import MobileBertConfig
@@ -13,23 +11,9 @@ from mobilebert.reference import TORCH_DEFAULT_EPS
 from mobilebert.torch.activations import torch_activation
 from mobilebert.torch.attention import MobileBertAttention
 from mobilebert.torch.norms import ResidualProjection, norm
+from mobilebert.weights import AttentionInput
 
 __all__ = ["MobileBertLayer"]
-
-
-class AttentionInput(StrEnum):
-    """What attention reads in a layer with bottleneck."""
-
-    SHARED_BOTTLENECK = "shared_bottleneck"  # queries and keys a bottleneck, values the stream
-    BOTTLENECK = "bottleneck"  # all three the input bottleneck
-    HIDDEN = "hidden"  # all three the stream; the teacher
-
-    @classmethod
-    def of(cls, config: MobileBertConfig) -> "AttentionInput":
-        """Return the choice that a configuration's two flags spell."""
-        if config.use_bottleneck_attention:
-            return cls.BOTTLENECK
-        return cls.SHARED_BOTTLENECK if config.key_query_shared_bottleneck else cls.HIDDEN
 
 
 class InputBottleneck(nn.Module):

@@ -14,21 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mobilebert.checkpoint.arguments import configuration_for, sorted_keywords
 from mobilebert.checkpoint.directory import architectures_of, dominant_dtype
 from mobilebert.checkpoint.matching import LoadReport, match
 from mobilebert.checkpoint.names import ENCODER_PREFIX, Dialect, canonical_tensors
-from mobilebert.checkpoint.reading import (
-    WeightsOptions,
-    WeightsSource,
-    config_location,
-    read_weights,
-)
+from mobilebert.checkpoint.reading import WeightsSource, read_weights
 from mobilebert.checkpoint.saving import save_checkpoint
 from mobilebert.checkpoint.stored import StoredTensor
 from mobilebert.checkpoint.torch_file import stored_from_torch, torch_from_stored
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import ArgumentError, InputError
-from mobilebert.hub import HubOptions
 from mobilebert.torch.new_weights import NewWeights
 from mobilebert.torch.pretrained import MobileBertPreTrainedModel, dtype_of
 from mobilebert.weights import WeightKind, WeightSpec, weight_specs
@@ -37,18 +32,6 @@ __all__ = ["load_pretrained", "save_pretrained"]
 
 Name = str | os.PathLike[str]
 
-_HUB = tuple(HubOptions.__dataclass_fields__)
-_WEIGHTS = tuple(WeightsOptions.__dataclass_fields__)
-# Keywords of transformers' loader that change nothing here.
-_WITHOUT_EFFECT = (
-    "_fast_init",
-    "_from_auto",
-    "code_revision",
-    "low_cpu_mem_usage",
-    "mirror",
-    "resume_download",
-    "weights_only",
-)
 # Ways of spreading a large model over devices; on one device they are all the same.
 _AUTOMATIC_DEVICE = ("auto", "balanced", "balanced_low_0", "sequential")
 
@@ -103,8 +86,8 @@ def load_pretrained(
     name = pretrained_model_name_or_path
     if name is None and (state_dict is None or not isinstance(config, MobileBertConfig)):
         raise InputError("from_pretrained(None) needs config= (an object) and state_dict=.")
-    hub, options, kwargs = _sorted_keywords(kwargs)
-    loaded, model_kwargs = _configuration(cls, name, config, hub, kwargs)
+    hub, options, kwargs = sorted_keywords(kwargs)
+    loaded, model_kwargs = configuration_for(cls, name, config, hub, kwargs)
     if attn_implementation is not None:
         loaded._attn_implementation = attn_implementation
     device = _device(device_map)
@@ -126,57 +109,6 @@ def load_pretrained(
     # Not through nn.Module, which would look for tensors and modules in it.
     object.__setattr__(model, "newly_initialized_weights", NewWeights(new))
     return (model, _loading_info(report)) if output_loading_info else model
-
-
-def _sorted_keywords(
-    keywords: dict[str, Any],
-) -> tuple[HubOptions, WeightsOptions, dict[str, Any]]:
-    """Take the lookup and format options out of the keywords."""
-    rest = {key: value for key, value in keywords.items() if key not in _WITHOUT_EFFECT}
-    if (token := rest.pop("use_auth_token", None)) is not None:
-        rest["token"] = token
-    hub = HubOptions(**{key: rest.pop(key) for key in _HUB if key in rest})
-    options = WeightsOptions(**{key: rest.pop(key) for key in _WEIGHTS if key in rest})
-    return hub, options, rest
-
-
-def _configuration(
-    cls: type[MobileBertPreTrainedModel],
-    name: Name | None,
-    config: MobileBertConfig | Name | None,
-    hub: HubOptions,
-    keywords: dict[str, Any],
-) -> tuple[MobileBertConfig, dict[str, Any]]:
-    """Return the configuration with its overrides, and the keywords of the constructor."""
-    loaded: MobileBertConfig
-    if isinstance(config, MobileBertConfig):
-        # A copy: a configuration given to two models is not changed by loading the first.
-        loaded, unused = type(config).from_dict(
-            config.to_dict(), return_unused_kwargs=True, **keywords
-        )
-        if loaded._attn_implementation is None:
-            loaded._attn_implementation = config._attn_implementation
-    else:
-        location = name if config is None else config
-        if not isinstance(location, (str, os.PathLike)):
-            raise ArgumentError(
-                "config must be a MobileBertConfig of this library, or the name or directory of "
-                f"one, not a {type(location).__name__}."
-            )
-        loaded, unused = cls.config_class.from_pretrained(
-            config_location(location, hub), return_unused_kwargs=True, **vars(hub), **keywords
-        )
-    if name is not None:
-        loaded.name_or_path = str(name)
-    parameters = inspect.signature(cls.__init__).parameters
-    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        unknown = sorted(unused.keys() - parameters.keys())
-        if unknown:
-            raise ArgumentError(
-                f"{cls.__name__}.from_pretrained() does not know {', '.join(unknown)}: neither an "
-                "option, nor a field of the configuration, nor a keyword of the class."
-            )
-    return loaded, unused
 
 
 def _device(device_map: Any) -> torch.device:

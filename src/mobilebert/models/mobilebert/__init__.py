@@ -9,6 +9,7 @@ from typing import Any
 _SUBMODULES = (
     "configuration_mobilebert",
     "modeling_mobilebert",
+    "modeling_tf_mobilebert",
     "tokenization_mobilebert",
     "tokenization_mobilebert_fast",
 )
@@ -17,6 +18,6 @@ _SUBMODULES = (
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name.startswith("MobileBert"):
+    if name.startswith(("MobileBert", "TFMobileBert")):
         return getattr(importlib.import_module("mobilebert"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,101 @@
+"""From token ids to the residual stream: word table, trigram, positions, segments.
+
+Paper section 3.1: the word table is narrow, and a position reads its neighbours' rows too.
+Dimensions: B batch, S sequence, E embedding_size, H hidden_size.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from mobilebert.config import MobileBertConfig
+from mobilebert.keras.norms import UNSET_EPS, dense, norm
+
+__all__ = ["MobileBertEmbeddings", "table", "trigram"]
+
+
+def trigram(words: Any, mask: Any | None = None) -> Any:
+    """Put next, current and previous word side by side, [B, S, E] -> [B, S, 3E].
+
+    The order is that of Google's code. Beyond the ends stand zeros.
+
+    Args:
+        words: Rows of the word table, [B, S, E].
+        mask: Factor on a position where it is a neighbour, [B, S].
+    """
+    factor = None if mask is None else ops.expand_dims(ops.cast(mask, words.dtype), -1)
+    neighbours = words if factor is None else words * factor
+    padded = ops.pad(neighbours, [[0, 0], [1, 1], [0, 0]])  # [B, S + 2, E]
+    return ops.concatenate([padded[:, 2:], words, padded[:, :-2]], axis=2)
+
+
+def table(rows: int, width: int) -> Any:
+    """Build an embedding table with its variable."""
+    layer = keras.layers.Embedding(rows, width, embeddings_initializer="zeros")
+    layer.build()
+    return layer
+
+
+class MobileBertEmbeddings(keras.layers.Layer):
+    """The embedding tables and what makes a residual stream of their rows.
+
+    Args:
+        config: The configuration.
+    """
+
+    def __init__(self, config: MobileBertConfig) -> None:
+        super().__init__()
+        e, h = config.embedding_size, config.hidden_size
+        self.pad_token_id = config.pad_token_id
+        self.trigram_input = config.trigram_input
+        self.transforms = config.trigram_input or e != h
+        self.word_embeddings = table(config.vocab_size, e)
+        self.position_embeddings = table(config.max_position_embeddings, h)
+        self.token_type_embeddings = table(config.type_vocab_size, h)
+        # Checkpoints have it even where nothing is left to transform.
+        self.embedding_transformation = dense(3 * e if config.trigram_input else e, h)
+        self.LayerNorm = norm(config, h, UNSET_EPS)
+        self.dropout = keras.layers.Dropout(config.hidden_dropout_prob)
+        self.built = True
+
+    def call(
+        self,
+        input_ids: Any | None = None,
+        token_type_ids: Any | None = None,
+        position_ids: Any | None = None,
+        inputs_embeds: Any | None = None,
+        neighbor_mask: Any | None = None,
+    ) -> Any:
+        """Embed token ids.
+
+        Args:
+            input_ids: Token ids, [B, S]; or `inputs_embeds`.
+            token_type_ids: Segment ids, [B, S]; all 0 by default.
+            position_ids: Positions, [B, S], [1, S] or [S]; counted from 0 by default.
+            inputs_embeds: Rows in place of the word table's, [B, S, E].
+            neighbor_mask: Factor on a position where it is a trigram neighbour, [B, S].
+
+        Returns:
+            The residual stream, [B, S, H].
+        """
+        words = self._words(input_ids) if inputs_embeds is None else inputs_embeds
+        if position_ids is None:
+            position_ids = ops.expand_dims(ops.arange(ops.shape(words)[1], dtype="int32"), 0)
+        if token_type_ids is None:
+            token_type_ids = ops.zeros((1, 1), dtype="int32")  # broadcasts
+        if self.trigram_input:
+            words = trigram(words, neighbor_mask)  # [B, S, 3E]
+        if self.transforms:
+            words = self.embedding_transformation(words)  # [B, S, H]
+        summed = words + self.position_embeddings(position_ids)
+        summed = summed + self.token_type_embeddings(token_type_ids)
+        return self.dropout(self.LayerNorm(summed))
+
+    def _words(self, input_ids: Any) -> Any:
+        words = self.word_embeddings(input_ids)
+        if self.pad_token_id is None:
+            return words
+        # Looking the padding token up trains no weight, as in PyTorch.
+        padding = ops.expand_dims(ops.equal(input_ids, self.pad_token_id), -1)
+        return ops.where(padding, ops.stop_gradient(words), words)

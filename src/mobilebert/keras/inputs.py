@@ -1,0 +1,252 @@
+"""What is checked and prepared before the encoder runs: ids, lengths, masks.
+
+Values are checked in eager calls, and by assertion operations inside TensorFlow graphs. XLA and
+JAX have no such operations: there an id outside its table reads an arbitrary row.
+"""
+
+from typing import Any
+
+import keras
+import ml_dtypes
+import numpy as np
+from keras import ops
+
+from mobilebert.backend import check_batch
+from mobilebert.config import MobileBertConfig
+from mobilebert.errors import InputError
+from mobilebert.weights import heads_of_layer, kept_heads
+
+__all__ = [
+    "additive_attention_mask",
+    "assert_in_graph",
+    "check_inputs",
+    "flatten_choices",
+    "head_mask_by_layer",
+    "is_readable",
+    "static_shape",
+]
+
+
+def static_shape(tensor: Any) -> tuple[int | None, ...]:
+    """Return the sizes that are known; None for an axis whose size is not."""
+    return tuple(None if size is None else int(size) for size in tensor.shape)
+
+
+def is_readable(tensor: Any) -> bool:
+    """Tell whether a tensor has values now: this call runs, it is not recorded."""
+    if isinstance(tensor, keras.KerasTensor):
+        return False
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.executing_eagerly())
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return not isinstance(tensor, jax.core.Tracer)
+    return True
+
+
+def check_inputs(
+    config: MobileBertConfig,
+    input_ids: Any | None,
+    inputs_embeds: Any | None,
+    token_type_ids: Any | None,
+    position_ids: Any | None,
+) -> Any:
+    """Check that the inputs describe sequences this model can read.
+
+    Returns:
+        The one of `input_ids` and `inputs_embeds` that was given.
+
+    Raises:
+        InputError: Both or none of them, a wrong shape or type, an id outside its table, a
+            sequence that is too long.
+    """
+    if input_ids is not None and inputs_embeds is not None:
+        raise InputError("You cannot specify both input_ids and inputs_embeds at the same time.")
+    given = input_ids if input_ids is not None else inputs_embeds
+    if given is None:
+        raise InputError("You have to specify either input_ids or inputs_embeds.")
+    _check_shapes(config, input_ids, inputs_embeds)
+    ids = {"input_ids": input_ids, "token_type_ids": token_type_ids, "position_ids": position_ids}
+    arrays: dict[str, Any] = {}
+    for name, tensor in ids.items():
+        if tensor is None:
+            continue
+        if "int" not in keras.backend.standardize_dtype(tensor.dtype):
+            raise InputError(f"{name} must hold integers, not {tensor.dtype}.")
+        if is_readable(tensor):
+            arrays[name] = ops.convert_to_numpy(tensor)
+        else:
+            _assert_ids(config, name, tensor)
+    length = static_shape(given)[1]
+    if length is not None:
+        # Where there are no ids to look at, zeros stand in for their number.
+        arrays.setdefault("input_ids", np.broadcast_to(np.int64(0), (1, length)))
+        check_batch(config, arrays)
+    return given
+
+
+def _check_shapes(config: MobileBertConfig, input_ids: Any | None, inputs_embeds: Any) -> None:
+    if input_ids is not None and len(static_shape(input_ids)) != 2:
+        raise InputError(
+            f"input_ids must be [batch, sequence], not of shape {static_shape(input_ids)}."
+        )
+    if inputs_embeds is None:
+        return
+    shape = static_shape(inputs_embeds)
+    if len(shape) != 3 or shape[-1] not in (None, config.embedding_size):
+        raise InputError(
+            f"inputs_embeds must be [batch, sequence, embedding_size={config.embedding_size}], "
+            f"not of shape {shape}."
+        )
+
+
+def _assert_ids(config: MobileBertConfig, name: str, tensor: Any) -> None:
+    """Add assertions to the TensorFlow graph that is being recorded."""
+    rows = {
+        "input_ids": config.vocab_size,
+        "token_type_ids": config.type_vocab_size,
+        "position_ids": config.max_position_embeddings,
+    }[name]
+    message = f"{name} holds an id outside its table; allowed are 0 to {rows - 1}."
+    assert_in_graph(tensor, rows, message)
+    positions = config.max_position_embeddings
+    if name == "input_ids":
+        message = f"The sequence is longer than the model's {positions} positions; shorten it."
+        assert_in_graph(ops.shape(tensor)[-1], positions + 1, message)
+
+
+def assert_in_graph(tensor: Any, limit: int, message: str) -> None:
+    """Let the TensorFlow graph that is being recorded fail where a number is not 0 to limit - 1."""
+    recorded = keras.backend.backend() == "tensorflow" and not isinstance(tensor, keras.KerasTensor)
+    if not recorded or isinstance(tensor, int):
+        return
+    import tensorflow as tf
+
+    tf.debugging.assert_less(tensor, tf.cast(limit, tensor.dtype), message=message)
+    tf.debugging.assert_non_negative(tensor, message=message)
+
+
+def _lowest(dtype: str) -> float:
+    limits: Any = ml_dtypes.finfo  # knows bfloat16, which numpy does not
+    return float(limits(dtype).min)
+
+
+def additive_attention_mask(
+    attention_mask: Any, input_shape: tuple[int | None, ...], dtype: str
+) -> Any:
+    """Turn a mask of ones and zeros into what is added to attention scores.
+
+    Args:
+        attention_mask: 1 where attention is allowed, [B, S] or [B, S, S]; values between 0 and 1
+            scale linearly.
+        input_shape: (B, S) of the input.
+        dtype: Of the result; its lowest number stands for "not allowed". A row without a single
+            1 therefore attends to all positions alike, without NaN.
+
+    Returns:
+        The addend, [B, 1, 1 or S, S].
+
+    Raises:
+        InputError: Another shape.
+    """
+    shape = static_shape(attention_mask)
+    batch, length = input_shape
+    rows, *others = shape or (0,)
+    fits = len(shape) in (2, 3) and (None in (rows, batch) or rows in (1, batch))
+    if not fits or any(None not in (size, length) and size != length for size in others):
+        raise InputError(
+            f"Wrong shape for input_ids (shape {tuple(input_shape)}) or attention_mask "
+            f"(shape {shape}): the mask must be [batch, sequence] or "
+            "[batch, sequence, sequence]."
+        )
+    wide = attention_mask[:, None, None, :] if len(shape) == 2 else attention_mask[:, None]
+    return (1.0 - ops.cast(wide, dtype)) * _lowest(dtype)
+
+
+def head_mask_by_layer(
+    head_mask: Any | None, config: MobileBertConfig, dtype: str
+) -> list[Any | None]:
+    """Spread a head mask over the layers.
+
+    Args:
+        head_mask: Factor on each head's attention probabilities, [heads] or [layers, heads], or
+            already [layers, B or 1, heads, S or 1, S or 1].
+        config: The configuration.
+        dtype: Of the result.
+
+    Returns:
+        One factor for each layer, broadcastable to [B, heads, S, S], or None.
+
+    Raises:
+        InputError: Another shape.
+    """
+    layers, heads = config.num_hidden_layers, config.num_attention_heads
+    if head_mask is None:
+        return [None] * layers
+    shape = static_shape(head_mask)
+    if shape == (heads,):
+        by_layer = [head_mask[None, :, None, None]] * layers
+    elif shape == (layers, heads):
+        by_layer = [head_mask[number][None, :, None, None] for number in range(layers)]
+    elif len(shape) == 5 and shape[0] == layers:
+        by_layer = [head_mask[number] for number in range(layers)]
+    else:
+        raise InputError(
+            f"head_mask must be [heads={heads}] or [layers={layers}, heads={heads}], "
+            f"not of shape {shape}."
+        )
+    return [
+        ops.cast(
+            ops.take(factors, kept_heads(config, layer), axis=1)
+            if heads_of_layer(config, layer) < heads
+            else factors,
+            dtype,
+        )
+        for layer, factors in enumerate(by_layer)
+    ]
+
+
+# How many trailing axes stay when the axis of choices joins the batch.
+_KEPT_AXES = {
+    "input_ids": 1,
+    "token_type_ids": 1,
+    "position_ids": 1,
+    "inputs_embeds": 2,
+}
+
+
+def _flat(tensor: Any, kept: int) -> Any:
+    sizes = ops.shape(tensor)
+    return ops.reshape(tensor, (-1, *sizes[len(sizes) - kept :]))
+
+
+def flatten_choices(inputs: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Let the axis of choices join the batch, [B, C, S] -> [B * C, S].
+
+    Args:
+        inputs: Arguments of the encoder by name. A mask may be [B, C, S] or [B, C, S, S].
+
+    Returns:
+        The arguments with one axis less, and the number of choices C.
+
+    Raises:
+        InputError: The inputs have no axis of choices.
+    """
+    main = "input_ids" if inputs["input_ids"] is not None else "inputs_embeds"
+    given = inputs[main]
+    if given is None:
+        raise InputError("You have to specify either input_ids or inputs_embeds.")
+    if len(static_shape(given)) != _KEPT_AXES[main] + 2:
+        axes = "batch, choices, sequence" + (", embedding_size" if main != "input_ids" else "")
+        raise InputError(f"{main} must be [{axes}], not of shape {static_shape(given)}.")
+    flat = dict(inputs)
+    for name, tensor in inputs.items():
+        if tensor is not None and name in _KEPT_AXES:
+            flat[name] = _flat(tensor, _KEPT_AXES[name])
+    mask = inputs["attention_mask"]
+    if mask is not None:
+        flat["attention_mask"] = _flat(mask, 2 if len(static_shape(mask)) == 4 else 1)
+    return flat, ops.shape(given)[1]

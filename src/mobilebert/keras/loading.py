@@ -1,0 +1,132 @@
+"""From a checkpoint to a Keras model, and back.
+
+Weights are compared with what the model needs before the model is built.
+"""
+
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+from mobilebert.checkpoint.arguments import configuration_for, sorted_keywords
+from mobilebert.checkpoint.directory import architectures_of
+from mobilebert.checkpoint.matching import LoadReport, match
+from mobilebert.checkpoint.names import ENCODER_PREFIX, canonical_tensors
+from mobilebert.checkpoint.reading import (
+    H5_NAME,
+    SAFETENSORS_NAME,
+    TORCH_NAME,
+    WeightsOptions,
+    read_weights,
+)
+from mobilebert.checkpoint.saving import save_checkpoint
+from mobilebert.config import MobileBertConfig
+from mobilebert.errors import ArgumentError, InputError
+from mobilebert.keras.initialization import variables_unset
+from mobilebert.keras.variables import assign, read
+from mobilebert.weights import weight_specs
+
+__all__ = ["load_pretrained", "save_pretrained"]
+
+Name = str | os.PathLike[str]
+
+
+def load_pretrained(
+    cls: Any,
+    name: Name,
+    *model_args: Any,
+    config: MobileBertConfig | Name | None = None,
+    from_pt: bool = False,
+    ignore_mismatched_sizes: bool = False,
+    output_loading_info: bool = False,
+    trust_remote_code: bool | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Load a model; see `mobilebert.keras.storage.StoredModel.from_pretrained`.
+
+    Raises:
+        CheckpointError: The checkpoint is missing, damaged or unsafe.
+        WeightsError: Tensors do not fit the configuration.
+        ArgumentError: An unknown keyword.
+        InputError: `trust_remote_code`.
+    """
+    if trust_remote_code:
+        raise InputError(
+            "trust_remote_code=True is refused: this library never runs code of a checkpoint."
+        )
+    hub, options, kwargs = sorted_keywords(kwargs)
+    loaded, keywords = configuration_for(cls, name, config, hub, kwargs)
+    source = read_weights(name, _format(name, options, from_pt, hub.subfolder), hub)
+    pooler = keywords.get("add_pooling_layer")
+    chosen, report = match(
+        canonical_tensors(source.tensors, loaded, source.dialect),
+        weight_specs(loaded, cls.task, add_pooling_layer=pooler),
+        source=str(source.path),
+        prefix=ENCODER_PREFIX if cls.task.prefix else "",
+        ignore_mismatched_sizes=ignore_mismatched_sizes,
+    )
+    with variables_unset():
+        model = cls(loaded, *model_args, **keywords)
+    specs = model.weight_specs()
+    assign(model, specs, {key: tensor.array() for key, tensor in chosen.items()})
+    model.init_weights(report.newly_initialized)
+    model.newly_initialized_weights = report.newly_initialized
+    report.announce(cls.__name__, architectures_of(loaded))
+    return (model, _loading_info(report)) if output_loading_info else model
+
+
+def _format(name: Name, options: WeightsOptions, from_pt: bool, subfolder: str) -> WeightsOptions:
+    """Take `tf_model.h5` or a TF1 checkpoint without being asked, where nothing else is there."""
+    folder = Path(name) / subfolder
+    if from_pt or options.from_tf or options.use_safetensors or not folder.is_dir():
+        return options
+    names = {file.name for file in folder.iterdir()}
+    standard = any(
+        file.endswith((".safetensors", ".bin"))
+        and file.startswith((Path(SAFETENSORS_NAME).stem, Path(TORCH_NAME).stem))
+        for file in names
+    )
+    foreign = H5_NAME in names or any(file.endswith(".index") for file in names)
+    if standard or not foreign:
+        return options
+    return WeightsOptions(variant=options.variant, from_tf=True)
+
+
+def _loading_info(report: LoadReport) -> dict[str, list[Any]]:
+    """Return the report in the form users of transformers know."""
+    return {
+        "missing_keys": list(report.missing),
+        "unexpected_keys": list(report.unexpected),
+        "mismatched_keys": list(report.mismatched),
+        "error_msgs": [],
+    }
+
+
+def save_pretrained(
+    model: Any,
+    save_directory: Name,
+    *,
+    max_shard_size: int | str = "5GB",
+    safe_serialization: bool = True,
+    variant: str | None = None,
+    **unknown: Any,
+) -> None:
+    """Write a model; see `mobilebert.keras.storage.StoredModel.save_pretrained`.
+
+    Raises:
+        CheckpointError: The directory cannot be written.
+        ArgumentError: An unknown keyword.
+    """
+    if unknown:
+        raise ArgumentError(f"save_pretrained() does not know {', '.join(sorted(unknown))}.")
+    config = copy.deepcopy(model.config)
+    # The name of the PyTorch class: the file has its layout, and both packages read it.
+    config.architectures = [type(model).__name__.removeprefix("TF")]
+    save_checkpoint(
+        save_directory,
+        config,
+        read(model, model.weight_specs()),
+        max_shard_size=max_shard_size,
+        variant=variant,
+        safe_serialization=safe_serialization,
+    )

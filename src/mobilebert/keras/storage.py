@@ -1,0 +1,96 @@
+"""Loading a Keras model from a checkpoint and writing it to one."""
+
+import os
+from typing import Any
+
+from mobilebert.config import MobileBertConfig
+
+__all__ = ["StoredModel"]
+
+PathLike = str | os.PathLike[str]
+
+
+class StoredModel:
+    """A model that can be loaded and saved."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: PathLike,
+        *model_args: Any,
+        config: MobileBertConfig | PathLike | None = None,
+        from_pt: bool = False,
+        ignore_mismatched_sizes: bool = False,
+        output_loading_info: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Load a checkpoint, whoever wrote it.
+
+        Args:
+            pretrained_model_name_or_path: Directory, file, bundled name or Hub name: safetensors
+                of this library or of transformers (PyTorch or TensorFlow classes),
+                ``pytorch_model.bin``, ``tf_model.h5``, or Google's TF1 checkpoint.
+            *model_args: Further positional arguments of the constructor.
+            config: A configuration, or where to find one, in place of the checkpoint's.
+            from_pt: Accepted; PyTorch's layout is the standard one and is read anyway.
+            ignore_mismatched_sizes: Initialise tensors of another shape instead of refusing them.
+            output_loading_info: Also return which tensors were missing, unexpected or of another
+                shape.
+            **kwargs: Options of the lookup (cache_dir, force_download, local_files_only, token,
+                revision, subfolder) and of the format (variant, use_safetensors, from_tf), fields
+                of the configuration to change, and keywords of the constructor (dtype, name,
+                pad_neighbor).
+
+        Returns:
+            The model, or with `output_loading_info` a tuple (model, information).
+
+        Raises:
+            CheckpointError: The checkpoint is missing, damaged or unsafe.
+            WeightsError: Tensors do not fit the configuration.
+            ArgumentError: An unknown keyword.
+        """
+        from mobilebert.keras.loading import load_pretrained
+
+        return load_pretrained(
+            cls,
+            pretrained_model_name_or_path,
+            *model_args,
+            config=config,
+            from_pt=from_pt,
+            ignore_mismatched_sizes=ignore_mismatched_sizes,
+            output_loading_info=output_loading_info,
+            **kwargs,
+        )
+
+    def save_pretrained(
+        self,
+        save_directory: PathLike,
+        *,
+        max_shard_size: int | str = "5GB",
+        safe_serialization: bool = True,
+        variant: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write configuration and weights into a directory, for both packages to read.
+
+        Args:
+            save_directory: Where to write; made if it does not exist.
+            max_shard_size: Largest weight file, in bytes or like "200MB".
+            safe_serialization: Write safetensors; otherwise PyTorch's pickle format.
+            variant: Infix of the weight files.
+            **kwargs: Refused.
+
+        Raises:
+            CheckpointError: The directory cannot be written.
+            ArgumentError: An unknown keyword.
+        """
+        from mobilebert.keras.loading import save_pretrained
+
+        save_pretrained(
+            self,
+            save_directory,
+            max_shard_size=max_shard_size,
+            safe_serialization=safe_serialization,
+            variant=variant,
+            **kwargs,
+        )

@@ -1,0 +1,152 @@
+"""What `fit`, `evaluate` and `predict` need to know about named results and about labels.
+
+Without a loss in `compile` the model's own loss is trained; labels stand among the inputs or in
+`y`. With Keras losses and metrics those are given the scores.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+from mobilebert.errors import InputError
+from mobilebert.keras.arguments import plain_errors
+from mobilebert.keras.losses import LOSSES, LossFunction
+from mobilebert.keras.outputs import OUTPUT_CLASSES
+from mobilebert.tasks import TASKS, TaskSpec
+
+__all__ = ["FittingModel"]
+
+
+class FittingModel(keras.Model):
+    """A Keras model that returns named results and has a loss of its own."""
+
+    task: ClassVar[TaskSpec] = TASKS["feature_extraction"]
+    # Label -> another name it goes by.
+    label_aliases: ClassVar[dict[str, str]] = {}
+    config: Any
+
+    @property
+    def loss_function(self) -> LossFunction:
+        """The loss of this model: a function of its logits, its labels and the configuration."""
+        return LOSSES[self.task.loss]
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Configure training, as `keras.Model.compile`.
+
+        Args:
+            *args: As for Keras.
+            **kwargs: As for Keras. No `loss` means the model's own. `jit_compile` is False unless
+                given: batches padded to their longest text would be compiled again for each
+                length.
+        """
+        if len(args) < 8:  # jit_compile is the eighth argument
+            kwargs.setdefault("jit_compile", False)
+        super().compile(*args, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as a saved model was, with the state of its optimizer's variables built."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train, as `keras.Model.fit`; `x` may be a tokenizer's result."""
+        return super().fit(_plain(x), *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Compute loss and metrics, as `keras.Model.evaluate`."""
+        return super().evaluate(_plain(x), *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run batch by batch, as `keras.Model.predict`.
+
+        Returns:
+            The model's output class with numpy arrays over all batches; no loss.
+        """
+        results = super().predict(_plain(x), *args, **kwargs)
+        return OUTPUT_CLASSES[self.task.output_name](**results)
+
+    def predict_step(self, data: Any) -> Any:
+        """Run one batch; Keras joins the batches of plain dictionaries only."""
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        output = self(x, training=False, return_dict=True)
+        return {name: value for name, value in output.items() if name != "loss"}
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Compute the loss of one batch: that of `compile`, or the model's own.
+
+        Raises:
+            InputError: There are no labels, or sample weights for the model's own loss.
+        """
+        if self._compile_loss is not None:
+            return super().compute_loss(
+                x=x,
+                y=self._targets(x, y),
+                y_pred=self._scores(y_pred),
+                sample_weight=sample_weight,
+                training=training,
+            )
+        if sample_weight is not None:
+            raise InputError(
+                "Sample and class weights need a Keras loss: compile(loss=...); the model's own "
+                "loss is a mean."
+            )
+        loss = self._own_loss(y, y_pred)
+        if loss is None:
+            raise InputError(
+                f"There is no loss: give {' and '.join(self.task.labels) or 'compile a loss'}"
+                f"{' among the inputs or as y' if self.task.labels else ''}."
+            )
+        # Also where tf_legacy_loss keeps it apart; regularisers of the user's are added.
+        return sum(self.losses, ops.mean(loss))
+
+    def _own_loss(self, y: Any, y_pred: Any) -> Any | None:
+        if y is None:
+            return y_pred.loss if self.task.labels else None
+        names = self.task.labels
+        if not isinstance(y, Mapping):
+            y = dict(zip(names, y if isinstance(y, (list, tuple)) else [y], strict=False))
+        scores = tuple(y_pred[name] for name in self.task.emits)
+        with plain_errors():
+            return self.loss_function(
+                scores, tuple(self._label(y, name) for name in names), self.config
+            )
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Update the metrics of `compile` with scores and labels."""
+        return super().compute_metrics(
+            x, self._targets(x, y), self._scores(y_pred), sample_weight=sample_weight
+        )
+
+    def _scores(self, y_pred: Any) -> Any:
+        """What a Keras loss or metric compares with the labels."""
+        emitted = {name: y_pred[name] for name in self.task.emits}
+        return next(iter(emitted.values())) if len(emitted) == 1 else emitted
+
+    def _label(self, given: Mapping[str, Any], name: str, otherwise: Any = None) -> Any:
+        return given.get(name, given.get(self.label_aliases.get(name, name), otherwise))
+
+    def _targets(self, x: Any, y: Any) -> Any:
+        """The labels: `y`, or what stands among the inputs."""
+        given = x if y is None else y
+        if not isinstance(given, Mapping) or not self.task.labels:
+            return y
+        found = {
+            emits: self._label(given, label, given.get(emits))
+            for emits, label in zip(self.task.emits, self.task.labels, strict=True)
+        }
+        return next(iter(found.values())) if len(found) == 1 else found
+
+
+def _plain(x: Any) -> Any:
+    """Return a tokenizer's result as the dictionary Keras takes."""
+    return dict(x) if isinstance(x, Mapping) else x

@@ -1,0 +1,30 @@
+"""The Keras models' output classes under the name documentation knows.
+
+That is ``mobilebert.modeling_tf_outputs.X``.
+"""
+
+from mobilebert.extras import require
+
+require("tensorflow", "tensorflow", "mobilebert.modeling_tf_outputs")
+
+from mobilebert.keras.outputs import (  # noqa: E402  (after the check that tensorflow is there)
+    TFBaseModelOutput,
+    TFBaseModelOutputWithPooling,
+    TFMaskedLMOutput,
+    TFMultipleChoiceModelOutput,
+    TFNextSentencePredictorOutput,
+    TFQuestionAnsweringModelOutput,
+    TFSequenceClassifierOutput,
+    TFTokenClassifierOutput,
+)
+
+__all__ = [
+    "TFBaseModelOutput",
+    "TFBaseModelOutputWithPooling",
+    "TFMaskedLMOutput",
+    "TFMultipleChoiceModelOutput",
+    "TFNextSentencePredictorOutput",
+    "TFQuestionAnsweringModelOutput",
+    "TFSequenceClassifierOutput",
+    "TFTokenClassifierOutput",
+]

@@ -1,0 +1,33 @@
+"""The Keras classes under their documented qualified names."""
+
+from mobilebert.extras import require
+
+require("tensorflow", "tensorflow", "mobilebert.models.mobilebert.modeling_tf_mobilebert")
+
+from mobilebert.keras import (  # noqa: E402  (after the check that tensorflow is there)
+    TFMobileBertForMaskedLM,
+    TFMobileBertForMultipleChoice,
+    TFMobileBertForNextSentencePrediction,
+    TFMobileBertForPreTraining,
+    TFMobileBertForPreTrainingOutput,
+    TFMobileBertForQuestionAnswering,
+    TFMobileBertForSequenceClassification,
+    TFMobileBertForTokenClassification,
+    TFMobileBertMainLayer,
+    TFMobileBertModel,
+    TFMobileBertPreTrainedModel,
+)
+
+__all__ = [
+    "TFMobileBertForMaskedLM",
+    "TFMobileBertForMultipleChoice",
+    "TFMobileBertForNextSentencePrediction",
+    "TFMobileBertForPreTraining",
+    "TFMobileBertForPreTrainingOutput",
+    "TFMobileBertForQuestionAnswering",
+    "TFMobileBertForSequenceClassification",
+    "TFMobileBertForTokenClassification",
+    "TFMobileBertMainLayer",
+    "TFMobileBertModel",
+    "TFMobileBertPreTrainedModel",
+]
