@@ -37,6 +37,7 @@ def run_python(code: str, **environment: str) -> str:
         "import mobilebert; mobilebert.pipeline('fill-mask')('A [MASK] day.')",
         "from mobilebert import AutoConfig; AutoConfig.from_pretrained('mobilebert-mini-uncased')",
         "import mobilebert.commands.main",
+        "from mobilebert import TFAutoModelForMaskedLM",
     ],
 )
 def test_no_framework_is_imported(code):
@@ -75,6 +76,15 @@ def test_without_torch_the_error_names_the_command(monkeypatch):
     monkeypatch.delitem(vars(mobilebert), "MobileBertModel", raising=False)
     with pytest.raises(MissingExtraError, match=r"python -m pip install 'mobilebert\[torch\]'"):
         _ = mobilebert.MobileBertModel
+
+
+@pytest.mark.parametrize("name", ["TFMobileBertModel", "modeling_tf_outputs"])
+def test_without_tensorflow_the_error_names_the_command(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    monkeypatch.delitem(vars(mobilebert), name, raising=False)
+    monkeypatch.delitem(sys.modules, f"mobilebert.{name}", raising=False)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mobilebert\[tensorflow\]'"):
+        getattr(mobilebert, name)
 
 
 def test_unknown_name_is_an_attribute_error():

@@ -24,7 +24,9 @@ def inputs(model, rows=8):
 
 
 def classifier(**fields):
-    model = build("sequence_classification", **fields)
+    # Recording a training step takes time by the layer.
+    shallow = {"num_hidden_layers": 1, "num_feedforward_networks": 2}
+    model = build("sequence_classification", **(shallow | fields))
     return model, inputs(model)
 
 
@@ -61,7 +63,7 @@ def test_flags_act_in_both_modes():
         output = run(output_hidden_states=True, output_attentions=True)
         assert isinstance(output, TFSequenceClassifierOutput)
         assert list(output) == ["logits", "hidden_states", "attentions"]
-        assert [len(output[name]) for name in ("hidden_states", "attentions")] == [3, 2]
+        assert [len(output[name]) for name in ("hidden_states", "attentions")] == [2, 1]
         assert [x.shape for x in run(return_dict=False)] == [(8, 2)]
         loss, logits = run(return_dict=False, labels=LABELS)
         assert (loss.shape, logits.shape) == ((), (8, 2))
@@ -132,7 +134,7 @@ def test_fit_with_the_models_own_loss():
     for form in ("y", "inputs", "dataset"):
         model, batch = classifier(hidden_dropout_prob=0.0)
         before = float(model(**batch, labels=LABELS).loss)
-        model.compile(optimizer=keras.optimizers.Adam(1e-2))
+        model.compile(optimizer=keras.optimizers.Adam(1e-3))
         data = {
             "y": (batch, LABELS),
             "inputs": ({**batch, "labels": LABELS},),
@@ -157,7 +159,7 @@ def test_fit_with_keras_losses_and_metrics():
     assert_close(found, float(wanted.loss), FLOAT32)
     assert accuracy == np.mean(np.argmax(wanted.logits, -1) == LABELS)
     assert set(model.fit(batch, LABELS, verbose=0).history) == {"accuracy", "loss"}
-    spans = build("question_answering")
+    spans = build("question_answering", num_hidden_layers=1)
     spans.compile(optimizer="adam", loss={"start_logits": loss, "end_logits": loss})
     history = spans.fit(batch, {"start_logits": LABELS, "end_logits": LABELS}, verbose=0).history
     assert set(history) == {"start_logits_loss", "end_logits_loss", "loss"}
@@ -170,7 +172,7 @@ def test_predict_joins_the_batches():
     wanted = model(**batch)
     assert isinstance(found, TFSequenceClassifierOutput)
     assert_close(found.logits, wanted.logits, FLOAT32)
-    assert [x.shape for x in found.hidden_states] == [(8, 20, 32)] * 3
+    assert [x.shape for x in found.hidden_states] == [(8, 20, 32)] * 2
 
 
 def test_fit_without_labels_is_refused():
@@ -182,7 +184,7 @@ def test_fit_without_labels_is_refused():
 
 def test_mixed_bfloat16():
     plain, batch = classifier()
-    model = build("sequence_classification", dtype="mixed_bfloat16")
+    model, _ = classifier(dtype="mixed_bfloat16")
     assert model.mobilebert.embeddings.word_embeddings.embeddings.dtype == "float32"
     assert_close(tf.cast(model(batch).logits, "float32"), plain(batch).logits, BFLOAT16)
     model.compile(optimizer="adam")
@@ -221,8 +223,7 @@ def test_keras_files_restore_model_and_training(tmp_path):
 
 def test_saved_model_serves_any_batch_and_length(tmp_path):
     model, batch = classifier()
-    signature = {name: keras.InputSpec(shape=(None, None), dtype="int32") for name in NAMES}
-    model.export(tmp_path / "served", input_signature=[signature], verbose=False)
+    model.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served").signatures["serving_default"]
     for rows, length in ((8, 20), (2, 7)):
         part = {name: tf.constant(x[:rows, :length], tf.int32) for name, x in batch.items()}

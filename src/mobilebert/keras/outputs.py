@@ -25,6 +25,10 @@ __all__ = [
 ]
 
 
+def _flattened(output: Any) -> tuple[tuple[Any, ...], tuple[str, ...], tuple[str, ...]]:
+    return output.to_tuple(), tuple(output), tuple(output)
+
+
 def _rebuilt(cls: type[NamedResults], names: Any, values: Any) -> Any:
     return cls(**dict(zip(names, values, strict=True)))
 
@@ -38,7 +42,7 @@ class TFModelOutput(NamedResults):
     def __init_subclass__(cls) -> None:
         optree.register_pytree_node(
             cls,
-            lambda output: (output.to_tuple(), tuple(output), tuple(output)),
+            _flattened,
             lambda names, values: _rebuilt(cls, names, values),
             namespace="keras",
         )

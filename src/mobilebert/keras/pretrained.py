@@ -140,6 +140,28 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel):
 
     # Keras's own saving
 
+    @property
+    def input_signature(self) -> dict[str, Any]:
+        """What an exported model is served with: ids, mask and types, of any batch and length."""
+        shape = (None,) * (3 if self.task.choices else 2)
+        return {
+            name: keras.InputSpec(shape=shape, dtype="int32", name=name)
+            for name in ("input_ids", "attention_mask", "token_type_ids")
+        }
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Write a program for serving, as `keras.Model.export`.
+
+        Args:
+            filepath: Where to write.
+            *args: As for Keras.
+            **kwargs: As for Keras. Without `input_signature` the model is served with
+                `input_ids`, `attention_mask` and `token_type_ids`, int32, by name.
+        """
+        if not args[2:]:
+            kwargs.setdefault("input_signature", [self.input_signature])
+        super().export(filepath, *args, **kwargs)
+
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` makes this model of."""
         return {

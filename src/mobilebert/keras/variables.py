@@ -66,7 +66,7 @@ def read(model: Any, specs: Iterable[WeightSpec]) -> dict[str, npt.NDArray[Any]]
 
 
 def _array(variable: Any) -> npt.NDArray[Any]:
-    value = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable))
+    value = np.asarray(variable.numpy())
     # numpy itself has no bfloat16; widening is exact.
     return value if value.dtype.kind == "f" else value.astype(np.float32)
 
