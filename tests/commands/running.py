@@ -8,7 +8,13 @@ from click.testing import CliRunner
 
 from mobilebert.commands.main import cli
 
-START = "from mobilebert.commands.main import main; main()"
+# A test run started in the background ignores Ctrl-C, and its processes would inherit that.
+START = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mobilebert.commands.main import main
+main()
+"""
 
 
 def invoke(*arguments, stdin=None):

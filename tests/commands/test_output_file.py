@@ -110,6 +110,15 @@ def test_control_c_ends_with_130_and_no_traceback(command, tmp_path):
     assert not (tmp_path / "out.jsonl").exists()
 
 
+@pytest.fixture
+def control_c():
+    """Listen to Ctrl-C as a terminal's program does; in the background it may be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("control_c")
 def test_an_interrupt_that_python_drops_still_stops(command, tmp_path, monkeypatch):
     answer_all = Pipeline.answer_all
 
