@@ -111,7 +111,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--texts", type=Path, help="a UTF-8 file, one text a line")
     parser.add_argument("--count", type=int, default=4000)
-    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--repeat", type=int, default=15)
     parser.add_argument("--check", action="store_true", help="fail below a ratio of 0.9")
     arguments = parser.parse_args()
     texts = list(SENTENCES)
