@@ -40,8 +40,9 @@ def pipeline_class(task: str) -> type[Pipeline[Any]]:
         InputError: There is no such task.
     """
     module, _, name = PIPELINES[resolve_pipeline_task(task)].partition(":")
-    found = getattr(importlib.import_module(f"mobilebert.pipelines.{module}"), name)
-    return found  # type: ignore[no-any-return]
+    imported = importlib.import_module(f"mobilebert.pipelines.{module}")
+    found: type[Pipeline[Any]] = getattr(imported, name)
+    return found
 
 
 def pipeline(

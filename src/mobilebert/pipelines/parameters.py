@@ -29,6 +29,7 @@ def merged(task: str, parameters: Parameters, given: Mapping[str, Any]) -> Param
     Raises:
         ArgumentError: The task has no such parameter; the message lists those it has.
     """
+    # Every task's parameters are a dataclass, which a type variable cannot say.
     names = [field.name for field in dataclasses.fields(parameters)]  # type: ignore[arg-type]
     for name in given:
         if name not in names:

@@ -184,7 +184,8 @@ def _is_name(value: Any) -> bool:
 def _run_by(model: Any, source: ModelSource) -> Backend:
     """Return the backend that runs a model object."""
     if hasattr(model, "run") and isinstance(getattr(model, "task", None), TaskSpec):
-        return model  # type: ignore[no-any-return]
+        runs_itself: Backend = model
+        return runs_itself
     # A PyTorch model can only exist where torch is imported already.
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(model, torch.nn.Module):
