@@ -1,8 +1,8 @@
 """MobileBERT, complete and standalone.
 
 Every public name is here and is imported when it is first used, so ``import mobilebert`` loads no
-framework: PyTorch is imported by the first PyTorch class asked for, TensorFlow by the first TF
-class, and by nothing else.
+framework: PyTorch is imported by the first PyTorch class asked for, Keras with TensorFlow or JAX
+by the first TF class, and by nothing else.
 """
 
 import importlib
@@ -96,8 +96,8 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
 }
 # Submodules that documented code reaches as attributes (mobilebert.logging.set_verbosity_info()).
 _SUBMODULES = ("logging", "modeling_outputs", "modeling_tf_outputs", "models")
-# Module -> the library it needs, and the extra that brings it.
-_EXTRAS = {"mobilebert.torch": "torch", "mobilebert.keras": "tensorflow"}
+# Module -> the function of `mobilebert.extras` that imports the framework it needs.
+_FRAMEWORKS = {"mobilebert.torch": "require_torch", "mobilebert.keras": "require_keras"}
 
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 
@@ -110,10 +110,10 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'mobilebert' has no attribute {name!r}")
     module = _MODULE_OF[name]
-    if module in _EXTRAS:
-        from mobilebert.extras import require
+    if module in _FRAMEWORKS:
+        from mobilebert import extras
 
-        require(_EXTRAS[module], _EXTRAS[module], f"mobilebert.{name}")
+        getattr(extras, _FRAMEWORKS[module])(f"mobilebert.{name}")
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

@@ -1,6 +1,6 @@
 """Auto names: the class is chosen by task, the architecture is always MobileBERT.
 
-Code written for the Auto classes of transformers runs unchanged. PyTorch, or TensorFlow for the TF
+Code written for the Auto classes of transformers runs unchanged. PyTorch, or Keras for the TF
 names, is imported when a model is asked for.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NoReturn
 
 from mobilebert.config import CONFIG_NAME, MobileBertConfig
 from mobilebert.errors import ArgumentError, ConfigError, InputError
-from mobilebert.extras import require
+from mobilebert.extras import require_keras, require_torch
 from mobilebert.files import read_json
 from mobilebert.hub import HubOptions, resolve_file
 from mobilebert.tasks import TASKS, TaskSpec
@@ -161,7 +161,7 @@ class _AutoModel(_Auto):
 
     @classmethod
     def _model_class(cls) -> Any:
-        require("torch", "torch", f"mobilebert.{cls.__name__}")
+        require_torch(f"mobilebert.{cls.__name__}")
         return getattr(importlib.import_module("mobilebert.torch"), cls.task.class_name)
 
     @classmethod
@@ -254,7 +254,7 @@ class _TFAutoModel(_AutoModel):
 
     @classmethod
     def _model_class(cls) -> Any:
-        require("tensorflow", "tensorflow", f"mobilebert.{cls.__name__}")
+        require_keras(f"mobilebert.{cls.__name__}")
         return getattr(importlib.import_module("mobilebert.keras"), f"TF{cls.task.class_name}")
 
 

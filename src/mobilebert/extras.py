@@ -2,11 +2,18 @@
 
 import importlib
 import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
 from types import ModuleType
 
 from mobilebert.errors import MissingExtraError
 
-__all__ = ["is_installed", "require"]
+__all__ = ["is_installed", "require", "require_keras", "require_torch"]
+
+# What Keras may run on here: its backend, the library and the extra all have the same name.
+_KERAS_BACKENDS = ("tensorflow", "jax")
 
 
 def is_installed(module: str) -> bool:
@@ -40,3 +47,59 @@ def require(module: str, extra: str, purpose: str | None = None) -> ModuleType:
             f"Install it with: python -m pip install 'mobilebert[{extra}]'",
             name=module,
         ) from None
+
+
+def require_torch(purpose: str) -> ModuleType:
+    """Import PyTorch; as `require`."""
+    return require("torch", "torch", purpose)
+
+
+def require_keras(purpose: str) -> ModuleType:
+    """Import Keras and what it runs on.
+
+    Keras itself says what that is: the environment variable ``KERAS_BACKEND``, else the file
+    ``~/.keras/keras.json``, else TensorFlow.
+
+    Args:
+        purpose: What needs it, the start of the error sentence.
+
+    Returns:
+        The package `keras`.
+
+    Raises:
+        MissingExtraError: It is not installed, or Keras is told to run on something else than
+            TensorFlow or JAX.
+    """
+    backend = _keras_backend()
+    if backend not in _KERAS_BACKENDS:
+        raise MissingExtraError(
+            f"{purpose} runs on {' or '.join(_KERAS_BACKENDS)}, but Keras is told to use "
+            f"{backend!r}; set the environment variable KERAS_BACKEND to one of them before Python "
+            "starts.",
+            name=backend,
+        )
+    try:
+        require(backend, backend, purpose)
+    except MissingExtraError as error:
+        other = next(name for name in _KERAS_BACKENDS if name != backend)
+        if not is_installed(other):
+            raise
+        raise MissingExtraError(
+            f"{error}, or let Keras run on {other}, which is installed: set the environment "
+            f"variable KERAS_BACKEND={other} before Python starts.",
+            name=backend,
+        ) from None
+    return require("keras", backend, purpose)
+
+
+def _keras_backend() -> str:
+    """Return what Keras runs on, or will run on; as keras/src/backend/config.py finds it."""
+    if (keras := sys.modules.get("keras")) is not None:
+        return str(keras.backend.backend())
+    if told := os.environ.get("KERAS_BACKEND"):
+        return told
+    try:
+        folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+        return str(json.loads((folder / "keras.json").read_text())["backend"])
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+        return "tensorflow"

@@ -3,11 +3,11 @@
 That is ``mobilebert.modeling_tf_outputs.X``.
 """
 
-from mobilebert.extras import require
+from mobilebert.extras import require_keras
 
-require("tensorflow", "tensorflow", "mobilebert.modeling_tf_outputs")
+require_keras("mobilebert.modeling_tf_outputs")
 
-from mobilebert.keras.outputs import (  # noqa: E402  (after the check that tensorflow is there)
+from mobilebert.keras.outputs import (  # noqa: E402  (after the check that Keras is there)
     TFBaseModelOutput,
     TFBaseModelOutputWithPooling,
     TFMaskedLMOutput,

@@ -1,8 +1,14 @@
-"""MobileBERT on Keras 3: the only package that imports keras and tensorflow.
+"""MobileBERT on Keras 3: the only package that imports keras, tensorflow and jax.
 
 The counterpart of `mobilebert.torch`, file for file. Attribute paths follow the canonical weight
 names; `variables.py` has the exceptions.
 """
+
+# ruff: noqa: E402  (the check that Keras is there comes first)
+
+from mobilebert.extras import require_keras
+
+require_keras("mobilebert.keras")
 
 from mobilebert.keras.encoder import TFMobileBertMainLayer, TFMobileBertModel
 from mobilebert.keras.models import (

@@ -1,10 +1,10 @@
 """The Keras classes under their documented qualified names."""
 
-from mobilebert.extras import require
+from mobilebert.extras import require_keras
 
-require("tensorflow", "tensorflow", "mobilebert.models.mobilebert.modeling_tf_mobilebert")
+require_keras("mobilebert.models.mobilebert.modeling_tf_mobilebert")
 
-from mobilebert.keras import (  # noqa: E402  (after the check that tensorflow is there)
+from mobilebert.keras import (  # noqa: E402  (after the check that Keras is there)
     TFMobileBertForMaskedLM,
     TFMobileBertForMultipleChoice,
     TFMobileBertForNextSentencePrediction,
