@@ -6,8 +6,9 @@ import torch
 
 from assertions import assert_close
 from mobilebert.errors import InputError
+from mobilebert.resizing import COVARIANCE_SHARE
 from mobilebert.tasks import TASKS
-from mobilebert.torch.resize import COVARIANCE_SHARE, resized_rows
+from mobilebert.torch.resize import resized_rows
 from mobilebert.weights import weight_specs
 from tolerances import FLOAT32, INITIAL_STANDARD_DEVIATION, SAMPLE_COVARIANCE, TRUNCATED_SHARE
 from torch_models import batch_for, build
@@ -125,6 +126,9 @@ def test_a_pruned_configuration_builds_the_pruned_model():
         ({-3: [0]}, "no layer -3"),
         ({0: [4]}, "no head 4; heads are 0 to 3"),
         ({0: [0, 1, 2, 3]}, "Layer 0 would lose all its 4 heads"),
+        ({0: 1}, "Heads are named by layer"),
+        ({0: [1.0]}, "Heads are named by layer"),
+        ({"0": [1]}, "Heads are named by layer"),
     ],
 )
 def test_impossible_pruning_changes_nothing(heads, message):

@@ -12,6 +12,7 @@ from mobilebert.config import MobileBertConfig
 from mobilebert.config_rules import check_combination
 from mobilebert.errors import ArgumentError, InputError
 from mobilebert.reference import PadNeighbor
+from mobilebert.resizing import check_heads, padded_size
 from mobilebert.tasks import TASKS, TaskSpec
 from mobilebert.torch.attention import attention_implementation
 from mobilebert.torch.heads import VocabularyHead
@@ -23,8 +24,8 @@ from mobilebert.torch.inputs import (
 )
 from mobilebert.torch.losses import LOSSES, LossFunction
 from mobilebert.torch.precision import arithmetic_dtype, dtype_of
-from mobilebert.torch.pruning import check_heads, prune_attention
-from mobilebert.torch.resize import padded_size, resize_embedding, resize_vocabulary_head
+from mobilebert.torch.pruning import prune_attention
+from mobilebert.torch.resize import resize_embedding, resize_vocabulary_head
 from mobilebert.torch.storage import StoredModel
 from mobilebert.weights import WeightSpec, weight_specs
 

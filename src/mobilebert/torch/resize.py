@@ -1,40 +1,18 @@
 """Another vocabulary size: rows added to or cut from everything that has one row for each word."""
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mobilebert.errors import InputError
+from mobilebert.resizing import rows_around_mean
 from mobilebert.torch.heads import VocabularyHead
 
-__all__ = ["padded_size", "resize_embedding", "resize_vocabulary_head", "resized_rows"]
-
-# Added rows are drawn around the mean of the old ones with this share of their covariance: close
-# enough that a new word changes no answer, apart enough that new words can be told apart
-# (Hewitt 2021, "Initializing new word embeddings for pretrained language models").
-COVARIANCE_SHARE = 1e-9
+__all__ = ["resize_embedding", "resize_vocabulary_head", "resized_rows"]
 
 
-def padded_size(wanted: int | None, current: int, multiple: int | None) -> int:
-    """Return the number of rows to make.
-
-    Args:
-        wanted: Requested rows; the current number when None.
-        current: Rows now.
-        multiple: Round up to a multiple of this.
-
-    Raises:
-        InputError: A number that is not a positive integer.
-    """
-    size = current if wanted is None else wanted
-    for name, value in (
-        ("new_num_tokens", size),
-        ("pad_to_multiple_of", 1 if multiple is None else multiple),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} must be an integer of at least 1, not {value!r}.")
-    if multiple is None:
-        return size
-    return (size + multiple - 1) // multiple * multiple
+def _standard_normal(*shape: int) -> npt.NDArray[np.float32]:
+    return torch.randn(shape, dtype=torch.float32, device="cpu").numpy()
 
 
 def resized_rows(rows: Tensor, size: int, mean_resizing: bool, std: float) -> Tensor:
@@ -54,11 +32,9 @@ def resized_rows(rows: Tensor, size: int, mean_resizing: bool, std: float) -> Te
     if size <= old:
         return rows[:size].clone()
     if mean_resizing:
-        wide = rows.float()
-        mean = wide.mean(dim=0)
-        # Random mixtures of the centred rows have their covariance; no factorisation needed.
-        mixture = torch.randn(size - old, old, device=rows.device) * (COVARIANCE_SHARE / old) ** 0.5
-        added = mean + mixture @ (wide - mean)
+        table = rows.detach().float().cpu().numpy()
+        drawn = rows_around_mean(table, size - old, _standard_normal)
+        added = torch.from_numpy(drawn).to(rows.device)
     else:
         added = torch.empty(size - old, rows.shape[1], device=rows.device)
         nn.init.trunc_normal_(added, std=std, a=-2.0 * std, b=2.0 * std)
