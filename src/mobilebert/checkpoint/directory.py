@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobilebert.checkpoint.initial import initial_value
-from mobilebert.checkpoint.matching import LoadReport, match
+from mobilebert.checkpoint.matching import LoadReport, match, with_own_decoder
 from mobilebert.checkpoint.names import canonical_tensors
 from mobilebert.checkpoint.reading import WeightsOptions, load_config, read_weights
 from mobilebert.checkpoint.stored import DTYPES, StoredTensor
@@ -117,7 +117,7 @@ def load_checkpoint(
         task: Which model, in any spelling; by default the one config.json names.
         config: The configuration, instead of the checkpoint's own.
         variant: Middle part of the file name, ``model.<variant>.safetensors``.
-        use_safetensors: True takes safetensors only, False takes ``pytorch_model.bin`` only.
+        use_safetensors: True takes safetensors only, False takes none.
         from_tf: Take a TensorFlow checkpoint.
         ignore_mismatched_sizes: Initialise tensors of another shape instead of failing.
         **hub_options: The fields of `mobilebert.hub.HubOptions`.
@@ -143,14 +143,16 @@ def load_checkpoint(
         )
     options = WeightsOptions(variant=variant, use_safetensors=use_safetensors, from_tf=from_tf)
     source = read_weights(name_or_path, options, hub)
-    tensors, report = match(
-        canonical_tensors(source.tensors, config, source.dialect),
+    tensors = canonical_tensors(source.tensors, config, source.dialect)
+    config = with_own_decoder(config, spec, tensors, source.dialect)
+    chosen, report = match(
+        tensors,
         weight_specs(config, spec),
         source=str(source.path),
         prefix=spec.prefix,
         ignore_mismatched_sizes=ignore_mismatched_sizes,
     )
-    return Checkpoint(config, spec, tensors, report)
+    return Checkpoint(config, spec, chosen, report)
 
 
 def check_vocabulary(

@@ -1,15 +1,20 @@
 """Comparing what a checkpoint holds with what a model needs, before anything is allocated."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mobilebert.checkpoint.names import with_prefix
+import numpy as np
+
+from mobilebert.checkpoint.names import Dialect, with_prefix
 from mobilebert.checkpoint.stored import StoredTensor
+from mobilebert.config import MobileBertConfig
 from mobilebert.errors import WeightsError
 from mobilebert.logging import get_logger
+from mobilebert.tasks import TaskSpec
 from mobilebert.weights import WeightSpec, differences
 
-__all__ = ["LoadReport", "Mismatch", "match"]
+__all__ = ["LoadReport", "Mismatch", "match", "with_own_decoder"]
 
 logger = get_logger(__name__)
 
@@ -112,6 +117,41 @@ def match(
     wrong = {name for name, _, _ in result.mismatched}
     chosen = {row.name: found[row.name] for row in free if row.name in found.keys() - wrong}
     return chosen, report
+
+
+def with_own_decoder(
+    config: MobileBertConfig,
+    task: TaskSpec,
+    tensors: Mapping[str, StoredTensor],
+    dialect: Dialect,
+) -> MobileBertConfig:
+    """Return the configuration with ``tie_word_embeddings`` off where the checkpoint needs it.
+
+    transformers' TensorFlow classes have a decoder of their own whatever the configuration says
+    (modeling_tf_mobilebert.py). One that was trained there differs from the word embeddings;
+    taking the embeddings in its place would change what the model answers.
+
+    Args:
+        config: The configuration; not changed.
+        task: The model.
+        tensors: The checkpoint, by canonical name without prefix.
+        dialect: Who named its tensors.
+    """
+    names = ("cls.predictions.decoder.weight", "embeddings.word_embeddings.weight")
+    decoder, words = (tensors.get(name) for name in names)
+    tied = task.vocabulary and config.tie_word_embeddings
+    if dialect is not Dialect.KERAS or not tied or decoder is None or words is None:
+        return config
+    if decoder.shape != words.shape or np.array_equal(decoder.raw(), words.raw()):
+        return config
+    logger.warning(
+        "The decoder of the masked-language-model head in this TensorFlow checkpoint is not the "
+        "table of word embeddings; it is loaded as a weight of its own "
+        "(config.tie_word_embeddings=False)."
+    )
+    config = copy.deepcopy(config)
+    config.tie_word_embeddings = False
+    return config
 
 
 def _untie(found: dict[str, StoredTensor], specs: Sequence[WeightSpec]) -> None:

@@ -1,7 +1,7 @@
 """Finding and reading the weights of a checkpoint, whatever format they are in."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from mobilebert.hub import BUNDLED_MODEL, HubOptions, inside, resolve_file
 from mobilebert.presets import is_google
 
 __all__ = [
+    "H5_NAME",
     "SAFETENSORS_NAME",
+    "TF1_NAME",
     "TORCH_NAME",
     "WeightsOptions",
     "WeightsSource",
@@ -31,6 +33,7 @@ __all__ = [
 SAFETENSORS_NAME = "model.safetensors"
 TORCH_NAME = "pytorch_model.bin"
 H5_NAME = "tf_model.h5"
+TF1_NAME = "*.index"  # of Google's checkpoints, which have no name of their own
 INDEX_SUFFIX = ".index.json"
 
 Name = str | os.PathLike[str]
@@ -42,8 +45,8 @@ class WeightsOptions:
 
     Attributes:
         variant: Middle part of the file name, ``model.<variant>.safetensors``.
-        use_safetensors: True takes safetensors only, False takes ``pytorch_model.bin`` only, None
-            takes the first that is there.
+        use_safetensors: True takes safetensors only, False takes none, None takes the first file
+            that is there.
         from_tf: Take a TensorFlow checkpoint: Google's TF1 files or ``tf_model.h5``.
     """
 
@@ -65,6 +68,11 @@ class WeightsSource:
     path: Path | str
     dialect: Dialect
     tensors: Mapping[str, StoredTensor]
+
+
+# Formats by file name, the preferred one first. TensorFlow classes write safetensors too.
+_STANDARD = (SAFETENSORS_NAME, TORCH_NAME)
+_TENSORFLOW = (TF1_NAME, H5_NAME, SAFETENSORS_NAME)
 
 
 def with_variant(filename: str, variant: str | None) -> str:
@@ -90,7 +98,11 @@ _READERS: dict[str, Callable[[Path], Mapping[str, StoredTensor]]] = {
 
 
 def read_weights(
-    name_or_path: Name, options: WeightsOptions | None = None, hub: HubOptions | None = None
+    name_or_path: Name,
+    options: WeightsOptions | None = None,
+    hub: HubOptions | None = None,
+    *,
+    formats: Sequence[str] = _STANDARD,
 ) -> WeightsSource:
     """Find and read the weights of a checkpoint.
 
@@ -99,6 +111,8 @@ def read_weights(
             name.
         options: Which weights.
         hub: Lookup options.
+        formats: Names of the files that are looked for, the preferred one first; `from_tf` puts
+            those of TensorFlow in their place.
 
     Raises:
         CheckpointError: There are none, or they are damaged.
@@ -109,29 +123,36 @@ def read_weights(
     if path.is_file() and path.suffix in _READERS:
         return _read_file(path, path.suffix)
     folder = path / hub.subfolder if hub.subfolder else path
-    if (options.from_tf or not path.is_dir()) and (prefix := tf1_prefix(folder)) is not None:
+    candidates = _candidates(_wanted(options, formats), options.variant)
+    if not path.is_dir() and (prefix := tf1_prefix(folder)) is not None:
         return WeightsSource(prefix, Dialect.GOOGLE, read_tf1(prefix))
-    for filename in _candidates(options):
+    for filename in candidates:
+        if filename == TF1_NAME:
+            if (prefix := tf1_prefix(folder)) is not None:
+                return WeightsSource(prefix, Dialect.GOOGLE, read_tf1(prefix))
+            continue
         found = resolve_file(name_or_path, filename, hub, required=False)
         if found is None:
             continue
         if filename.endswith(".json"):
             return _read_index(name_or_path, found, hub)
         return _read_file(found, Path(filename).suffix)
-    raise CheckpointError(_none_found(name_or_path, folder, options))
+    raise CheckpointError(_none_found(name_or_path, folder, options, candidates))
 
 
-def _candidates(options: WeightsOptions) -> list[str]:
-    if options.from_tf:
-        # TensorFlow classes write safetensors too.
-        return [H5_NAME, SAFETENSORS_NAME, SAFETENSORS_NAME + INDEX_SUFFIX]
-    allowed = {None: (SAFETENSORS_NAME, TORCH_NAME), True: (SAFETENSORS_NAME,)}
-    names = allowed.get(options.use_safetensors, (TORCH_NAME,))
-    return [
-        with_variant(name, options.variant)
-        for single in names
-        for name in (single, single + INDEX_SUFFIX)
-    ]
+def _wanted(options: WeightsOptions, formats: Sequence[str]) -> tuple[str, ...]:
+    """Return the formats that the options leave, in order."""
+    names, only = _TENSORFLOW if options.from_tf else formats, options.use_safetensors
+    return tuple(name for name in names if only is None or bool(only) == (name == SAFETENSORS_NAME))
+
+
+def _candidates(formats: Sequence[str], variant: str | None) -> list[str]:
+    """Return the files to look for: each format as one file, then as the index of several."""
+    names: list[str] = []
+    for single in formats:
+        files = (single,) if single == TF1_NAME else (single, single + INDEX_SUFFIX)
+        names.extend(name if name == TF1_NAME else with_variant(name, variant) for name in files)
+    return names
 
 
 def _read_file(path: Path, suffix: str) -> WeightsSource:
@@ -149,28 +170,31 @@ def _read_index(name_or_path: Name, index: Path, hub: HubOptions) -> WeightsSour
         assert path is not None  # required
         return checked_shard(index.parent, path) if local else path
 
-    suffix = ".safetensors" if SAFETENSORS_NAME in index.name else ".bin"
+    suffix = Path(index.name.partition(".index")[0]).suffix
     tensors = read_shards(index, locate, _READERS[suffix])
     keras = any(name.endswith(":0") for name in tensors)
     return WeightsSource(index, Dialect.KERAS if keras else Dialect.CANONICAL, tensors)
 
 
-def _none_found(name_or_path: Name, folder: Path, options: WeightsOptions) -> str:
-    wanted = " or ".join(n for n in _candidates(options) if not n.endswith(".json"))
+def _none_found(
+    name_or_path: Name, folder: Path, options: WeightsOptions, candidates: Sequence[str]
+) -> str:
+    wanted = " or ".join(name for name in candidates if not name.endswith((".json", ".index")))
     message = f"There are no weights in {str(name_or_path)!r}: looked for {wanted}"
-    if options.from_tf:
+    if TF1_NAME in candidates:
         message += " and a TF1 checkpoint (*.index with *.data-00000-of-00001)"
     if not folder.is_dir():
         return f"{message}; the bundled model is named {BUNDLED_MODEL!r}."
     files = sorted(file.name for file in folder.iterdir() if file.is_file())
     message += f"; it holds {', '.join(files[:12]) or 'no files'}"
-    if not options.from_tf and any(f == H5_NAME or f.endswith(".index") for f in files):
+    foreign = any(file.startswith(H5_NAME) or file.endswith(".index") for file in files)
+    if foreign and TF1_NAME not in candidates:
         return (
             f"{message}. TensorFlow weights are read with from_pretrained(..., from_tf=True); "
             "save_pretrained() then writes what pipelines and the command line read."
         )
-    if options.use_safetensors and any(file.endswith(".bin") for file in files):
-        return f"{message}. Leave out use_safetensors=True to read the .bin file."
+    if options.use_safetensors and any(file.endswith((".bin", ".h5")) for file in files):
+        return f"{message}. Leave out use_safetensors=True to read the other files."
     return f"{message}."
 
 

@@ -82,7 +82,7 @@ def read_shards(index: Path, locate: Locate, reader: Reader) -> dict[str, Stored
         CheckpointError: The index is damaged, names files outside the checkpoint, or does not fit
             what the files hold.
     """
-    weight_map = _weight_map(index)
+    weight_map = {_in_file(name): file for name, file in _weight_map(index).items()}
     tensors: dict[str, StoredTensor] = {}
     for filename in sorted(set(weight_map.values())):
         for name, tensor in reader(locate(filename)).items():
@@ -99,6 +99,15 @@ def read_shards(index: Path, locate: Locate, reader: Reader) -> dict[str, Stored
             f"{' and others' if len(lost) > 8 else ''}."
         )
     return tensors
+
+
+def _in_file(name: str) -> str:
+    """Return what the file calls a tensor of the index.
+
+    The index of transformers' TensorFlow classes has the model's own name before each variable's,
+    ``tf_mobile_bert_model/mobilebert/...:0``, which their files leave out.
+    """
+    return name.partition("/")[2] if name.endswith(":0") and "/" in name else name
 
 
 def _weight_map(index: Path) -> dict[str, str]:

@@ -5,18 +5,19 @@ Weights are compared with what the model needs before the model is built.
 
 import copy
 import os
-from pathlib import Path
+from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 from mobilebert.checkpoint.arguments import configuration_for, sorted_keywords
 from mobilebert.checkpoint.directory import architectures_of
-from mobilebert.checkpoint.matching import LoadReport, match
+from mobilebert.checkpoint.matching import LoadReport, match, with_own_decoder
 from mobilebert.checkpoint.names import ENCODER_PREFIX, canonical_tensors
 from mobilebert.checkpoint.reading import (
     H5_NAME,
     SAFETENSORS_NAME,
+    TF1_NAME,
     TORCH_NAME,
-    WeightsOptions,
     read_weights,
 )
 from mobilebert.checkpoint.saving import save_checkpoint
@@ -30,13 +31,21 @@ __all__ = ["load_pretrained", "save_pretrained"]
 
 Name = str | os.PathLike[str]
 
+# What a TensorFlow user has goes before what needs PyTorch, unless `from_pt` says otherwise.
+_FORMATS = {
+    False: (SAFETENSORS_NAME, H5_NAME, TORCH_NAME, TF1_NAME),
+    True: (SAFETENSORS_NAME, TORCH_NAME, H5_NAME, TF1_NAME),
+}
+
 
 def load_pretrained(
     cls: Any,
-    name: Name,
+    place: Name,
+    /,
     *model_args: Any,
     config: MobileBertConfig | Name | None = None,
     from_pt: bool = False,
+    dtype: Any = None,
     ignore_mismatched_sizes: bool = False,
     output_loading_info: bool = False,
     trust_remote_code: bool | None = None,
@@ -55,11 +64,16 @@ def load_pretrained(
             "trust_remote_code=True is refused: this library never runs code of a checkpoint."
         )
     hub, options, kwargs = sorted_keywords(kwargs)
-    loaded, keywords = configuration_for(cls, name, config, hub, kwargs)
-    source = read_weights(name, _format(name, options, from_pt, hub.subfolder), hub)
+    loaded, keywords = configuration_for(cls, place, config, hub, kwargs)
+    _check_keywords(cls, keywords)
+    if dtype is not None:
+        keywords["dtype"] = dtype  # the configuration has a field of that name, too
+    source = read_weights(place, options, hub, formats=_FORMATS[bool(from_pt)])
     pooler = keywords.get("add_pooling_layer")
+    tensors = canonical_tensors(source.tensors, loaded, source.dialect)
+    loaded = with_own_decoder(loaded, cls.task, tensors, source.dialect)
     chosen, report = match(
-        canonical_tensors(source.tensors, loaded, source.dialect),
+        tensors,
         weight_specs(loaded, cls.task, add_pooling_layer=pooler),
         source=str(source.path),
         prefix=ENCODER_PREFIX if cls.task.prefix else "",
@@ -75,21 +89,15 @@ def load_pretrained(
     return (model, _loading_info(report)) if output_loading_info else model
 
 
-def _format(name: Name, options: WeightsOptions, from_pt: bool, subfolder: str) -> WeightsOptions:
-    """Take `tf_model.h5` or a TF1 checkpoint without being asked, where nothing else is there."""
-    folder = Path(name) / subfolder
-    if from_pt or options.from_tf or options.use_safetensors or not folder.is_dir():
-        return options
-    names = {file.name for file in folder.iterdir()}
-    standard = any(
-        file.endswith((".safetensors", ".bin"))
-        and file.startswith((Path(SAFETENSORS_NAME).stem, Path(TORCH_NAME).stem))
-        for file in names
-    )
-    foreign = H5_NAME in names or any(file.endswith(".index") for file in names)
-    if standard or not foreign:
-        return options
-    return WeightsOptions(variant=options.variant, from_tf=True)
+def _check_keywords(cls: Any, keywords: Mapping[str, Any]) -> None:
+    """Refuse what neither the class nor Keras has a parameter for."""
+    known = {name for kind in cls.__mro__ for name in signature(kind.__init__).parameters}
+    unknown = sorted(keywords.keys() - known)
+    if unknown:
+        raise ArgumentError(
+            f"{cls.__name__}.from_pretrained() does not know {', '.join(unknown)}: neither an "
+            "option, nor a field of the configuration, nor a keyword of the class."
+        )
 
 
 def _loading_info(report: LoadReport) -> dict[str, list[Any]]:

@@ -20,6 +20,7 @@ class StoredModel:
         *model_args: Any,
         config: MobileBertConfig | PathLike | None = None,
         from_pt: bool = False,
+        dtype: Any = None,
         ignore_mismatched_sizes: bool = False,
         output_loading_info: bool = False,
         **kwargs: Any,
@@ -32,14 +33,16 @@ class StoredModel:
                 ``pytorch_model.bin``, ``tf_model.h5``, or Google's TF1 checkpoint.
             *model_args: Further positional arguments of the constructor.
             config: A configuration, or where to find one, in place of the checkpoint's.
-            from_pt: Accepted; PyTorch's layout is the standard one and is read anyway.
+            from_pt: Read ``pytorch_model.bin`` before ``tf_model.h5`` where both are there;
+                PyTorch's layout is read without it, too.
+            dtype: The model's dtype or policy for Keras, e.g. "mixed_bfloat16"; Keras's global
+                one by default, whatever the checkpoint is stored in.
             ignore_mismatched_sizes: Initialise tensors of another shape instead of refusing them.
             output_loading_info: Also return which tensors were missing, unexpected or of another
                 shape.
             **kwargs: Options of the lookup (cache_dir, force_download, local_files_only, token,
                 revision, subfolder) and of the format (variant, use_safetensors, from_tf), fields
-                of the configuration to change, and keywords of the constructor (dtype, name,
-                pad_neighbor).
+                of the configuration to change, and keywords of the constructor (name).
 
         Returns:
             The model, or with `output_loading_info` a tuple (model, information).
@@ -57,6 +60,7 @@ class StoredModel:
             *model_args,
             config=config,
             from_pt=from_pt,
+            dtype=dtype,
             ignore_mismatched_sizes=ignore_mismatched_sizes,
             output_loading_info=output_loading_info,
             **kwargs,

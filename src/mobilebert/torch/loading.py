@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mobilebert.checkpoint.arguments import configuration_for, sorted_keywords
 from mobilebert.checkpoint.directory import architectures_of, dominant_dtype
-from mobilebert.checkpoint.matching import LoadReport, match
+from mobilebert.checkpoint.matching import LoadReport, match, with_own_decoder
 from mobilebert.checkpoint.names import ENCODER_PREFIX, Dialect, canonical_tensors
 from mobilebert.checkpoint.reading import WeightsSource, read_weights
 from mobilebert.checkpoint.saving import save_checkpoint
@@ -168,6 +168,7 @@ def _model(
     """Compare the weights with the class's needs, build it, fill it."""
     args, keywords = arguments
     tensors = canonical_tensors(source.tensors, config, source.dialect)
+    config = with_own_decoder(config, cls.task, tensors, source.dialect)
     # A user's subclass may hold more than the tables say: it is built first and asked.
     ours = cls.__module__.startswith("mobilebert.")
     model = None if ours else cls(config, *args, **keywords)
