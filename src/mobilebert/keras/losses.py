@@ -54,10 +54,16 @@ def cross_entropy(logits: Any, labels: Any, config: MobileBertConfig, name: str 
         name: What to call the labels in an error.
 
     Raises:
-        InputError: Another number of labels than of scores, or a label that is no class.
+        InputError: Another number of labels than of scores, or a label that is no class; or
+            `tf_legacy_loss` inside a program compiled by JAX.
     """
     each, weight = _each(logits, labels, name)
     if config.tf_legacy_loss:
+        if keras.backend.backend() == "jax" and not is_readable(weight):
+            raise InputError(
+                "config.tf_legacy_loss returns as many losses as labels count, and programs "
+                "compiled by JAX have fixed sizes; set it to False."
+            )
         (where,) = ops.nonzero(weight)
         return ops.take(each, where, axis=0)
     return ops.sum(each) / ops.maximum(ops.sum(weight), 1.0)

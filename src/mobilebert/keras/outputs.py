@@ -6,6 +6,7 @@ Field names and their order are those of transformers' TensorFlow output classes
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import optree
 
 from mobilebert.named_results import NamedResults
@@ -36,16 +37,19 @@ def _rebuilt(cls: type[NamedResults], names: Any, values: Any) -> Any:
 class TFModelOutput(NamedResults):
     """Ordered results of a Keras model; see `NamedResults`.
 
-    Subclasses are nodes of Keras's trees too, so that models can be layers of other models.
+    Subclasses are nodes of Keras's trees too, so that models can be layers of other models, and
+    of JAX's, so that compiled functions can return them.
     """
 
     def __init_subclass__(cls) -> None:
-        optree.register_pytree_node(
-            cls,
-            _flattened,
-            lambda names, values: _rebuilt(cls, names, values),
-            namespace="keras",
-        )
+        def rebuilt(names: Any, values: Any) -> Any:
+            return _rebuilt(cls, names, values)
+
+        optree.register_pytree_node(cls, _flattened, rebuilt, namespace="keras")
+        if keras.backend.backend() == "jax":
+            import jax
+
+            jax.tree_util.register_pytree_node(cls, lambda x: _flattened(x)[:2], rebuilt)
 
 
 Tensors = tuple[Any, ...]

@@ -60,12 +60,15 @@ class TaskModel(TFMobileBertPreTrainedModel):
         self._inferred_problem_type: str | None = None
         self.post_init()
 
-    def logits(self, hidden_states: Any, pooled: Any | None) -> tuple[Any, ...]:
+    def logits(
+        self, hidden_states: Any, pooled: Any | None, training: bool = False
+    ) -> tuple[Any, ...]:
         """Apply the heads to what the encoder gives.
 
         Args:
             hidden_states: Any number of positions, [..., H].
             pooled: The pooled first positions, [B, H]; None for tasks without pooler.
+            training: Whether dropout acts.
 
         Returns:
             One tensor for each name in ``task.emits``.
@@ -76,7 +79,8 @@ class TaskModel(TFMobileBertPreTrainedModel):
             scores.append(self.cls.predictions(hidden_states, words))
         if (projection := self.task.projection) is not None:
             x = pooled if projection.reads is Reads.POOLED else hidden_states
-            x = self.dropout(x) if projection.dropout else x
+            # Not left to Keras's call context, which stateless calls (JAX) do not have.
+            x = self.dropout(x, training=training) if projection.dropout else x
             head = self
             for part in projection.name.split("."):
                 head = getattr(head, part)
@@ -113,7 +117,7 @@ class TaskModel(TFMobileBertPreTrainedModel):
                 training=training,
                 pad_neighbor=pad_neighbor,
             )
-            scores = self.logits(encoded.last_hidden_state, encoded.pooler_output)
+            scores = self.logits(encoded.last_hidden_state, encoded.pooler_output, training)
             if self.task.choices:
                 scores = (ops.reshape(scores[0], (-1, choices)),)
             self._infer_problem_type(labels[0])
