@@ -12,6 +12,7 @@ from keras import ops
 
 from mobilebert.errors import InputError
 from mobilebert.keras.arguments import plain_errors
+from mobilebert.keras.datasets import DatasetModel, has_own_order
 from mobilebert.keras.losses import LOSSES, LossFunction
 from mobilebert.keras.outputs import OUTPUT_CLASSES
 from mobilebert.tasks import TASKS, TaskSpec
@@ -19,7 +20,7 @@ from mobilebert.tasks import TASKS, TaskSpec
 __all__ = ["FittingModel"]
 
 
-class FittingModel(keras.Model):
+class FittingModel(DatasetModel, keras.Model):
     """A Keras model that returns named results and has a loss of its own."""
 
     task: ClassVar[TaskSpec] = TASKS["feature_extraction"]
@@ -53,6 +54,9 @@ class FittingModel(keras.Model):
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train, as `keras.Model.fit`; `x` may be a tokenizer's result."""
+        # Otherwise Keras warns that its default cannot be; shuffle is the eighth argument after x.
+        if has_own_order(x) and len(args) < 8:
+            kwargs.setdefault("shuffle", False)
         return super().fit(_plain(x), *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
