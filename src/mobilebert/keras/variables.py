@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mobilebert.checkpoint.names import ENCODER_PREFIX
 from mobilebert.weights import WeightKind, WeightSpec
 
-__all__ = ["assign", "read", "variables"]
+__all__ = ["array_of", "assign", "read", "variables"]
 
 _RESERVED = {"input": "input_", "output": "output_"}
 
@@ -60,13 +60,14 @@ def _variable(model: Any, name: str) -> Any:
 def read(model: Any, specs: Iterable[WeightSpec]) -> dict[str, npt.NDArray[Any]]:
     """Return the weights of a model in canonical names and layout."""
     return {
-        name: _array(variable).T if _transposed(spec) else _array(variable)
+        name: array_of(variable).T if _transposed(spec) else array_of(variable)
         for name, (spec, variable) in variables(model, specs).items()
     }
 
 
-def _array(variable: Any) -> npt.NDArray[Any]:
-    value = np.asarray(variable.numpy())
+def array_of(variable: Any) -> npt.NDArray[Any]:
+    """Return what a variable holds, in float32 where numpy has no such type."""
+    value = keras.ops.convert_to_numpy(variable.value)
     # numpy itself has no bfloat16; widening is exact.
     return value if value.dtype.kind == "f" else value.astype(np.float32)
 
