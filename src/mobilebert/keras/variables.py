@@ -67,8 +67,8 @@ def read(model: Any, specs: Iterable[WeightSpec]) -> dict[str, npt.NDArray[Any]]
 
 def array_of(variable: Any) -> npt.NDArray[Any]:
     """Return what a variable holds, in float32 where numpy has no such type."""
-    # A tensor first: numpy reads the variables of both backends in a way it will lose.
-    value = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable))
+    # A tensor first: numpy reads variables in a way it will lose.
+    value = np.asarray(keras.ops.convert_to_tensor(variable))
     # numpy itself has no bfloat16; widening is exact.
     return value if value.dtype.kind == "f" else value.astype(np.float32)
 
