@@ -13,10 +13,18 @@ from mobilebert.errors import InputError
 from mobilebert.extras import require
 from mobilebert.tasks import TaskSpec
 
-__all__ = ["BACKENDS", "Backend", "TokenBatch", "backend_class", "check_batch"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "TokenBatch",
+    "backend_class",
+    "check_batch",
+    "check_shapes",
+]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.floating[Any]]
+Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -142,3 +150,35 @@ def check_batch(config: MobileBertConfig, arrays: Mapping[str, npt.NDArray[Any]]
             f"{config.max_position_embeddings} positions; shorten it or truncate "
             f"(truncation=True, max_length={config.max_position_embeddings})."
         )
+
+
+def check_shapes(config: MobileBertConfig, shapes: Mapping[str, Shape]) -> None:
+    """Check the shapes of what a model is called with, before it flattens or adds anything.
+
+    Args:
+        config: The model's configuration.
+        shapes: Of ``input_ids`` or ``inputs_embeds``, and of ``token_type_ids`` and
+            ``position_ids``, those that are given; None for a size that is not known yet.
+
+    Raises:
+        InputError: Another rank, no token at all, or ids that do not go with the sequences.
+    """
+    embedded = "inputs_embeds" in shapes
+    main = "inputs_embeds" if embedded else "input_ids"
+    shape = shapes[main]
+    width = config.embedding_size
+    axes = f"batch, sequence, embedding_size={width}" if embedded else "batch, sequence"
+    if len(shape) != 2 + embedded or (embedded and shape[-1] not in (None, width)):
+        raise InputError(f"{main} must be [{axes}], not of shape {shape}.")
+    if 0 in shape:
+        raise InputError(f"{main} is empty, of shape {shape}; at least one token is needed.")
+    for name in shapes.keys() & {"token_type_ids", "position_ids"}:
+        # One row, or one number, serves all.
+        sizes = shapes[name]
+        pairs = zip(reversed(sizes), (shape[1], shape[0]), strict=False)
+        fits = all(size in (1, None, wanted) or wanted is None for size, wanted in pairs)
+        if not 1 <= len(sizes) <= 2 or not fits:
+            raise InputError(
+                f"{name} must be [batch, sequence], as {main} {shape[:2]}, or one row for all "
+                f"sequences, not of shape {sizes}."
+            )

@@ -21,17 +21,24 @@ FLAGS = (
     "pad_neighbor",
 )
 
+# Tensors of TensorFlow that are no arrays.
+_UNEVEN = ("RaggedTensor", "SparseTensor")
+
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Let our own errors reach the user as they are; Keras appends all arguments to an error."""
+    """Let our own errors reach the user as they are.
+
+    Keras appends all arguments to an error, and `tf.function` replaces it by one with a listing.
+    """
     try:
         yield
     except MobileBertError as error:
-        vars(error)["_keras_call_info_injected"] = True
+        vars(error).update(_keras_call_info_injected=True, ag_pass_through=True)
         raise
 
 
+@plain_errors()
 def named_arguments(
     names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def _is_nested_numbers(value: Any) -> bool:
         if not value:
             return True
         value = value[0]
-    return isinstance(value, (int, float))
+    return isinstance(value, (int, float, np.number))
 
 
 def as_tensor(name: str, value: Any) -> Any:
@@ -91,6 +98,11 @@ def as_tensor(name: str, value: Any) -> Any:
     Raises:
         InputError: It is no array of numbers.
     """
+    if type(value).__name__ in _UNEVEN:
+        raise InputError(
+            f"{name} is a {type(value).__name__}; rows of one length are needed: pad them "
+            "(a RaggedTensor has to_tensor()) and give an attention_mask."
+        )
     if value is None or ops.is_tensor(value) or isinstance(value, keras.KerasTensor):
         return value
     try:

@@ -11,13 +11,18 @@ from keras import ops
 
 from mobilebert.config import MobileBertConfig
 from mobilebert.keras.norms import ResidualProjection, dense
-from mobilebert.weights import attention_input_widths, heads_of_layer
+from mobilebert.weights import attention_input_widths, heads_of_layer, pruned_heads_of_layer
 
 __all__ = ["MobileBertAttention", "MobileBertSelfAttention"]
 
 
-def _softmax(scores: Any) -> Any:
-    """Softmax over the last axis; Keras's own warns about texts of one token."""
+def _softmax(scores: Any, mask: Any | None) -> Any:
+    """Softmax over the last axis; Keras's own warns about texts of one token.
+
+    The mask has float32 at least, and so has what is added to it.
+    """
+    if mask is not None:
+        scores = ops.cast(scores, mask.dtype) + mask
     exponentials = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)))
     return exponentials / ops.sum(exponentials, axis=-1, keepdims=True)
 
@@ -69,9 +74,8 @@ class MobileBertSelfAttention(keras.layers.Layer):
         query, key, value = (self._split(x) for x in heads)  # [B, N, S, D]
         scale = 1.0 / math.sqrt(self.attention_head_size)
         attention_scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) * scale
-        if attention_mask is not None:
-            attention_scores = attention_scores + attention_mask
-        probabilities = self.dropout(_softmax(attention_scores))
+        probabilities = ops.cast(_softmax(attention_scores, attention_mask), value.dtype)
+        probabilities = self.dropout(probabilities)
         if head_mask is not None:
             probabilities = probabilities * head_mask
         context = ops.transpose(ops.matmul(probabilities, value), (0, 2, 1, 3))
@@ -101,6 +105,7 @@ class MobileBertAttention(keras.layers.Layer):
             config.true_hidden_size,
             dropout=0.0 if config.use_bottleneck else config.hidden_dropout_prob,
         )
+        self.pruned_heads = frozenset(pruned_heads_of_layer(config, number))
         self.built = True
 
     def call(

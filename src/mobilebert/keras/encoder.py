@@ -17,6 +17,7 @@ from mobilebert.keras.inputs import (
     check_inputs,
     head_mask_by_layer,
     static_shape,
+    warn_about_padding,
 )
 from mobilebert.keras.layers import MobileBertLayer
 from mobilebert.keras.outputs import TFBaseModelOutputWithPooling
@@ -46,6 +47,8 @@ class MobileBertEncoder(keras.layers.Layer):
         hidden_states: Any,
         attention_mask: Any | None,
         head_mask: list[Any | None],
+        output_attentions: bool,
+        output_hidden_states: bool,
     ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Run all layers.
 
@@ -53,16 +56,20 @@ class MobileBertEncoder(keras.layers.Layer):
             hidden_states: The embeddings, [B, S, H].
             attention_mask: Added to the attention scores, [B, 1, 1 or S, S].
             head_mask: Factor on the attention probabilities for each layer.
+            output_attentions: Whether the attention probabilities are wanted.
+            output_hidden_states: Whether all states are wanted, not only the last.
 
         Returns:
-            The embeddings and every layer's output, [B, S, H], and the attention probabilities of
-            every layer, [B, N, S, S].
+            The embeddings and every layer's output, [B, S, H], or the last layer's alone, and the
+            attention probabilities of every layer, [B, N, S, S], if wanted.
         """
         states: tuple[Any, ...] = (hidden_states,)
         attentions: tuple[Any, ...] = ()
         for layer, factors in zip(self.layer, head_mask, strict=True):
             after, probabilities = layer(states[-1], attention_mask, factors)
-            states, attentions = (*states, after), (*attentions, probabilities)
+            # What nobody asked for is freed: the states are 200 MB for 32 sequences of 128.
+            states = (*states, after) if output_hidden_states else (after,)
+            attentions = (*attentions, probabilities) if output_attentions else ()
         return states, attentions
 
 
@@ -129,6 +136,8 @@ class TFMobileBertMainLayer(keras.layers.Layer):
         input_ids, attention_mask, token_type_ids, position_ids, head_mask, inputs_embeds = inputs
         config = self.config
         given = check_inputs(config, input_ids, inputs_embeds, token_type_ids, position_ids)
+        if input_ids is not None:
+            warn_about_padding(config, input_ids, attention_mask)
         wants_attentions, wants_states, return_dict = (
             configured if flag is None else flag
             for flag, configured in zip(
@@ -139,8 +148,9 @@ class TFMobileBertMainLayer(keras.layers.Layer):
         )
         mask = None
         if attention_mask is not None:
-            shape = static_shape(given)[:2]
-            mask = additive_attention_mask(attention_mask, shape, self.compute_dtype)
+            # In float32 at least: float16 has no room below its lowest number.
+            dtype = keras.backend.result_type(self.compute_dtype, "float32")
+            mask = additive_attention_mask(attention_mask, given, dtype)
         embedded = self.embeddings(
             input_ids,
             token_type_ids,
@@ -149,7 +159,13 @@ class TFMobileBertMainLayer(keras.layers.Layer):
             _neighbor_mask(attention_mask, neighbor),
         )
         factors = head_mask_by_layer(head_mask, config, self.compute_dtype)
-        states, attentions = self.encoder(embedded, mask, factors)
+        states, attentions = self.encoder(
+            embedded,
+            mask,
+            factors,
+            output_attentions=wants_attentions,
+            output_hidden_states=wants_states,
+        )
         last = states[-1]
         pooled = None if self.pooler is None else self.pooler(last)
         output = TFBaseModelOutputWithPooling(
@@ -229,7 +245,7 @@ class TFMobileBertModel(TFMobileBertPreTrainedModel):
             inputs_embeds,
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
-            return_dict=return_dict,
+            return_dict=self._returns_names(return_dict),
             training=training,
             pad_neighbor=pad_neighbor,
         )

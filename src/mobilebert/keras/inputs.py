@@ -4,6 +4,7 @@ Values are checked in eager calls, and by assertion operations inside TensorFlow
 JAX have no such operations: there an id outside its table reads an arbitrary row.
 """
 
+from functools import cache
 from typing import Any
 
 import keras
@@ -11,9 +12,10 @@ import ml_dtypes
 import numpy as np
 from keras import ops
 
-from mobilebert.backend import check_batch
+from mobilebert.backend import check_batch, check_shapes
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
+from mobilebert.logging import get_logger
 from mobilebert.weights import heads_of_layer, kept_heads
 
 __all__ = [
@@ -24,12 +26,16 @@ __all__ = [
     "head_mask_by_layer",
     "is_readable",
     "static_shape",
+    "warn_about_padding",
 ]
+
+logger = get_logger(__name__)
 
 
 def static_shape(tensor: Any) -> tuple[int | None, ...]:
     """Return the sizes that are known; None for an axis whose size is not."""
-    return tuple(None if size is None else int(size) for size in tensor.shape)
+    # Where JAX follows any size, a size is a symbol.
+    return tuple(size if isinstance(size, int) else None for size in tensor.shape)
 
 
 def is_readable(tensor: Any) -> bool:
@@ -68,11 +74,17 @@ def check_inputs(
     given = input_ids if input_ids is not None else inputs_embeds
     if given is None:
         raise InputError("You have to specify either input_ids or inputs_embeds.")
-    _check_shapes(config, input_ids, inputs_embeds)
-    ids = {"input_ids": input_ids, "token_type_ids": token_type_ids, "position_ids": position_ids}
+    inputs = {
+        "input_ids": input_ids,
+        "inputs_embeds": inputs_embeds,
+        "token_type_ids": token_type_ids,
+        "position_ids": position_ids,
+    }
+    present = {name: tensor for name, tensor in inputs.items() if tensor is not None}
+    check_shapes(config, {name: static_shape(tensor) for name, tensor in present.items()})
     arrays: dict[str, Any] = {}
-    for name, tensor in ids.items():
-        if tensor is None:
+    for name, tensor in present.items():
+        if name == "inputs_embeds":
             continue
         if "int" not in keras.backend.standardize_dtype(tensor.dtype):
             raise InputError(f"{name} must hold integers, not {tensor.dtype}.")
@@ -86,21 +98,6 @@ def check_inputs(
         arrays.setdefault("input_ids", np.broadcast_to(np.int64(0), (1, length)))
         check_batch(config, arrays)
     return given
-
-
-def _check_shapes(config: MobileBertConfig, input_ids: Any | None, inputs_embeds: Any) -> None:
-    if input_ids is not None and len(static_shape(input_ids)) != 2:
-        raise InputError(
-            f"input_ids must be [batch, sequence], not of shape {static_shape(input_ids)}."
-        )
-    if inputs_embeds is None:
-        return
-    shape = static_shape(inputs_embeds)
-    if len(shape) != 3 or shape[-1] not in (None, config.embedding_size):
-        raise InputError(
-            f"inputs_embeds must be [batch, sequence, embedding_size={config.embedding_size}], "
-            f"not of shape {shape}."
-        )
 
 
 def _assert_ids(config: MobileBertConfig, name: str, tensor: Any) -> None:
@@ -129,20 +126,40 @@ def assert_in_graph(tensor: Any, limit: int, message: str) -> None:
     tf.debugging.assert_non_negative(tensor, message=message)
 
 
+@cache
+def _warn_once(message: str) -> None:
+    logger.warning(message)
+
+
+def warn_about_padding(
+    config: MobileBertConfig, input_ids: Any, attention_mask: Any | None
+) -> None:
+    """Warn once when ids seem to be padded and no attention mask is given.
+
+    The first and the last id of each sequence are looked at, in eager calls.
+    """
+    pad = config.pad_token_id
+    if attention_mask is not None or pad is None or not is_readable(input_ids):
+        return
+    if (ops.convert_to_numpy(input_ids)[:, [0, -1]] == pad).any():
+        _warn_once(
+            f"input_ids start or end with the padding token (id {pad}), but there is no "
+            "attention_mask: padding is read as text. Pass the tokenizer's attention_mask."
+        )
+
+
 def _lowest(dtype: str) -> float:
     limits: Any = ml_dtypes.finfo  # knows bfloat16, which numpy does not
     return float(limits(dtype).min)
 
 
-def additive_attention_mask(
-    attention_mask: Any, input_shape: tuple[int | None, ...], dtype: str
-) -> Any:
+def additive_attention_mask(attention_mask: Any, given: Any, dtype: str) -> Any:
     """Turn a mask of ones and zeros into what is added to attention scores.
 
     Args:
         attention_mask: 1 where attention is allowed, [B, S] or [B, S, S]; values between 0 and 1
             scale linearly.
-        input_shape: (B, S) of the input.
+        given: The input ids, [B, S], or embeddings, [B, S, E], that it goes with.
         dtype: Of the result; its lowest number stands for "not allowed". A row without a single
             1 therefore attends to all positions alike, without NaN.
 
@@ -153,15 +170,19 @@ def additive_attention_mask(
         InputError: Another shape.
     """
     shape = static_shape(attention_mask)
-    batch, length = input_shape
+    batch, length = input_shape = static_shape(given)[:2]
     rows, *others = shape or (0,)
     fits = len(shape) in (2, 3) and (None in (rows, batch) or rows in (1, batch))
     if not fits or any(None not in (size, length) and size != length for size in others):
         raise InputError(
-            f"Wrong shape for input_ids (shape {tuple(input_shape)}) or attention_mask "
+            f"Wrong shape for input_ids (shape {input_shape}) or attention_mask "
             f"(shape {shape}): the mask must be [batch, sequence] or "
             "[batch, sequence, sequence]."
         )
+    if None in (length, *others):
+        # A mask of one column would spread over all positions.
+        difference = ops.shape(attention_mask)[-1] - ops.shape(given)[1]
+        assert_in_graph(difference, 1, "attention_mask and input_ids have different lengths.")
     wide = attention_mask[:, None, None, :] if len(shape) == 2 else attention_mask[:, None]
     return (1.0 - ops.cast(wide, dtype)) * _lowest(dtype)
 
@@ -191,7 +212,7 @@ def head_mask_by_layer(
         by_layer = [head_mask[None, :, None, None]] * layers
     elif shape == (layers, heads):
         by_layer = [head_mask[number][None, :, None, None] for number in range(layers)]
-    elif len(shape) == 5 and shape[0] == layers:
+    elif len(shape) == 5 and shape[0] == layers and shape[2] == heads:
         by_layer = [head_mask[number] for number in range(layers)]
     else:
         raise InputError(

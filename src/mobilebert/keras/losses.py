@@ -35,6 +35,9 @@ def _each(logits: Any, labels: Any, name: str) -> tuple[Any, Any]:
             f"{name} has shape {static_shape(labels)}, but the logits have shape "
             f"{static_shape(logits)}; one label is needed for each row of logits."
         )
+    if None in (found, wanted):
+        difference = ops.shape(flat)[0] - ops.shape(rows)[0]
+        assert_in_graph(difference, 1, f"{name}: one is needed for each row of logits.")
     _check_classes(flat, classes, name)
     rows = ops.cast(rows, keras.backend.result_type(rows.dtype, "float32"))
     counts = ops.not_equal(flat, IGNORED)

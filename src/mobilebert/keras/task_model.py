@@ -10,11 +10,10 @@ from mobilebert.keras.arguments import plain_errors
 from mobilebert.keras.encoder import TFMobileBertMainLayer
 from mobilebert.keras.heads import add_heads
 from mobilebert.keras.inputs import flatten_choices
-from mobilebert.keras.losses import inferred_problem_type
 from mobilebert.keras.outputs import OUTPUT_CLASSES
 from mobilebert.keras.pretrained import TFMobileBertPreTrainedModel
 from mobilebert.reference import PadNeighbor
-from mobilebert.tasks import Loss, Reads
+from mobilebert.tasks import Reads
 
 __all__ = ["TaskModel"]
 
@@ -57,7 +56,6 @@ class TaskModel(TFMobileBertPreTrainedModel):
                 config.hidden_dropout_prob if dropout is None else dropout
             )
             add_heads(self, self.task, config)
-        self._inferred_problem_type: str | None = None
         self.post_init()
 
     def logits(
@@ -120,25 +118,11 @@ class TaskModel(TFMobileBertPreTrainedModel):
             scores = self.logits(encoded.last_hidden_state, encoded.pooler_output, training)
             if self.task.choices:
                 scores = (ops.reshape(scores[0], (-1, choices)),)
-            self._infer_problem_type(labels[0])
-            loss = self.loss_function(scores, labels, self.config)
+            loss = self.own_loss(scores, labels)
         output = OUTPUT_CLASSES[self.task.output_name](
             loss=loss,
             **dict(zip(self.task.emits, scores, strict=True)),
             hidden_states=encoded.hidden_states,
             attentions=encoded.attentions,
         )
-        wanted = self.config.use_return_dict if return_dict is None else return_dict
-        return output if wanted else output.to_tuple()
-
-    def _infer_problem_type(self, labels: Any | None) -> None:
-        """Write the kind of problem into the configuration, where the user has not.
-
-        The labels of every call decide anew, so that another kind of labels is no error; the
-        configuration holds the latest, for checkpoints and pipelines.
-        """
-        if labels is None or self.task.loss is not Loss.BY_PROBLEM_TYPE:
-            return
-        if self.config.problem_type in (None, self._inferred_problem_type):
-            kind = inferred_problem_type(labels, self.num_labels)
-            self.config.problem_type = self._inferred_problem_type = kind
+        return output if self._returns_names(return_dict) else output.to_tuple()

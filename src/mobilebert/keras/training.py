@@ -4,18 +4,20 @@ Without a loss in `compile` the model's own loss is trained; labels stand among 
 `y`. With Keras losses and metrics those are given the scores.
 """
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
 from mobilebert.errors import InputError
-from mobilebert.keras.arguments import plain_errors
+from mobilebert.keras.arguments import named_arguments, plain_errors
 from mobilebert.keras.datasets import DatasetModel, has_own_order
-from mobilebert.keras.losses import LOSSES, LossFunction
+from mobilebert.keras.losses import LOSSES, LossFunction, inferred_problem_type
 from mobilebert.keras.outputs import OUTPUT_CLASSES
-from mobilebert.tasks import TASKS, TaskSpec
+from mobilebert.tasks import TASKS, Loss, TaskSpec
 
 __all__ = ["FittingModel"]
 
@@ -27,22 +29,43 @@ class FittingModel(DatasetModel, keras.Model):
     # Label -> another name it goes by.
     label_aliases: ClassVar[dict[str, str]] = {}
     config: Any
+    # Losses and metrics find results by name, whatever `config.return_dict` says.
+    _fitting = False
+    _inferred_problem_type: str | None = None
 
     @property
     def loss_function(self) -> LossFunction:
         """The loss of this model: a function of its logits, its labels and the configuration."""
         return LOSSES[self.task.loss]
 
+    def stateless_call(
+        self,
+        trainable_variables: Any,
+        non_trainable_variables: Any,
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Run the model as a function of its variables' values, as `keras.Model.stateless_call`.
+
+        The JAX backend trains this way. The inputs may be given in all the ways of a call.
+        """
+        named = named_arguments(list(inspect.signature(self.call).parameters), args, kwargs)
+        return super().stateless_call(
+            trainable_variables, non_trainable_variables, return_losses=return_losses, **named
+        )
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Configure training, as `keras.Model.compile`.
 
         Args:
             *args: As for Keras.
-            **kwargs: As for Keras. No `loss` means the model's own. `jit_compile` is False unless
-                given: batches padded to their longest text would be compiled again for each
-                length.
+            **kwargs: As for Keras. No `loss` means the model's own. On TensorFlow `jit_compile` is
+                False unless given: batches padded to their longest text would be compiled again
+                for each length. On JAX there is no other way to run fast.
         """
-        if len(args) < 8:  # jit_compile is the eighth argument
+        # jit_compile is the eighth argument
+        if keras.backend.backend() == "tensorflow" and len(args) < 8:
             kwargs.setdefault("jit_compile", False)
         super().compile(*args, **kwargs)
 
@@ -57,11 +80,51 @@ class FittingModel(DatasetModel, keras.Model):
         # Otherwise Keras warns that its default cannot be; shuffle is the eighth argument after x.
         if has_own_order(x) and len(args) < 8:
             kwargs.setdefault("shuffle", False)
-        return super().fit(_plain(x), *args, **kwargs)
+        self._build_optimizer()
+        with self._by_name():
+            return super().fit(_plain(x), *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Compute loss and metrics, as `keras.Model.evaluate`."""
-        return super().evaluate(_plain(x), *args, **kwargs)
+        with self._by_name():
+            return super().evaluate(_plain(x), *args, **kwargs)
+
+    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Train on one batch, as `keras.Model.train_on_batch`."""
+        self._build_optimizer()
+        with self._by_name():
+            return super().train_on_batch(_plain(x), *args, **kwargs)
+
+    def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Compute loss and metrics of one batch, as `keras.Model.test_on_batch`."""
+        with self._by_name():
+            return super().test_on_batch(_plain(x), *args, **kwargs)
+
+    @contextmanager
+    def _by_name(self) -> Iterator[None]:
+        """Let calls return named results; forget a step whose recording failed."""
+        outside, self._fitting = self._fitting, True
+        try:
+            yield
+        except Exception:
+            # Keras would go on with the broken one after the mistake is mended.
+            self.train_function = self.test_function = self.predict_function = None
+            raise
+        finally:
+            self._fitting = outside
+
+    def _returns_names(self, return_dict: bool | None) -> bool:
+        wanted = self.config.use_return_dict or self._fitting
+        return bool(wanted if return_dict is None else return_dict)
+
+    def _build_optimizer(self) -> None:
+        """Make the optimizer's variables; otherwise TensorFlow records the first step twice."""
+        optimizer = getattr(self, "optimizer", None)
+        if optimizer is None or optimizer.built:
+            return
+        strategy = getattr(self, "distribute_strategy", None)
+        with nullcontext() if strategy is None else strategy.scope():
+            optimizer.build(self.trainable_variables)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Run batch by batch, as `keras.Model.predict`.
@@ -69,14 +132,26 @@ class FittingModel(DatasetModel, keras.Model):
         Returns:
             The model's output class with numpy arrays over all batches; no loss.
         """
-        results = super().predict(_plain(x), *args, **kwargs)
+        with self._by_name():
+            results = super().predict(_plain(x), *args, **kwargs)
         return OUTPUT_CLASSES[self.task.output_name](**results)
 
-    def predict_step(self, data: Any) -> Any:
-        """Run one batch; Keras joins the batches of plain dictionaries only."""
+    def predict_step(self, *args: Any) -> Any:
+        """Run one batch; Keras joins the batches of plain dictionaries only.
+
+        Args:
+            *args: The batch; on JAX before it the values of the variables, (trainable, others).
+
+        Returns:
+            The results by name; on JAX also the values of the other variables.
+        """
+        *state, data = args
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        output = self(x, training=False, return_dict=True)
-        return {name: value for name, value in output.items() if name != "loss"}
+        options = {"training": False, "return_dict": True}
+        if not state:
+            return _without_loss(self(x, **options))
+        output, others = self.stateless_call(*state[0], x, **options)
+        return _without_loss(output), others
 
     def compute_loss(
         self,
@@ -121,9 +196,29 @@ class FittingModel(DatasetModel, keras.Model):
             y = dict(zip(names, y if isinstance(y, (list, tuple)) else [y], strict=False))
         scores = tuple(y_pred[name] for name in self.task.emits)
         with plain_errors():
-            return self.loss_function(
-                scores, tuple(self._label(y, name) for name in names), self.config
-            )
+            return self.own_loss(scores, tuple(self._label(y, name) for name in names))
+
+    def own_loss(self, scores: tuple[Any, ...], labels: tuple[Any | None, ...]) -> Any | None:
+        """Compute the model's own loss.
+
+        Args:
+            scores: One tensor for each name in ``task.emits``.
+            labels: One for each name in ``task.labels``.
+        """
+        self._infer_problem_type(labels[0] if labels else None)
+        return self.loss_function(scores, labels, self.config)
+
+    def _infer_problem_type(self, labels: Any | None) -> None:
+        """Write the kind of problem into the configuration, where the user has not.
+
+        The labels of every call decide anew, so that another kind of labels is no error; the
+        configuration holds the latest, for checkpoints and pipelines.
+        """
+        if labels is None or self.task.loss is not Loss.BY_PROBLEM_TYPE:
+            return
+        if self.config.problem_type in (None, self._inferred_problem_type):
+            kind = inferred_problem_type(labels, self.num_labels)
+            self.config.problem_type = self._inferred_problem_type = kind
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Update the metrics of `compile` with scores and labels."""
@@ -149,6 +244,10 @@ class FittingModel(DatasetModel, keras.Model):
             for emits, label in zip(self.task.emits, self.task.labels, strict=True)
         }
         return next(iter(found.values())) if len(found) == 1 else found
+
+
+def _without_loss(output: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in output.items() if name != "loss"}
 
 
 def _plain(x: Any) -> Any:

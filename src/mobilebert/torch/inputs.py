@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mobilebert.backend import check_batch
+from mobilebert.backend import check_batch, check_shapes
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
 from mobilebert.logging import get_logger
@@ -76,15 +76,17 @@ def check_inputs(
         )
     if is_traced():
         return given
-    _check_shapes(config, input_ids, inputs_embeds)
-    ids = {
+    inputs = {
         "input_ids": input_ids,
+        "inputs_embeds": inputs_embeds,
         "token_type_ids": token_type_ids,
         "position_ids": position_ids,
     }
+    present = {name: tensor for name, tensor in inputs.items() if tensor is not None}
+    check_shapes(config, {name: tuple(tensor.shape) for name, tensor in present.items()})
     arrays: dict[str, Any] = {}
-    for name, tensor in ids.items():
-        if tensor is None:
+    for name, tensor in present.items():
+        if name == "inputs_embeds":
             continue
         if tensor.is_floating_point() or tensor.dtype == torch.bool:
             raise InputError(f"{name} must hold integers, not {tensor.dtype}.")
@@ -94,22 +96,6 @@ def check_inputs(
     arrays.setdefault("input_ids", np.broadcast_to(np.int64(0), (1, given.shape[1])))
     check_batch(config, arrays)
     return given
-
-
-def _check_shapes(
-    config: MobileBertConfig, input_ids: Tensor | None, inputs_embeds: Tensor | None
-) -> None:
-    if input_ids is not None and input_ids.dim() != 2:
-        raise InputError(
-            f"input_ids must be [batch, sequence], not of shape {tuple(input_ids.shape)}."
-        )
-    if inputs_embeds is not None and (
-        inputs_embeds.dim() != 3 or inputs_embeds.shape[-1] != config.embedding_size
-    ):
-        raise InputError(
-            f"inputs_embeds must be [batch, sequence, embedding_size={config.embedding_size}], "
-            f"not of shape {tuple(inputs_embeds.shape)}."
-        )
 
 
 @cache
@@ -210,7 +196,7 @@ def head_mask_by_layer(
         spread = head_mask[None, None, :, None, None].expand(layers, -1, -1, -1, -1)
     elif head_mask.shape == (layers, heads):
         spread = head_mask[:, None, :, None, None]
-    elif head_mask.dim() == 5 and head_mask.shape[0] == layers:
+    elif head_mask.dim() == 5 and head_mask.shape[::2][:2] == (layers, heads):
         spread = head_mask
     else:
         raise InputError(
