@@ -1,7 +1,7 @@
 """The seam between text and arithmetic: a batch of token ids goes in, named arrays come out."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mobilebert.config import MobileBertConfig
-from mobilebert.errors import InputError
-from mobilebert.extras import require
+from mobilebert.errors import InputError, WeightsError
+from mobilebert.extras import require_keras, require_torch
 from mobilebert.tasks import TaskSpec
+from mobilebert.weights import WeightSpec, differences
 
 __all__ = [
     "BACKENDS",
@@ -19,7 +20,10 @@ __all__ = [
     "TokenBatch",
     "backend_class",
     "check_batch",
+    "check_dtype",
     "check_shapes",
+    "check_weights",
+    "wants_cpu",
 ]
 
 IntArray = npt.NDArray[np.int64]
@@ -94,14 +98,16 @@ class Backend(Protocol):
 
 
 # Name -> "module:Class" of every backend; nothing is imported until a backend is asked for.
-# A class is made by Class(weights, config, task, device=..., dtype=...).
+# A class is made by Class(weights, config, task, device=..., dtype=...); `dtypes` has the names it
+# knows. Those of frameworks also have from_model(model, device=..., dtype=...).
 BACKENDS: dict[str, str] = {
     "numpy": "mobilebert.numpy_backend:NumpyBackend",
     "torch": "mobilebert.torch.backend:TorchBackend",
+    "keras": "mobilebert.keras.backend:KerasBackend",
 }
 
-# Backend -> the library it needs; the extra that brings it has the backend's name.
-_LIBRARIES = {"torch": "torch"}
+# Backend -> what imports the framework it needs, or says how to install it.
+_FRAMEWORKS: dict[str, Callable[[str], Any]] = {"torch": require_torch, "keras": require_keras}
 
 
 def backend_class(name: str) -> Any:
@@ -113,10 +119,47 @@ def backend_class(name: str) -> Any:
     """
     if name not in BACKENDS:
         raise InputError(f"Unknown backend {name!r}; choose one of auto, {', '.join(BACKENDS)}.")
-    if name in _LIBRARIES:
-        require(_LIBRARIES[name], name, f"backend={name!r}")
+    if name in _FRAMEWORKS:
+        _FRAMEWORKS[name](f"backend={name!r}")
     module, _, attribute = BACKENDS[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def wants_cpu(device: Any) -> bool:
+    """Tell whether a device is the CPU: None, "cpu" or -1, as transformers' pipelines take it."""
+    return device is None or str(device) in ("cpu", "-1")
+
+
+def check_dtype(backend: str, dtypes: Iterable[str], dtype: str | None) -> str:
+    """Return the element type to compute in, float32 by default.
+
+    Args:
+        backend: Name of the backend, for the message.
+        dtypes: Those it knows.
+        dtype: The one that is wanted.
+
+    Raises:
+        InputError: The backend does not know it.
+    """
+    wanted = "float32" if dtype is None else dtype
+    if wanted not in dtypes:
+        raise InputError(
+            f"The {backend} backend computes in {' or '.join(dtypes)}, not in {wanted!r}; "
+            "backend='torch' has more."
+        )
+    return wanted
+
+
+def check_weights(specs: tuple[WeightSpec, ...], weights: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Check that there is an array for every weight of a model but the tied ones.
+
+    Raises:
+        WeightsError: Arrays are missing or have another shape.
+    """
+    found = differences(specs, {name: tuple(array.shape) for name, array in weights.items()})
+    if found.missing or found.mismatched:
+        wrong = [*found.missing, *(name for name, _, _ in found.mismatched)]
+        raise WeightsError(f"Tensors are missing or of another shape: {', '.join(wrong)}.")
 
 
 def check_batch(config: MobileBertConfig, arrays: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -10,10 +10,17 @@ from types import ModuleType
 
 from mobilebert.errors import MissingExtraError
 
-__all__ = ["is_installed", "require", "require_keras", "require_torch"]
+__all__ = [
+    "KERAS_BACKENDS",
+    "is_installed",
+    "keras_backend",
+    "require",
+    "require_keras",
+    "require_torch",
+]
 
 # What Keras may run on here: its backend, the library and the extra all have the same name.
-_KERAS_BACKENDS = ("tensorflow", "jax")
+KERAS_BACKENDS = ("tensorflow", "jax")
 
 
 def is_installed(module: str) -> bool:
@@ -70,10 +77,10 @@ def require_keras(purpose: str) -> ModuleType:
         MissingExtraError: It is not installed, or Keras is told to run on something else than
             TensorFlow or JAX.
     """
-    backend = _keras_backend()
-    if backend not in _KERAS_BACKENDS:
+    backend = keras_backend()
+    if backend not in KERAS_BACKENDS:
         raise MissingExtraError(
-            f"{purpose} runs on {' or '.join(_KERAS_BACKENDS)}, but Keras is told to use "
+            f"{purpose} runs on {' or '.join(KERAS_BACKENDS)}, but Keras is told to use "
             f"{backend!r}; set the environment variable KERAS_BACKEND to one of them before Python "
             "starts.",
             name=backend,
@@ -81,7 +88,7 @@ def require_keras(purpose: str) -> ModuleType:
     try:
         require(backend, backend, purpose)
     except MissingExtraError as error:
-        other = next(name for name in _KERAS_BACKENDS if name != backend)
+        other = next(name for name in KERAS_BACKENDS if name != backend)
         if not is_installed(other):
             raise
         raise MissingExtraError(
@@ -92,7 +99,7 @@ def require_keras(purpose: str) -> ModuleType:
     return require("keras", backend, purpose)
 
 
-def _keras_backend() -> str:
+def keras_backend() -> str:
     """Return what Keras runs on, or will run on; as keras/src/backend/config.py finds it."""
     if (keras := sys.modules.get("keras")) is not None:
         return str(keras.backend.backend())

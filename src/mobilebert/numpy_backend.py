@@ -1,20 +1,25 @@
 """The backend without PyTorch: the numpy reference behind the backend seam."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mobilebert.backend import FloatArray, IntArray, TokenBatch, check_batch
+from mobilebert.backend import (
+    FloatArray,
+    IntArray,
+    TokenBatch,
+    check_batch,
+    check_dtype,
+    wants_cpu,
+)
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
 from mobilebert.reference import PadNeighbor, forward
 from mobilebert.tasks import TaskSpec, resolve_task
 
 __all__ = ["NumpyBackend"]
-
-_DTYPES: dict[str, type[np.floating[Any]]] = {"float32": np.float32, "float64": np.float64}
 
 
 class NumpyBackend:
@@ -33,6 +38,7 @@ class NumpyBackend:
     """
 
     name = "numpy"
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
 
     def __init__(
         self,
@@ -44,18 +50,13 @@ class NumpyBackend:
         dtype: str | None = None,
         pad_neighbor: PadNeighbor | str = PadNeighbor.ZERO,
     ) -> None:
-        if str(device if device is not None else "cpu") not in ("cpu", "-1"):
+        if not wants_cpu(device):
             raise InputError(f"The numpy backend runs on the CPU only, not on {device!r}.")
-        wanted = dtype or "float32"
-        if wanted not in _DTYPES:
-            raise InputError(
-                f"The numpy backend computes in {' or '.join(_DTYPES)}, not in {wanted!r}; "
-                "backend='torch' has more."
-            )
+        wanted = check_dtype(self.name, self.dtypes, dtype)
         self.config = config
         self.task = resolve_task(task)
         self.pad_neighbor = PadNeighbor(pad_neighbor)
-        self._weights = {k: np.asarray(v, dtype=_DTYPES[wanted]) for k, v in weights.items()}
+        self._weights = {k: np.asarray(v, dtype=wanted) for k, v in weights.items()}
 
     def run(self, batch: TokenBatch, positions: IntArray | None = None) -> dict[str, FloatArray]:
         """Compute the task's outputs; see `mobilebert.backend.Backend.run`.

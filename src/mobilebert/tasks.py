@@ -14,6 +14,7 @@ from mobilebert.errors import InputError
 __all__ = [
     "PIPELINE_TASKS",
     "TASKS",
+    "Axes",
     "Loss",
     "Projection",
     "Reads",
@@ -29,6 +30,14 @@ class Reads(StrEnum):
 
     SEQUENCE = "sequence"  # every position, [B, S, H]
     POOLED = "pooled"  # the pooled first position, [B, H]
+
+
+class Axes(StrEnum):
+    """What the first axes of an output are."""
+
+    TOKENS = "tokens"  # sequences and positions, [B, S, ...]
+    SEQUENCES = "sequences"  # sequences, [B, ...]
+    POSITIONS = "positions"  # the positions that were asked for, [M, ...]; without such, TOKENS
 
 
 class Loss(StrEnum):
@@ -102,6 +111,17 @@ class TaskSpec:
     def prefix(self) -> str:
         """What the encoder's weight names start with in a checkpoint of this task."""
         return "" if self.name == "feature_extraction" else "mobilebert."
+
+    def axes(self, output: str) -> Axes:
+        """Tell what the first axes of an output are.
+
+        Args:
+            output: One of `emits`.
+        """
+        if self.vocabulary and output == self.emits[0]:
+            return Axes.POSITIONS
+        reads_sequence = self.projection is not None and self.projection.reads is Reads.SEQUENCE
+        return Axes.TOKENS if reads_sequence or output == "last_hidden_state" else Axes.SEQUENCES
 
 
 _NEXT_SENTENCE = Projection("cls.seq_relationship", Reads.POOLED, 2)

@@ -277,16 +277,23 @@ def test_a_real_process_says_one_sentence(arguments, message):
     assert out == b""
 
 
-@pytest.mark.parametrize("option", [["--backend", "torch"], ["--device", "0"]])
-def test_without_torch_the_error_has_the_command(option):
+@pytest.mark.parametrize(
+    ("library", "option"),
+    [
+        ("torch", ["--backend", "torch"]),
+        ("torch", ["--device", "0"]),
+        ("tensorflow", ["--backend", "keras"]),
+    ],
+)
+def test_without_a_framework_the_error_has_the_command(library, option):
     code = (
-        "import sys; sys.modules['torch'] = None\n"
+        f"import sys; sys.modules[{library!r}] = None\n"
         "from mobilebert.commands.main import cli\n"
         f"cli(['run', '--task', 'fill-mask', *{option!r}, '[MASK]'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "python -m pip install 'mobilebert[torch]'" in done.stderr
+    assert f"python -m pip install 'mobilebert[{library}]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

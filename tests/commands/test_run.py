@@ -278,12 +278,13 @@ def test_another_column_with_a_lone_surrogate_does_no_harm(tmp_path, checkpoints
         assert "\\ud800" in out
 
 
-def test_torch_computes_when_asked(checkpoints):
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_a_framework_computes_when_asked(backend, checkpoints):
     model = ["run", "--model", checkpoints["text-classification"], "--format", "json", "a text"]
-    ((numpy_answer,),) = json.loads(answers(*model))
-    ((torch_answer,),) = json.loads(answers(*model, "--backend", "torch", "--dtype", "float64"))
-    assert numpy_answer["label"] == torch_answer["label"]
-    assert numpy_answer["score"] == pytest.approx(torch_answer["score"], rel=PIPELINE_SCORES)
+    ((wanted,),) = json.loads(answers(*model))
+    ((answer,),) = json.loads(answers(*model, "--backend", backend, "--dtype", "float64"))
+    assert wanted["label"] == answer["label"]
+    assert wanted["score"] == pytest.approx(answer["score"], rel=PIPELINE_SCORES)
 
 
 def test_standard_input_is_answered_as_it_arrives(checkpoints):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from mobilebert.backend import BACKENDS
 from mobilebert.pipelines import ItemError, pipeline
 from pipelines.random_checkpoints import recorded
 from tolerances import PIPELINE_SCORES
@@ -55,7 +56,7 @@ def assert_same(found, wanted):
     np.testing.assert_allclose(found[0], wanted[0], rtol=PIPELINE_SCORES, atol=PIPELINE_SCORES)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("task", INPUTS)
 def test_answers_do_not_depend_on_the_batch(task, backend, checkpoints):
     inputs, options = INPUTS[task]

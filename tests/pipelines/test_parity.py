@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 
+from mobilebert.backend import BACKENDS
 from mobilebert.pipelines import pipeline
 from pipelines.random_checkpoints import NER_LABELS, recorded
 from tolerances import PIPELINE_SCORES, SMALL_MISTAKE
@@ -146,7 +147,7 @@ def peers(checkpoints):
     }
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("task", CASES)
 def test_answers_equal_the_peers(task, backend, checkpoints, peers):
     ours = pipeline(task, checkpoints[task], backend=backend)

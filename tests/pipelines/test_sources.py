@@ -173,7 +173,7 @@ def test_an_accelerator_that_is_not_there_warns(checkpoints, caplog):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "jax"}, "Unknown backend 'jax'; choose one of auto, numpy, torch"),
+        ({"backend": "jax"}, "Unknown backend 'jax'; choose one of auto, numpy, torch, keras"),
         ({"dtype": "float16"}, "float32 or float64, not in 'float16'; backend='torch'"),
         ({"backend": "numpy", "device": 0}, "CPU only"),
         ({"device": -2}, "-2 is no device"),
@@ -191,9 +191,10 @@ def imported(statement: str, module: str) -> bool:
     return done.stdout.strip() == "True"
 
 
-def test_auto_imports_torch_only_when_asked():
+def test_auto_imports_no_framework_unasked():
     build = "from mobilebert import pipeline; pipeline('fill-mask'{})('a [MASK]')"
-    assert not imported(build.format(", device='cpu'"), "torch")
+    for framework in ("torch", "keras"):
+        assert not imported(build.format(", device='cpu'"), framework)
     assert imported(build.format(", backend='torch'"), "torch")
 
 

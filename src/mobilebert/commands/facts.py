@@ -9,14 +9,14 @@ from typing import Any
 
 from mobilebert import __version__
 from mobilebert.backend import BACKENDS
-from mobilebert.extras import is_installed
+from mobilebert.extras import KERAS_BACKENDS, is_installed, keras_backend
 from mobilebert.hub import BUNDLED_MODEL, HubOptions
 
 __all__ = ["checkpoint_facts", "machine_facts"]
 
 LIBRARIES = (
     *("numpy", "tokenizers", "safetensors", "huggingface_hub", "click", "tqdm"),
-    *("torch", "tensorflow"),
+    *("torch", "keras", "tensorflow", "jax"),
 )
 
 # Instruction sets that matrix products are much faster with.
@@ -30,9 +30,7 @@ def machine_facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "libraries": {name: _version(name) for name in LIBRARIES},
-        "backends": {
-            name: "available" if is_installed(name) else _install_hint(name) for name in BACKENDS
-        },
+        "backends": {name: _state(name) for name in BACKENDS},
         "processor": _processor(),
         "bundled model": BUNDLED_MODEL,
     }
@@ -45,8 +43,15 @@ def _version(library: str) -> str | None:
         return None
 
 
-def _install_hint(name: str) -> str:
-    return f"not installed: python -m pip install 'mobilebert[{name}]'"
+def _state(backend: str) -> str:
+    """Tell whether a backend can be used, or what to do for it."""
+    library = keras_backend() if backend == "keras" else backend
+    if backend == "keras" and library not in KERAS_BACKENDS:
+        return f"KERAS_BACKEND is {library!r}; possible are {', '.join(KERAS_BACKENDS)}"
+    if is_installed(backend) and is_installed(library):
+        return "available" if library == backend else f"available, on {library}"
+    # Extras have the names of the libraries.
+    return f"not installed: python -m pip install 'mobilebert[{library}]'"
 
 
 def _processor() -> dict[str, Any]:

@@ -9,7 +9,7 @@ __all__ = ["run"]
 
 FORMATS = ("text", "json", "jsonl", "csv")
 INPUTS = ("txt", "csv", "tsv", "jsonl")
-BACKENDS = ("auto", "numpy", "torch")
+BACKENDS = ("auto", "numpy", "torch", "keras")
 
 # \b keeps click from filling the lines of a paragraph.
 HELP = """Answer texts: arguments, lines of standard input, or rows of a file.
@@ -47,8 +47,12 @@ prediction unless --top-k says otherwise. A TEXT that begins with - goes behind 
     show_default=True,
     help="What computes. auto is numpy, unless --device asks for an accelerator.",
 )
-@click.option("--device", metavar="D", help="cpu, a number, or a device name of PyTorch.")
-@click.option("--dtype", metavar="D", help="float32 or float64; with torch also bfloat16, float16.")
+@click.option("--device", metavar="D", help="cpu, a number, or a device name of PyTorch or Keras.")
+@click.option(
+    "--dtype",
+    metavar="D",
+    help="float32 or float64; with torch and keras also bfloat16, with torch also float16.",
+)
 @click.option("--input", "input_path", metavar="FILE", help="File to read, - for standard input.")
 @click.option(
     "--input-format",

@@ -11,6 +11,7 @@ from mobilebert.pipelines.parameters import merged, read_count
 from mobilebert.pipelines.pipeline import Pipeline
 from mobilebert.pipelines.sources import (
     ModelSource,
+    backend_of_framework,
     default_model,
     infer_task,
     load_model,
@@ -54,6 +55,7 @@ def pipeline(
     revision: str | None = None,
     token: str | bool | None = None,
     backend: str = "auto",
+    framework: str | None = None,
     device: Any = None,
     dtype: Any = None,
     batch_size: int | None = None,
@@ -72,11 +74,15 @@ def pipeline(
         config: A configuration, its name or its directory, instead of the model's own.
         revision: Branch, tag or commit on the Hub.
         token: Access token of the Hub, or True for the stored one.
-        backend: auto, numpy or torch. auto is numpy, unless the model is a PyTorch object or
-            `device` asks for another device than the CPU.
-        device: None, "cpu" or -1 for the CPU; a number, name or device of PyTorch.
-        dtype: Element type to compute in: float32 and float64 on numpy; also float16 and bfloat16
-            on torch; "auto" for what the checkpoint has.
+        backend: auto, numpy, torch or keras. auto is numpy, unless the model is an object of
+            PyTorch (torch) or Keras (keras) or `device` asks for another device than the CPU
+            (torch).
+        framework: transformers' way to say backend="torch", "pt", or backend="keras", "tf".
+        device: None, "cpu" or -1 for the CPU; a number, name or device of PyTorch; for keras a
+            number or a name. An object of Keras stays where it is.
+        dtype: Element type to compute in: float32 and float64; also bfloat16 on torch and keras
+            and float16 on torch; "auto" for what the checkpoint has, if the backend knows it. An
+            object of Keras keeps its own.
         batch_size: Sequences per batch, and inputs read ahead of a generator; by default as many
             as 512 tokens allow, and 1.
         allow_untrained: Whether a model may run whose head was newly initialised.
@@ -94,7 +100,7 @@ def pipeline(
     source = ModelSource(
         config=config,
         hub=HubOptions(revision=revision, token=token),
-        backend=backend,
+        backend=backend_of_framework(framework, backend),
         device=device,
         dtype=task_parameters.pop("torch_dtype", dtype),
         allow_untrained=allow_untrained,

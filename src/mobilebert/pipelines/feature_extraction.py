@@ -1,6 +1,6 @@
 """Feature extraction: the encoder's vectors, per token or one for a text."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mobilebert.errors import InputError
-from mobilebert.extras import require
+from mobilebert.extras import require, require_keras, require_torch
 from mobilebert.pipelines.encoding import TokenizedText, check_text
 from mobilebert.pipelines.parameters import LengthOptions, read_choice
 from mobilebert.pipelines.pipeline import Output, Pipeline, Request
@@ -25,7 +25,19 @@ class Pooling(StrEnum):
     CLS = "cls"  # the vector of the first token
 
 
-_TENSORS = (None, False, True, "np", "pt")
+_TENSORS = (None, False, True, "np", "pt", "tf")
+
+# What return_tensors says -> what makes these of a numpy array.
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "np": lambda vectors: vectors,
+    "pt": lambda vectors: require_torch("return_tensors='pt'").from_numpy(vectors),
+    "tf": lambda vectors: require("tensorflow", "tensorflow", "return_tensors='tf'").constant(
+        vectors
+    ),
+    "keras": lambda vectors: require_keras("return_tensors=True").ops.convert_to_tensor(vectors),
+}
+# Backend -> its own kind, for return_tensors=True; Keras has TensorFlow's or JAX's.
+_OF_BACKEND = {"torch": "pt", "keras": "keras"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +47,8 @@ class FeatureExtractionParameters:
     Attributes:
         pooling: mean or cls for one vector per text; none (default) for one per token.
         normalize: Whether vectors are scaled to length 1.
-        return_tensors: True or "np" for numpy arrays, "pt" for PyTorch tensors, else lists. True
-            follows the backend.
+        return_tensors: "np" for numpy arrays, "pt" for PyTorch and "tf" for TensorFlow tensors,
+            True for those of the backend, else lists.
         truncation: Whether a text that is too long is cut; an error by default.
         truncate: The same, under the name of the Hub's API.
         max_length: Longest sequence in tokens.
@@ -55,7 +67,7 @@ class FeatureExtractionParameters:
         read_choice(Pooling, "pooling", self.pooling or "none")
         if self.return_tensors not in _TENSORS:
             raise InputError(
-                f"return_tensors must be True, 'np' or 'pt', not {self.return_tensors!r}."
+                f"return_tensors must be True, 'np', 'pt' or 'tf', not {self.return_tensors!r}."
             )
         if self.truncation is not None and self.truncate is not None:
             raise InputError("truncation and truncate mean the same; give one of them.")
@@ -107,6 +119,5 @@ class FeatureExtractionPipeline(Pipeline[FeatureExtractionParameters]):
     def _converted(self, vectors: Any, wanted: bool | str | None) -> Any:
         if not wanted:
             return vectors.tolist()
-        if wanted == "pt" or (wanted is True and self.model.name == "torch"):
-            return require("torch", "torch", "return_tensors='pt'").from_numpy(vectors)
-        return vectors
+        kind = _OF_BACKEND.get(self.model.name, "np") if wanted is True else wanted
+        return _CONVERTERS[str(kind)](vectors)

@@ -17,7 +17,7 @@ from mobilebert.backend import Backend, FloatArray, TokenBatch
 from mobilebert.errors import InputError, WeightsError
 from mobilebert.pipelines.encoding import ModelInput, SequenceBuilder, TokenizedText
 from mobilebert.pipelines.parameters import merged, read_count
-from mobilebert.tasks import Reads, TaskSpec
+from mobilebert.tasks import Axes
 
 __all__ = ["ItemError", "Pipeline", "Request"]
 
@@ -329,24 +329,13 @@ def _run_batch(model: Backend, rows: list[ModelInput]) -> list[Output]:
                 "weights are damaged, or too large for the dtype it computes in."
             )
     return [
-        {
-            name: _part(array, _axis(model.task, name), number, rows)
-            for name, array in results.items()
-        }
+        {name: _part(array, model.task.axes(name), number, rows) for name, array in results.items()}
         for number in range(len(rows))
     ]
 
 
-def _axis(task: TaskSpec, name: str) -> str:
-    """Tell what an output's first axes are: positions, tokens or sequences."""
-    if task.vocabulary and name == task.emits[0]:
-        return "positions"
-    reads_sequence = task.projection is not None and task.projection.reads is Reads.SEQUENCE
-    return "tokens" if reads_sequence or name == "last_hidden_state" else "sequences"
-
-
-def _part(array: FloatArray, axis: str, number: int, rows: list[ModelInput]) -> FloatArray:
-    if axis == "positions":
+def _part(array: FloatArray, axes: Axes, number: int, rows: list[ModelInput]) -> FloatArray:
+    if axes is Axes.POSITIONS:
         start = sum(len(row.positions) for row in rows[:number])
         return array[start : start + len(rows[number].positions)]
-    return array[number, : len(rows[number].ids)] if axis == "tokens" else array[number]
+    return array[number, : len(rows[number].ids)] if axes is Axes.TOKENS else array[number]

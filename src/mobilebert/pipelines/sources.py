@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from mobilebert.backend import BACKENDS, Backend, backend_class
+from mobilebert.backend import BACKENDS, Backend, backend_class, wants_cpu
 from mobilebert.checkpoint import check_vocabulary, load_checkpoint, task_of_config
 from mobilebert.checkpoint.reading import load_config
 from mobilebert.config import MobileBertConfig
@@ -22,8 +22,39 @@ logger = logging.getLogger(__name__)
 # Tasks that the bundled checkpoint is trained for.
 DEFAULT_TASKS = ("fill-mask", "feature-extraction")
 
-# Devices that need no framework: -1 is the CPU in transformers' pipelines.
-CPU_DEVICES = ("cpu", "-1")
+# transformers' names of frameworks -> our backends.
+FRAMEWORKS = {"pt": "torch", "tf": "keras"}
+
+
+@dataclass(frozen=True)
+class ModelObject:
+    """Model objects of one framework.
+
+    Attributes:
+        module: The framework. Its models can only exist where it is imported already.
+        kind: Name of the class they are of, in that module.
+        backend: What runs them.
+        noun: What messages call them.
+    """
+
+    module: str
+    kind: str
+    backend: str
+    noun: str
+
+    def matches(self, model: Any) -> bool:
+        """Tell whether `model` is one, without importing anything."""
+        kind = sys.modules.get(self.module)
+        for name in self.kind.split("."):
+            kind = getattr(kind, name, None)
+        return isinstance(kind, type) and isinstance(model, kind)
+
+
+# Keras first: on its PyTorch backend, which is not ours, a layer is a PyTorch module too.
+MODEL_OBJECTS = (
+    ModelObject("keras", "layers.Layer", "keras", "A Keras"),
+    ModelObject("torch", "nn.Module", "torch", "A PyTorch"),
+)
 
 # Weights a pipeline never reads, by task: they may be missing.
 UNREAD = {"feature-extraction": ("pooler.",)}
@@ -61,13 +92,32 @@ class ModelSource:
         """The backend for a checkpoint: numpy, unless `backend` or `device` asks for another."""
         if self.backend != "auto":
             return self.backend
-        wants_cpu = self.device is None or str(self.device) in CPU_DEVICES
-        return "numpy" if wants_cpu else "torch"
+        return "numpy" if wants_cpu(self.device) else "torch"
 
     @property
     def dtype_name(self) -> str | None:
-        """The element type by name, e.g. ``float16`` for ``torch.float16``."""
-        return None if self.dtype is None else str(self.dtype).removeprefix("torch.")
+        """The element type by name, e.g. ``float16`` for ``torch.float16`` or ``tf.float16``."""
+        if self.dtype is None:
+            return None
+        return str(getattr(self.dtype, "name", self.dtype)).removeprefix("torch.")
+
+
+def backend_of_framework(framework: str | None, backend: str) -> str:
+    """Return the backend that is meant, where transformers' argument for it is given.
+
+    Raises:
+        InputError: There is no such framework, or `backend` is another.
+    """
+    if framework is None:
+        return backend
+    if framework not in FRAMEWORKS:
+        raise InputError(f"framework must be {' or '.join(FRAMEWORKS)}, not {framework!r}.")
+    meant = FRAMEWORKS[framework]
+    if backend not in ("auto", meant):
+        raise InputError(
+            f"framework={framework!r} is backend={meant!r}, not {backend!r}; give one of the two."
+        )
+    return meant
 
 
 def default_model(task: str) -> str:
@@ -139,7 +189,7 @@ def load_model(model: Any, task: str, source: ModelSource) -> Backend:
         _refuse_untrained(str(model), task, checkpoint.report.newly_initialized)
     dtype = source.dtype_name
     if dtype == "auto":
-        dtype = None if name == "numpy" else checkpoint.dtype
+        dtype = checkpoint.dtype if checkpoint.dtype in made_by.dtypes else None
     made: Backend = made_by(
         checkpoint.arrays("float64" if dtype == "float64" else "float32"),
         checkpoint.config,
@@ -186,16 +236,17 @@ def _run_by(model: Any, source: ModelSource) -> Backend:
     if hasattr(model, "run") and isinstance(getattr(model, "task", None), TaskSpec):
         runs_itself: Backend = model
         return runs_itself
-    # A PyTorch model can only exist where torch is imported already.
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(model, torch.nn.Module):
-        if source.backend not in ("auto", "torch"):
+    for row in MODEL_OBJECTS:
+        if not row.matches(model):
+            continue
+        if source.backend not in ("auto", row.backend):
             raise InputError(
-                f"A PyTorch model runs on backend='torch', not {source.backend!r}; give the "
-                "checkpoint's directory to run it on another."
+                f"{row.noun} model runs on backend={row.backend!r}, not {source.backend!r}; give "
+                "the checkpoint's directory to run it on another."
             )
-        made: Backend = backend_class("torch").from_model(
-            model, device=source.device, dtype=source.dtype_name
+        dtype = None if source.dtype_name == "auto" else source.dtype_name
+        made: Backend = backend_class(row.backend).from_model(
+            model, device=source.device, dtype=dtype
         )
         return made
     raise InputError(
@@ -208,8 +259,10 @@ def _checked(backend: Backend, model: Any, task: str, source: ModelSource) -> Ba
     wanted = PIPELINE_TASKS[task]
     both = backend.task.name == "pretraining" and task in ("fill-mask", "next-sentence-prediction")
     if backend.task is not wanted and not both:
+        prefix = "TF" if backend.name == "keras" else ""
         raise InputError(
-            f"The task {task!r} needs a {wanted.class_name}, not a {backend.task.class_name}."
+            f"The task {task!r} needs a {prefix}{wanted.class_name}, "
+            f"not a {prefix}{backend.task.class_name}."
         )
     if not source.allow_untrained:
         _refuse_untrained(

@@ -1,23 +1,30 @@
 """The PyTorch models behind the backend seam."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mobilebert.backend import FloatArray, IntArray, TokenBatch, check_batch
+from mobilebert.backend import (
+    FloatArray,
+    IntArray,
+    TokenBatch,
+    check_batch,
+    check_weights,
+    wants_cpu,
+)
 from mobilebert.config import MobileBertConfig
-from mobilebert.errors import InputError, WeightsError
+from mobilebert.errors import InputError
 from mobilebert.logging import get_logger
 from mobilebert.reference import PadNeighbor
 from mobilebert.tasks import TaskSpec, resolve_task
 from mobilebert.torch.models import MODEL_CLASSES
 from mobilebert.torch.pretrained import MobileBertPreTrainedModel, dtype_of
 from mobilebert.torch.task_model import TaskModel
-from mobilebert.weights import differences, weight_specs
+from mobilebert.weights import weight_specs
 
 __all__ = ["TorchBackend", "device_of"]
 
@@ -34,7 +41,7 @@ def device_of(device: Any) -> torch.device:
     Raises:
         InputError: The name is no device.
     """
-    if device is None or device == -1:
+    if wants_cpu(device):
         return torch.device("cpu")
     if isinstance(device, int) and device < -1:
         raise InputError(f"{device} is no device; write -1 for the CPU, or 0, 1, ... .")
@@ -79,6 +86,7 @@ class TorchBackend:
     """
 
     name = "torch"
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16", "float16")
 
     def __init__(
         self,
@@ -184,10 +192,7 @@ def _model_with(
 ) -> MobileBertPreTrainedModel:
     """Build a task's model around existing weights; nothing is initialised."""
     specs = weight_specs(config, task)
-    found = differences(specs, {name: tuple(array.shape) for name, array in weights.items()})
-    if found.missing or found.mismatched:
-        wrong = [*found.missing, *(name for name, _, _ in found.mismatched)]
-        raise WeightsError(f"Tensors are missing or of another shape: {', '.join(wrong)}.")
+    check_weights(specs, weights)
     tensors = {
         spec.name: torch.from_numpy(np.ascontiguousarray(weights[source])).to(dtype)
         for spec in specs
