@@ -3,6 +3,10 @@
 import importlib
 import importlib.util
 
+import pytest
+
+from standing_in import Uploads
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -16,3 +20,11 @@ def pytest_configure(config):
     # The models are tiny: handing work to a second thread costs more than it saves.
     if importlib.util.find_spec("torch") is not None:
         importlib.import_module("torch").set_num_threads(1)
+
+
+@pytest.fixture
+def uploads(monkeypatch):
+    """What huggingface_hub is told, without a network."""
+    Uploads.said = []
+    monkeypatch.setattr("huggingface_hub.HfApi", Uploads)
+    return Uploads.said

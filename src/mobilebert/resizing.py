@@ -62,7 +62,8 @@ def rows_around_mean(
     Returns:
         New rows, [count, width].
     """
-    mean = rows.mean(axis=0)
+    # Summed in float32, tens of thousands of rows are off by more than the drawn differences.
+    mean = rows.mean(axis=0, dtype=np.float64)
     # With Q R = X the covariance X' X is R' R: R mixes independent numbers into rows of the
     # table's covariance, also where that has no inverse.
     mixture = np.linalg.qr(rows - mean, mode="r")

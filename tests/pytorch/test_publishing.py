@@ -3,11 +3,7 @@
 import copy
 import inspect
 import pickle
-from pathlib import Path
-from types import SimpleNamespace
-from typing import ClassVar
 
-import huggingface_hub
 import pytest
 import torch
 
@@ -17,52 +13,22 @@ from tolerances import FLOAT32
 from torch_models import batch_for, build
 
 
-class Hub:
-    """Takes the place of `huggingface_hub.HfApi` and keeps what it is told."""
-
-    said: ClassVar[list] = []
-
-    def __init__(self, token=None):
-        Hub.said.append(("token", token))
-
-    def create_repo(self, repo_id, **options):
-        Hub.said.append(("create_repo", repo_id, options))
-        return SimpleNamespace(repo_id=f"someone/{repo_id}")
-
-    def upload_folder(self, *, repo_id, folder_path, **options):
-        files = sorted(path.name for path in Path(folder_path).iterdir())
-        Hub.said.append(("upload_folder", repo_id, files, options))
-        return "done"
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    Hub.said = []
-    monkeypatch.setattr(huggingface_hub, "HfApi", Hub)
-    return Hub.said
-
-
-def test_a_model_is_uploaded(hub):
+def test_a_model_is_uploaded(uploads):
     assert build().push_to_hub("mine", token="secret", private=True, revision="draft") == "done"
     files = ["config.json", "model.safetensors"]
-    options = {
-        "commit_message": "Upload model",
-        "commit_description": None,
-        "revision": "draft",
-        "create_pr": False,
-    }
-    assert hub == [
+    options = {"commit_description": None, "revision": "draft", "create_pr": False}
+    assert uploads == [
         ("token", "secret"),
         ("create_repo", "mine", {"private": True, "exist_ok": True}),
-        ("upload_folder", "someone/mine", files, options),
+        ("upload_folder", "someone/mine", files, {"commit_message": "Upload model", **options}),
     ]
 
 
-def test_saving_may_upload_too(hub, tmp_path):
+def test_saving_may_upload_too(uploads, tmp_path):
     build().save_pretrained(tmp_path / "model", push_to_hub=True, commit_message="first")
-    assert [said[0] for said in hub] == ["token", "create_repo", "upload_folder"]
-    assert hub[1][1] == "model"
-    assert hub[2][3] == {"commit_message": "first"}
+    assert [said[0] for said in uploads] == ["token", "create_repo", "upload_folder"]
+    assert uploads[1][1] == "model"
+    assert uploads[2][3] == {"commit_message": "first"}
     assert (tmp_path / "model" / "model.safetensors").is_file()
 
 

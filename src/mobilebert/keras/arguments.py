@@ -1,8 +1,10 @@
 """The ways to call a Keras model, brought to one: every argument by name, every array a tensor."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import keras
 import numpy as np
@@ -10,7 +12,9 @@ from keras import ops
 
 from mobilebert.errors import ArgumentError, InputError, MobileBertError
 
-__all__ = ["as_tensor", "named_arguments", "plain_errors"]
+__all__ = ["as_tensor", "in_any_form", "named_arguments", "plain_errors"]
+
+Call = TypeVar("Call", bound=Callable[..., Any])
 
 # Arguments of `call` that are no arrays.
 FLAGS = (
@@ -39,6 +43,24 @@ def plain_errors() -> Iterator[None]:
 
 
 @plain_errors()
+def in_any_form(call: Call) -> Call:
+    """Let `call` itself take a table or a list of inputs, as where a model is called.
+
+    Code that records a model for serving often calls this method and not the model.
+    """
+    names = tuple(inspect.signature(call).parameters)[1:]
+
+    @functools.wraps(call)
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        first = args[0] if args else kwargs.get("input_ids")
+        if isinstance(first, (Mapping, list, tuple)):
+            with plain_errors():
+                return call(self, **named_arguments(names, args, kwargs))
+        return call(self, *args, **kwargs)
+
+    return cast(Call, called)
+
+
 def named_arguments(
     names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from mobilebert.config import MobileBertConfig
-from mobilebert.keras.arguments import plain_errors
+from mobilebert.keras.arguments import in_any_form, plain_errors
 from mobilebert.keras.embeddings import MobileBertEmbeddings
 from mobilebert.keras.heads import Pooler
 from mobilebert.keras.initialization import initialize, leaves_variables_unset
@@ -104,6 +104,7 @@ class TFMobileBertMainLayer(keras.layers.Layer):
             specs = weight_specs(config, add_pooling_layer=add_pooling_layer)
             initialize(self, specs, config.initializer_range)
 
+    @in_any_form
     def call(
         self,
         input_ids: Any | None = None,
@@ -212,6 +213,7 @@ class TFMobileBertModel(TFMobileBertPreTrainedModel):
             )
         self.post_init()
 
+    @in_any_form
     @documents_inputs
     def call(
         self,

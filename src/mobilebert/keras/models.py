@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import keras
 
 from mobilebert.errors import ArgumentError
+from mobilebert.keras.arguments import in_any_form
 from mobilebert.keras.encoder import TFMobileBertMainLayer, TFMobileBertModel
 from mobilebert.keras.pretrained import TFMobileBertPreTrainedModel
 from mobilebert.keras.signatures import documents_inputs
@@ -41,6 +42,7 @@ class TFMobileBertForPreTraining(TaskModel):
 
     task = TASKS["pretraining"]
 
+    @in_any_form
     @documents_inputs
     def call(
         self,
@@ -88,6 +90,7 @@ class TFMobileBertForMaskedLM(TaskModel):
 
     task = TASKS["masked_lm"]
 
+    @in_any_form
     @documents_inputs
     def call(
         self,
@@ -135,6 +138,7 @@ class TFMobileBertForNextSentencePrediction(TaskModel):
     task = TASKS["next_sentence_prediction"]
     label_aliases: ClassVar[dict[str, str]] = {"labels": "next_sentence_label"}
 
+    @in_any_form
     @documents_inputs
     def call(
         self,
@@ -185,6 +189,7 @@ class TFMobileBertForSequenceClassification(TaskModel):
 
     task = TASKS["sequence_classification"]
 
+    @in_any_form
     @documents_inputs
     def call(
         self,
@@ -231,6 +236,7 @@ class TFMobileBertForQuestionAnswering(TaskModel):
 
     task = TASKS["question_answering"]
 
+    @in_any_form
     @documents_inputs
     def call(
         self,
@@ -278,6 +284,7 @@ class TFMobileBertForMultipleChoice(TaskModel):
 
     task = TASKS["multiple_choice"]
 
+    @in_any_form
     @documents_inputs
     def call(
         self,
@@ -324,6 +331,7 @@ class TFMobileBertForTokenClassification(TaskModel):
 
     task = TASKS["token_classification"]
 
+    @in_any_form
     @documents_inputs
     def call(
         self,

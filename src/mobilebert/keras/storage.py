@@ -1,17 +1,19 @@
-"""Loading a Keras model from a checkpoint and writing it to one."""
+"""Loading a Keras model from a checkpoint and writing it to one, or to the Hugging Face Hub."""
 
 import os
-from typing import Any
+from typing import Any, cast
 
+from mobilebert.checkpoint.publishing import PublishedModel, upload
 from mobilebert.config import MobileBertConfig
+from mobilebert.keras.serving import ServedModel, check_saved_model, write_saved_model
 
 __all__ = ["StoredModel"]
 
 PathLike = str | os.PathLike[str]
 
 
-class StoredModel:
-    """A model that can be loaded and saved."""
+class StoredModel(PublishedModel):
+    """A model that can be loaded, saved and published."""
 
     @classmethod
     def from_pretrained(
@@ -69,9 +71,15 @@ class StoredModel:
     def save_pretrained(
         self,
         save_directory: PathLike,
-        *,
+        saved_model: bool = False,
+        version: int = 1,
+        push_to_hub: bool = False,
+        signatures: Any | None = None,
         max_shard_size: int | str = "5GB",
+        create_pr: bool = False,
         safe_serialization: bool = True,
+        token: str | bool | None = None,
+        *,
         variant: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -79,22 +87,36 @@ class StoredModel:
 
         Args:
             save_directory: Where to write; made if it does not exist.
+            saved_model: Also write a TensorFlow SavedModel, into ``saved_model/<version>``; it is
+                recorded from `serving`.
+            version: Number of the SavedModel.
+            push_to_hub: Also upload the directory; keywords of `push_to_hub` may follow.
+            signatures: Recorded functions by name, or one, for the SavedModel to serve.
             max_shard_size: Largest weight file, in bytes or like "200MB".
+            create_pr: Upload as a pull request.
             safe_serialization: Write safetensors; otherwise PyTorch's pickle format.
+            token: Access token of the Hub.
             variant: Infix of the weight files.
-            **kwargs: Refused.
+            **kwargs: Keywords of `push_to_hub`.
 
         Raises:
             CheckpointError: The directory cannot be written.
+            InputError: A SavedModel without TensorFlow, or a `version` that is no number.
             ArgumentError: An unknown keyword.
         """
         from mobilebert.keras.loading import save_pretrained
 
+        if saved_model:
+            check_saved_model(version)
         save_pretrained(
             self,
             save_directory,
             max_shard_size=max_shard_size,
             safe_serialization=safe_serialization,
             variant=variant,
-            **kwargs,
+            **({} if push_to_hub else kwargs),
         )
+        if saved_model:
+            write_saved_model(cast(ServedModel, self), save_directory, version, signatures)
+        if push_to_hub:
+            upload(save_directory, token=token, create_pr=create_pr, **kwargs)

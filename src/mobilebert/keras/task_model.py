@@ -75,7 +75,8 @@ class TaskModel(TFMobileBertPreTrainedModel):
         if self.task.vocabulary:
             words = self.get_input_embeddings().embeddings
             scores.append(self.cls.predictions(hidden_states, words))
-        if (projection := self.task.projection) is not None:
+        projection = self.task.projection
+        if projection is not None:
             x = pooled if projection.reads is Reads.POOLED else hidden_states
             # Not left to Keras's call context, which stateless calls (JAX) do not have.
             x = self.dropout(x, training=training) if projection.dropout else x

@@ -1,16 +1,14 @@
 """Loading a model from a checkpoint and writing it to one, or to the Hugging Face Hub."""
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from mobilebert.checkpoint.publishing import PublishedModel, upload
 from mobilebert.config import MobileBertConfig
-from mobilebert.extras import require
 
 if TYPE_CHECKING:
     from mobilebert.torch.pretrained import MobileBertPreTrainedModel
@@ -20,7 +18,7 @@ __all__ = ["StoredModel"]
 PathLike = str | os.PathLike[str]
 
 
-class StoredModel(nn.Module):
+class StoredModel(PublishedModel, nn.Module):
     """A model that can be loaded, saved and published."""
 
     @classmethod
@@ -150,68 +148,4 @@ class StoredModel(nn.Module):
             **({} if push_to_hub else kwargs),
         )
         if push_to_hub:
-            name = kwargs.pop("repo_id", None) or Path(save_directory).resolve().name
-            _upload(save_directory, name, token=token, **kwargs)
-
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        commit_message: str | None = None,
-        commit_description: str | None = None,
-        private: bool | None = None,
-        token: str | bool | None = None,
-        revision: str | None = None,
-        create_pr: bool = False,
-        max_shard_size: int | str = "5GB",
-        safe_serialization: bool = True,
-    ) -> Any:
-        """Upload the model to the Hugging Face Hub.
-
-        Args:
-            repo_id: Repository, ``owner/name`` or a name of your own; made if it does not exist.
-            commit_message: Title of the commit.
-            commit_description: Text of the commit.
-            private: Whether a repository that is made is private.
-            token: Access token; the stored one by default.
-            revision: Branch to write to.
-            create_pr: Open a pull request in place of a commit.
-            max_shard_size: Largest weight file, in bytes or like "200MB".
-            safe_serialization: Write safetensors; otherwise PyTorch's pickle format.
-
-        Returns:
-            What huggingface_hub says about the commit.
-        """
-        with tempfile.TemporaryDirectory() as directory:
-            self.save_pretrained(
-                directory, max_shard_size=max_shard_size, safe_serialization=safe_serialization
-            )
-            return _upload(
-                directory,
-                repo_id,
-                commit_message=commit_message,
-                commit_description=commit_description,
-                private=private,
-                token=token,
-                revision=revision,
-                create_pr=create_pr,
-            )
-
-
-def _upload(
-    directory: PathLike,
-    repo_id: str,
-    *,
-    private: bool | None = None,
-    token: str | bool | None = None,
-    commit_message: str | None = None,
-    **options: Any,
-) -> Any:
-    api = require("huggingface_hub", "torch", "push_to_hub").HfApi(token=token)
-    repository = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-    return api.upload_folder(
-        repo_id=repository,
-        folder_path=directory,
-        commit_message=commit_message or "Upload model",
-        **options,
-    )
+            upload(save_directory, token=token, **kwargs)
