@@ -1,24 +1,12 @@
-"""Small Keras models with redrawn weights, beside the PyTorch models of the same weights."""
+"""Small Keras models beside the PyTorch models of the same weights."""
 
-import numpy as np
-import torch
-
-from mobilebert.keras import MODEL_CLASSES
-from mobilebert.keras.initialization import variables_unset
-from mobilebert.keras.variables import assign
-from models import random_tensors, small_config
+from small_keras import batch_for, build
 from torch_models import build as build_torch
 
-__all__ = ["build", "pair", "tf_names", "torch_labels"]
+__all__ = ["SHALLOW", "batch_for", "build", "pair", "tf_names"]
 
-
-def build(task="feature_extraction", variant="mobilebert", seed=0, dtype=None, **fields):
-    """Build a Keras model, every variable drawn at random."""
-    config = small_config(variant, **fields)
-    with variables_unset():
-        model = MODEL_CLASSES[task](config, **({} if dtype is None else {"dtype": dtype}))
-    assign(model, model.weight_specs(), random_tensors(config, task, seed))
-    return model
+# Recording a graph or a training step takes time by the layer.
+SHALLOW = {"num_hidden_layers": 1, "num_feedforward_networks": 1}
 
 
 def pair(task="feature_extraction", variant="mobilebert", **fields):
@@ -31,11 +19,3 @@ def tf_names(task, labels):
     if task != "next_sentence_prediction":
         return labels
     return {"next_sentence_label": labels["labels"]} if labels else labels
-
-
-def torch_labels(labels):
-    """Labels as PyTorch tensors, floating-point ones in float32."""
-    return {
-        name: torch.as_tensor(x.astype(np.float32) if x.dtype.kind == "f" else x)
-        for name, x in labels.items()
-    }

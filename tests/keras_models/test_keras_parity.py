@@ -1,171 +1,120 @@
-"""The Keras classes against the PyTorch classes and the numpy reference: the same weights."""
+"""The Keras classes against the PyTorch classes: outputs, losses, gradients of the same weights."""
+
+import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import torch
 
 from assertions import assert_close, relative_error
+from keras_models.comparison import (
+    EVERYTHING,
+    assert_same,
+    batch_of,
+    flat,
+    gradient_errors,
+    keras_run,
+    run_torch,
+    torch_run,
+    usual,
+)
 from mobilebert.keras.variables import variables
 from mobilebert.reference import forward
 from mobilebert.tasks import TASKS
 from models import VARIANTS, random_tensors
-from parity.inputs import inputs_for, kinds_for
-from tf_models import build, pair, tf_names, torch_labels
-from tolerances import FLOAT32
-
-EVERYTHING = {"output_hidden_states": True, "output_attentions": True}
-
-
-def arrays(batch):
-    return {n: x.astype(np.float32) if x.dtype.kind == "f" else x for n, x in batch.items()}
+from parity.inputs import kinds_for
+from parity.labels import CASES
+from tf_models import pair
+from tolerances import FLOAT32, KERAS_FLOAT32
 
 
-def run_torch(model, batch, **options):
-    with torch.no_grad():
-        return model(**{n: torch.as_tensor(x) for n, x in arrays(batch).items()}, **options)
-
-
-def flat(output):
-    """Every tensor of an output by name; states and attentions with their number."""
-    found = {}
-    for name, value in output.items():
-        single = value if isinstance(value, tuple) else (value,)
-        found |= {f"{name} {number}": np.asarray(x) for number, x in enumerate(single)}
-    return found
-
-
-def assert_same(found, wanted):
-    found, wanted = flat(found), flat(wanted)
-    assert list(found) == list(wanted)
-    for name in wanted:
-        assert_close(found[name], wanted[name], FLOAT32, name)
+def assert_equal(found, wanted):
+    """Compare outputs, losses and gradients."""
+    (outputs, loss, slopes), (wanted_outputs, wanted_loss, wanted_slopes) = found, wanted
+    assert_same(outputs, wanted_outputs)
+    if wanted_loss is not None:
+        assert outputs.loss.shape == ()
+        assert_close(loss, wanted_loss, KERAS_FLOAT32, "loss")
+    errors = gradient_errors(slopes, wanted_slopes)
+    worst = max(errors, key=errors.get)
+    assert errors[worst] <= KERAS_FLOAT32, f"{worst}: {errors[worst]:.3g}"
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_outputs_are_those_of_pytorch_and_of_the_reference(variant, task):
-    ours, theirs = pair(task, variant)
-    batch = inputs_for("padded_pairs", ours.config, task)
-    for pad_neighbor in ("pad_embedding", "zero"):
-        options = EVERYTHING | {"pad_neighbor": pad_neighbor}
-        found = ours(**batch, **options)
-        assert_same(found, run_torch(theirs, batch, **options))
-        tensors = random_tensors(ours.config, task, dtype=np.float32)
-        tensors = {name: x.astype(np.float64) for name, x in tensors.items()}
-        wanted = forward(tensors, ours.config, task, **batch, pad_neighbor=pad_neighbor)
+def test_outputs_losses_and_gradients_are_those_of_pytorch(variant, task):
+    ours, theirs, batch, labels = usual(task, variant)
+    wanted = torch_run(theirs, batch, labels, **EVERYTHING)
+    assert_equal(keras_run(ours, batch, labels, **EVERYTHING), wanted)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_kind_of_label(case):
+    ours, theirs, batch, labels = usual(CASES[case][0], case=case)
+    assert_equal(keras_run(ours, batch, labels), torch_run(theirs, batch, labels))
+    assert ours.config.problem_type == theirs.config.problem_type
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_pad_neighbor_means_what_it_does_in_pytorch_and_in_the_reference(variant):
+    task = "feature_extraction"
+    ours, theirs, batch, _ = usual(task, variant)
+    tensors = random_tensors(ours.config, task, dtype=np.float32)
+    tensors = {name: x.astype(np.float64) for name, x in tensors.items()}
+    for choice in ("pad_embedding", "zero"):
+        found = ours(**batch, pad_neighbor=choice)
+        assert_same(found, run_torch(theirs, batch, pad_neighbor=choice))
+        wanted = forward(tensors, ours.config, task, **batch, pad_neighbor=choice)
         for name, value in wanted.items():
             assert_close(found[name], value, FLOAT32, name)
 
 
-@pytest.mark.parametrize(
-    ("task", "kind"),
-    [(task, kind) for task in ("masked_lm", "multiple_choice") for kind in kinds_for(task)],
-)
-def test_every_kind_of_input(task, kind):
+@pytest.mark.parametrize("task", ["masked_lm", "multiple_choice"])
+def test_every_kind_of_input(task):
     ours, theirs = pair(task)
-    batch = arrays(inputs_for(kind, ours.config, task))
-    assert_same(ours(**batch, **EVERYTHING), run_torch(theirs, batch, **EVERYTHING))
+    for kind in kinds_for(task):
+        batch = batch_of(ours.config, task, kind)
+        assert_same(ours(**batch, **EVERYTHING), run_torch(theirs, batch, **EVERYTHING))
+
+
+# The twins: parity fails for a variable that is moved a little.
+
+# Shifts all scores of a query alike, which softmax does not see; no gradient sees it either.
+UNSEEN = "self.key.bias"
+
+
+def moved_variables(model):
+    """One variable of every row of the specification: layers have the same rows."""
+    rows = {}
+    for name, (_, variable) in variables(model, model.weight_specs()).items():
+        rows.setdefault(re.sub(r"\.(layer|ffn)\.\d+", "", name), (name, variable))
+    own = {n: x for n, x in rows.values() if not n.startswith("mobilebert.")}
+    # Every row under one task; elsewhere what the task brings, and one of the encoder.
+    chosen = dict(rows.values()) if model.task.name == "pretraining" else own
+    first = next(iter(rows.values()))
+    return {n: x for n, x in (chosen | dict([first])).items() if not n.endswith(UNSEEN)}
+
+
+def only_shifts(name, task):
+    """Tell whether a variable adds one number to all scores: losses and gradients do not see it."""
+    return name == "qa_outputs.bias" or (task, name) == ("multiple_choice", "classifier.bias")
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_changed_weight_is_noticed(task):
-    """The twin: parity fails for a variable that is moved."""
-    ours, theirs = pair(task)
-    batch = inputs_for("padded_pairs", ours.config, task)
-    wanted = flat(run_torch(theirs, batch))
-    named = variables(ours, ours.weight_specs())
-    # Every variable under one task; elsewhere a sample and the task's own, which come last.
-    chosen = list(named) if task == "masked_lm" else [*list(named)[::9], *list(named)[-3:]]
-    for name in chosen:
-        variable = named[name][1]
-        if name.endswith("self.key.bias"):
-            continue  # shifts all scores of a query alike, so softmax does not see it
-        before = np.asarray(tf.convert_to_tensor(variable.value))
-        variable.assign(before * 1.02 + 0.02)
-        found = flat(ours(**batch))
-        assert max(relative_error(found[n], wanted[n]) for n in wanted) > 5 * FLOAT32, name
+def test_a_moved_variable_is_noticed_in_outputs_losses_and_gradients(task):
+    ours, theirs, batch, labels = usual(task)
+    wanted_outputs, wanted_loss, wanted_slopes = torch_run(theirs, batch, labels)
+    wanted = flat(wanted_outputs)
+    rng = np.random.default_rng(1)
+    for name, variable in moved_variables(ours).items():
+        before = tf.convert_to_tensor(variable.value).numpy()
+        variable.assign(before + 0.3 * rng.standard_normal(before.shape).astype(np.float32))
+        outputs, loss, slopes = keras_run(ours, batch, labels)
         variable.assign(before)
-
-
-ROWS, LENGTH = 3, 11
-_RNG = np.random.default_rng(13)
-
-
-def tokens(labels):
-    drawn = _RNG.integers(0, labels, size=(ROWS, LENGTH))
-    drawn[:, ::3] = -100
-    return drawn
-
-
-# (task, fields of the configuration, labels)
-CASES = {
-    "masked_lm": ("masked_lm", {}, {"labels": tokens(97)}),
-    "pretraining": (
-        "pretraining",
-        {},
-        {"labels": tokens(97), "next_sentence_label": np.array([0, 1, 1])},
-    ),
-    "next sentence": ("next_sentence_prediction", {}, {"labels": np.array([0, 1, -100])}),
-    "tokens": ("token_classification", {}, {"labels": tokens(5)}),
-    "choices": ("multiple_choice", {}, {"labels": np.array([2, 0, 1])}),
-    "classes": ("sequence_classification", {}, {"labels": np.array([2, 0, 1])}),
-    "classes, as a column": ("sequence_classification", {}, {"labels": np.array([[2], [0], [1]])}),
-    "several labels": (
-        "sequence_classification",
-        {},
-        {"labels": np.array([[1.0, 0, 1], [0, 0, 0], [0, 1, 0]])},
-    ),
-    "number": ("sequence_classification", {"num_labels": 1}, {"labels": np.array([0.3, -2, 9])}),
-    "numbers": (
-        "sequence_classification",
-        {"problem_type": "regression"},
-        {"labels": _RNG.standard_normal((ROWS, 3))},
-    ),
-    "span": (
-        "question_answering",
-        {},
-        {"start_positions": np.array([0, 4, 11]), "end_positions": np.array([3, -1, 400])},
-    ),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_losses_and_gradients_are_those_of_pytorch(case):
-    task, fields, labels = CASES[case]
-    ours, theirs = pair(task, num_labels=fields.get("num_labels", 5 if case == "tokens" else 3))
-    for model in (ours, theirs):
-        model.config.problem_type = fields.get("problem_type")
-    batch = inputs_for("padded_pairs", ours.config, task)
-    as_torch = {name: torch.as_tensor(x) for name, x in batch.items()}
-    wanted = theirs(**as_torch, **torch_labels(labels)).loss
-    wanted.backward()
-    with tf.GradientTape() as tape:
-        found = ours(**batch, **tf_names(task, labels)).loss
-    assert found.shape == ()
-    assert_close(found, wanted.item(), FLOAT32, "loss")
-    named = variables(ours, ours.weight_specs())
-    gradients = tape.gradient(found, [variable.value for _, variable in named.values()])
-    parameters = dict(theirs.named_parameters())
-    for (name, (spec, variable)), gradient in zip(named.items(), gradients, strict=True):
-        expected = parameters[name].grad
-        value = np.zeros(variable.shape) if gradient is None else tf.convert_to_tensor(gradient)
-        value = np.asarray(value).T if spec.kind == "linear_weight" else np.asarray(value)
-        expected = np.zeros(spec.shape) if expected is None else expected.numpy()
-        assert_close(value, expected, FLOAT32, name)
-
-
-def test_every_task_with_labels_is_tried():
-    assert {task for task, _, _ in CASES.values()} == {t for t, row in TASKS.items() if row.labels}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_nothing_to_learn_from_gives_zero(case):
-    task, _, labels = CASES[case]
-    if next(iter(labels.values())).dtype.kind == "f":
-        assert task == "sequence_classification"  # numbers and independent labels always count
-        return
-    model = build(task, num_labels=5)
-    ignored = {name: np.full_like(x, -100) for name, x in labels.items()}
-    batch = inputs_for("padded_pairs", model.config, task)
-    assert float(model(**batch, **tf_names(task, ignored)).loss) == 0
+        found = flat(outputs)
+        errors = {"outputs": max(relative_error(found[n], wanted[n]) for n in wanted)}
+        if not only_shifts(name, task):
+            errors["gradients"] = max(gradient_errors(slopes, wanted_slopes).values())
+            if labels:
+                errors["loss"] = relative_error(loss, wanted_loss)
+        assert min(errors.values()) > KERAS_FLOAT32, (name, errors)

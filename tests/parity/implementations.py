@@ -16,6 +16,7 @@ import mobilebert
 from mobilebert.tasks import TASKS
 from mobilebert.weights import weight_specs
 from models import random_tensors, small_config
+from parity.labels import TASK_FIELDS
 
 __all__ = [
     "TASK_FIELDS",
@@ -31,12 +32,6 @@ __all__ = [
     "tensors_for",
     "torch_inputs",
 ]
-
-# Widths that differ from every other size of the small models.
-TASK_FIELDS = {
-    "sequence_classification": {"num_labels": 3},
-    "token_classification": {"num_labels": 5},
-}
 
 
 def config_for(variant, task, **overrides):

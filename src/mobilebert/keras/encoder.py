@@ -136,7 +136,10 @@ class TFMobileBertMainLayer(keras.layers.Layer):
     ) -> Any:
         input_ids, attention_mask, token_type_ids, position_ids, head_mask, inputs_embeds = inputs
         config = self.config
-        given = check_inputs(config, input_ids, inputs_embeds, token_type_ids, position_ids)
+        input_ids, inputs_embeds, token_type_ids, position_ids = check_inputs(
+            config, input_ids, inputs_embeds, token_type_ids, position_ids
+        )
+        given = inputs_embeds if input_ids is None else input_ids
         if input_ids is not None:
             warn_about_padding(config, input_ids, attention_mask)
         wants_attentions, wants_states, return_dict = (

@@ -20,8 +20,8 @@ from mobilebert.weights import heads_of_layer, kept_heads
 
 __all__ = [
     "additive_attention_mask",
-    "assert_in_graph",
     "check_inputs",
+    "checked_in_graph",
     "flatten_choices",
     "head_mask_by_layer",
     "is_readable",
@@ -59,11 +59,11 @@ def check_inputs(
     inputs_embeds: Any | None,
     token_type_ids: Any | None,
     position_ids: Any | None,
-) -> Any:
+) -> tuple[Any | None, Any | None, Any | None, Any | None]:
     """Check that the inputs describe sequences this model can read.
 
     Returns:
-        The one of `input_ids` and `inputs_embeds` that was given.
+        The four inputs; in a TensorFlow graph nothing reads them before they are checked.
 
     Raises:
         InputError: Both or none of them, a wrong shape or type, an id outside its table, a
@@ -91,39 +91,54 @@ def check_inputs(
         if is_readable(tensor):
             arrays[name] = ops.convert_to_numpy(tensor)
         else:
-            _assert_ids(config, name, tensor)
+            present[name] = _checked_ids(config, name, tensor)
     length = static_shape(given)[1]
     if length is not None:
         # Where there are no ids to look at, zeros stand in for their number.
         arrays.setdefault("input_ids", np.broadcast_to(np.int64(0), (1, length)))
         check_batch(config, arrays)
-    return given
+    checked = (present.get(name) for name in inputs)
+    return next(checked), next(checked), next(checked), next(checked)
 
 
-def _assert_ids(config: MobileBertConfig, name: str, tensor: Any) -> None:
-    """Add assertions to the TensorFlow graph that is being recorded."""
+def _checked_ids(config: MobileBertConfig, name: str, tensor: Any) -> Any:
     rows = {
         "input_ids": config.vocab_size,
         "token_type_ids": config.type_vocab_size,
         "position_ids": config.max_position_embeddings,
     }[name]
     message = f"{name} holds an id outside its table; allowed are 0 to {rows - 1}."
-    assert_in_graph(tensor, rows, message)
+    checked = checked_in_graph(tensor, tensor, rows, message)
+    if name != "input_ids":
+        return checked
     positions = config.max_position_embeddings
-    if name == "input_ids":
-        message = f"The sequence is longer than the model's {positions} positions; shorten it."
-        assert_in_graph(ops.shape(tensor)[-1], positions + 1, message)
+    message = f"The sequence is longer than the {positions} positions of the model; shorten it."
+    return checked_in_graph(checked, ops.shape(tensor)[-1], positions + 1, message)
 
 
-def assert_in_graph(tensor: Any, limit: int, message: str) -> None:
-    """Let the TensorFlow graph that is being recorded fail where a number is not 0 to limit - 1."""
+def checked_in_graph(tensor: Any, numbers: Any, limit: int, message: str) -> Any:
+    """Let the TensorFlow graph that is being recorded fail where a number is not 0 to limit - 1.
+
+    Args:
+        tensor: What is not to be read before the check.
+        numbers: What is checked.
+        limit: One more than the largest number allowed.
+        message: What to say.
+
+    Returns:
+        The tensor.
+    """
     recorded = keras.backend.backend() == "tensorflow" and not isinstance(tensor, keras.KerasTensor)
-    if not recorded or isinstance(tensor, int):
-        return
+    if not recorded or isinstance(numbers, int):
+        return tensor
     import tensorflow as tf
 
-    tf.debugging.assert_less(tensor, tf.cast(limit, tensor.dtype), message=message)
-    tf.debugging.assert_non_negative(tensor, message=message)
+    checks = (
+        tf.debugging.assert_less(numbers, tf.cast(limit, numbers.dtype), message=message),
+        tf.debugging.assert_non_negative(numbers, message=message),
+    )
+    with tf.control_dependencies(checks):
+        return tf.identity(tensor)
 
 
 @cache
@@ -182,7 +197,8 @@ def additive_attention_mask(attention_mask: Any, given: Any, dtype: str) -> Any:
     if None in (length, *others):
         # A mask of one column would spread over all positions.
         difference = ops.shape(attention_mask)[-1] - ops.shape(given)[1]
-        assert_in_graph(difference, 1, "attention_mask and input_ids have different lengths.")
+        message = "attention_mask and input_ids have different lengths."
+        attention_mask = checked_in_graph(attention_mask, difference, 1, message)
     wide = attention_mask[:, None, None, :] if len(shape) == 2 else attention_mask[:, None]
     return (1.0 - ops.cast(wide, dtype)) * _lowest(dtype)
 

@@ -12,7 +12,7 @@ from keras import ops
 
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
-from mobilebert.keras.inputs import assert_in_graph, is_readable, static_shape
+from mobilebert.keras.inputs import checked_in_graph, is_readable, static_shape
 from mobilebert.tasks import Loss
 
 __all__ = ["IGNORED", "LOSSES", "cross_entropy", "inferred_problem_type"]
@@ -37,8 +37,9 @@ def _each(logits: Any, labels: Any, name: str) -> tuple[Any, Any]:
         )
     if None in (found, wanted):
         difference = ops.shape(flat)[0] - ops.shape(rows)[0]
-        assert_in_graph(difference, 1, f"{name}: one is needed for each row of logits.")
-    _check_classes(flat, classes, name)
+        message = f"{name}: one is needed for each row of logits."
+        flat = checked_in_graph(flat, difference, 1, message)
+    flat = _checked_classes(flat, classes, name)
     rows = ops.cast(rows, keras.backend.result_type(rows.dtype, "float32"))
     counts = ops.not_equal(flat, IGNORED)
     one_of = ops.expand_dims(ops.where(counts, flat, ops.zeros_like(flat)), -1)
@@ -72,15 +73,13 @@ def cross_entropy(logits: Any, labels: Any, config: MobileBertConfig, name: str 
     return ops.sum(each) / ops.maximum(ops.sum(weight), 1.0)
 
 
-def _check_classes(labels: Any, classes: int | None, name: str) -> None:
+def _checked_classes(labels: Any, classes: int | None, name: str) -> Any:
     if classes is None:
-        return
+        return labels
     if not is_readable(labels):
         counted = ops.where(ops.equal(labels, IGNORED), ops.zeros_like(labels), labels)
-        assert_in_graph(
-            counted, classes, f"{name} holds a number that is no class of 0 to {classes - 1}."
-        )
-        return
+        message = f"{name} holds a number that is no class of 0 to {classes - 1}."
+        return checked_in_graph(labels, counted, classes, message)
     values = ops.convert_to_numpy(labels)
     wrong = values[(values != IGNORED) & ((values < 0) | (values >= classes))]
     if wrong.size:
@@ -88,6 +87,7 @@ def _check_classes(labels: Any, classes: int | None, name: str) -> None:
             f"{name} holds {int(wrong[0])}; allowed are 0 to {classes - 1}, and "
             f"{IGNORED} for positions that do not count."
         )
+    return labels
 
 
 def token_loss(logits: Logits, labels: Labels, config: MobileBertConfig) -> Any | None:
