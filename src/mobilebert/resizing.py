@@ -16,7 +16,14 @@ import numpy.typing as npt
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
 
-__all__ = ["COVARIANCE_SHARE", "check_heads", "kept_rows", "padded_size", "rows_around_mean"]
+__all__ = [
+    "COVARIANCE_SHARE",
+    "check_heads",
+    "kept_rows",
+    "padded_size",
+    "rows_around_mean",
+    "set_vocabulary_size",
+]
 
 # Added rows are drawn around the mean of the old ones with this share of their covariance: close
 # enough that a new word changes no answer, apart enough that new words can be told apart
@@ -45,6 +52,18 @@ def padded_size(wanted: int | None, current: int, multiple: int | None) -> int:
     if multiple is None:
         return size
     return (size + multiple - 1) // multiple * multiple
+
+
+def set_vocabulary_size(config: MobileBertConfig, size: int) -> None:
+    """Let a configuration say how many words there are; padding that was cut off is no word.
+
+    Args:
+        config: The configuration.
+        size: Rows of the word table.
+    """
+    config.vocab_size = size
+    if config.pad_token_id is not None and config.pad_token_id >= size:
+        config.pad_token_id = None
 
 
 def rows_around_mean(

@@ -60,10 +60,13 @@ def test_impossible_sizes_are_refused(arguments):
     assert model.config.vocab_size == 97
 
 
-def test_the_padding_row_may_be_cut_off():
+def test_the_padding_row_may_be_cut_off(tmp_path):
     model = build(pad_token_id=90)
     assert model.get_input_embeddings().padding_idx == 90
     assert model.resize_token_embeddings(80).padding_idx is None
+    assert model.config.pad_token_id is None
+    model.save_pretrained(tmp_path)
+    assert type(model).from_pretrained(tmp_path).config.pad_token_id is None
 
 
 def test_frozen_tables_stay_frozen_and_keep_their_dtype():

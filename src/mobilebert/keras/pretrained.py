@@ -25,7 +25,7 @@ from mobilebert.keras.serving import ServedModel
 from mobilebert.keras.storage import StoredModel
 from mobilebert.keras.training import FittingModel
 from mobilebert.reference import PadNeighbor
-from mobilebert.resizing import check_heads, padded_size
+from mobilebert.resizing import check_heads, padded_size, set_vocabulary_size
 from mobilebert.weights import WeightSpec, weight_specs
 
 __all__ = ["TFMobileBertPreTrainedModel"]
@@ -283,7 +283,8 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
         resize_embedding(embedding, size, mean_resizing, std)
         if (head := self.get_lm_head()) is not None:
             resize_vocabulary_head(head, size, mean_resizing, std)
-        self.config.vocab_size = size
+        set_vocabulary_size(self.config, size)
+        self.mobilebert.embeddings.pad_token_id = self.config.pad_token_id
         renew_training(self)
         return embedding
 

@@ -12,7 +12,7 @@ from mobilebert.config import MobileBertConfig
 from mobilebert.config_rules import check_combination
 from mobilebert.errors import ArgumentError, InputError
 from mobilebert.reference import PadNeighbor
-from mobilebert.resizing import check_heads, padded_size
+from mobilebert.resizing import check_heads, padded_size, set_vocabulary_size
 from mobilebert.tasks import TASKS, TaskSpec
 from mobilebert.torch.attention import attention_implementation
 from mobilebert.torch.heads import VocabularyHead
@@ -259,7 +259,7 @@ class MobileBertPreTrainedModel(StoredModel):
         if (head := self._vocabulary_head) is not None:
             tied = self.config.tie_word_embeddings
             resize_vocabulary_head(head, size, mean_resizing, std, tied)
-        self.config.vocab_size = size
+        set_vocabulary_size(self.config, size)
         self.tie_weights()
         return embedding
 
