@@ -4,7 +4,6 @@ import json
 import logging
 import shutil
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ import mobilebert
 import tolerances
 from assertions import assert_close
 from mobilebert.checkpoint import load_checkpoint
-from mobilebert.checkpoint.names import Dialect, NameTable
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import CheckpointError, MissingExtraError
 from mobilebert.presets import GOOGLE_DEFAULTS, PRESETS
@@ -25,6 +23,7 @@ from mobilebert.reference import forward
 from mobilebert.tasks import TASKS
 from mobilebert.weights import weight_specs
 from models import random_batch, random_tensors, small_config
+from tf1_files import google_variables, write_tf1
 
 GOLDEN = Path(__file__).parent / "golden"
 CLASSES = [row.class_name for row in TASKS.values()]
@@ -192,31 +191,6 @@ def test_the_same_weights_are_reported_as_new(tmp_path, origin, target):
     assert {name.removeprefix(prefix) for name in found["unexpected_keys"]} == {
         name.removeprefix(prefix) for name in wanted["unexpected_keys"]
     }
-
-
-def google_variables(config, tensors):
-    """Name and lay out tensors as Google's code does, with optimizer state among them."""
-    table = NameTable(config)
-    variables = {"global_step": np.array(7, np.int64)}
-    for name, array in tensors.items():
-        foreign = table.foreign(name, Dialect.GOOGLE)
-        variables[foreign.name] = array.T if foreign.transposed else array
-        variables[f"{foreign.name}/adam_m"] = np.zeros_like(variables[foreign.name])
-        variables[f"{foreign.name}/adam_v"] = np.zeros_like(variables[foreign.name])
-    return variables
-
-
-def write_tf1(prefix, variables):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import tensorflow as tf
-    names = sorted(variables)
-    tf.raw_ops.SaveV2(
-        prefix=str(prefix),
-        tensor_names=names,
-        shape_and_slices=[""] * len(names),
-        tensors=[tf.constant(np.ascontiguousarray(variables[name])) for name in names],
-    )
 
 
 TF1_VARIANTS = ["mobilebert", "tiny", "no_opt", "raw_pooler", "one_ffn", "no_bottleneck"]

@@ -57,7 +57,9 @@ class LoadReport:
             architectures: The classes the configuration names.
         """
         if self.unexpected:
-            level = logger.warning if class_name in (architectures or ()) else logger.info
+            # A class of another framework has the same weights.
+            own = {name.removeprefix("TF") for name in architectures or ()}
+            level = logger.warning if class_name.removeprefix("TF") in own else logger.info
             level(
                 "Some weights of the checkpoint %s were not used for %s: %s",
                 self.source,

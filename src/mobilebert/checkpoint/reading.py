@@ -20,6 +20,7 @@ from mobilebert.presets import is_google
 __all__ = [
     "H5_NAME",
     "SAFETENSORS_NAME",
+    "STANDARD_FORMATS",
     "TF1_NAME",
     "TORCH_NAME",
     "WeightsOptions",
@@ -71,7 +72,7 @@ class WeightsSource:
 
 
 # Formats by file name, the preferred one first. TensorFlow classes write safetensors too.
-_STANDARD = (SAFETENSORS_NAME, TORCH_NAME)
+STANDARD_FORMATS = (SAFETENSORS_NAME, TORCH_NAME)
 _TENSORFLOW = (TF1_NAME, H5_NAME, SAFETENSORS_NAME)
 
 
@@ -102,7 +103,7 @@ def read_weights(
     options: WeightsOptions | None = None,
     hub: HubOptions | None = None,
     *,
-    formats: Sequence[str] = _STANDARD,
+    formats: Sequence[str] = STANDARD_FORMATS,
 ) -> WeightsSource:
     """Find and read the weights of a checkpoint.
 
@@ -187,14 +188,14 @@ def _none_found(
         return f"{message}; the bundled model is named {BUNDLED_MODEL!r}."
     files = sorted(file.name for file in folder.iterdir() if file.is_file())
     message += f"; it holds {', '.join(files[:12]) or 'no files'}"
+    if options.use_safetensors and any(file.endswith((".bin", ".h5")) for file in files):
+        return f"{message}. Leave out use_safetensors=True to read the other files."
     foreign = any(file.startswith(H5_NAME) or file.endswith(".index") for file in files)
     if foreign and TF1_NAME not in candidates:
         return (
             f"{message}. TensorFlow weights are read with from_pretrained(..., from_tf=True); "
             "save_pretrained() then writes what pipelines and the command line read."
         )
-    if options.use_safetensors and any(file.endswith((".bin", ".h5")) for file in files):
-        return f"{message}. Leave out use_safetensors=True to read the other files."
     return f"{message}."
 
 

@@ -22,17 +22,17 @@ from mobilebert.checkpoint.reading import (
 )
 from mobilebert.checkpoint.saving import save_checkpoint
 from mobilebert.config import MobileBertConfig
-from mobilebert.errors import ArgumentError, InputError
+from mobilebert.errors import ArgumentError, InputError, WeightsError
 from mobilebert.keras.initialization import variables_unset
-from mobilebert.keras.variables import assign, read
+from mobilebert.keras.variables import assign, read, variables
 from mobilebert.weights import weight_specs
 
-__all__ = ["load_pretrained", "save_pretrained"]
+__all__ = ["FORMATS", "load_pretrained", "save_pretrained"]
 
 Name = str | os.PathLike[str]
 
 # What a TensorFlow user has goes before what needs PyTorch, unless `from_pt` says otherwise.
-_FORMATS = {
+FORMATS = {
     False: (SAFETENSORS_NAME, H5_NAME, TORCH_NAME, TF1_NAME),
     True: (SAFETENSORS_NAME, TORCH_NAME, H5_NAME, TF1_NAME),
 }
@@ -68,7 +68,7 @@ def load_pretrained(
     _check_keywords(cls, keywords)
     if dtype is not None:
         keywords["dtype"] = dtype  # the configuration has a field of that name, too
-    source = read_weights(place, options, hub, formats=_FORMATS[bool(from_pt)])
+    source = read_weights(place, options, hub, formats=FORMATS[bool(from_pt)])
     pooler = keywords.get("add_pooling_layer")
     tensors = canonical_tensors(source.tensors, loaded, source.dialect)
     loaded = with_own_decoder(loaded, cls.task, tensors, source.dialect)
@@ -123,10 +123,12 @@ def save_pretrained(
 
     Raises:
         CheckpointError: The directory cannot be written.
+        WeightsError: The model has weights that no checkpoint of MobileBERT has a place for.
         ArgumentError: An unknown keyword.
     """
     if unknown:
         raise ArgumentError(f"save_pretrained() does not know {', '.join(sorted(unknown))}.")
+    _check_nothing_is_lost(model)
     config = copy.deepcopy(model.config)
     # The name of the PyTorch class: the file has its layout, and both packages read it.
     config.architectures = [type(model).__name__.removeprefix("TF")]
@@ -138,3 +140,15 @@ def save_pretrained(
         variant=variant,
         safe_serialization=safe_serialization,
     )
+
+
+def _check_nothing_is_lost(model: Any) -> None:
+    named = variables(model, model.weight_specs())
+    kept = {id(variable) for _, variable in named.values()}
+    lost = [variable.path for variable in model.weights if id(variable) not in kept]
+    if lost:
+        raise WeightsError(
+            f"{type(model).__name__} has weights that a checkpoint of MobileBERT has no place for: "
+            f"{', '.join(lost[:8])}{', ...' if len(lost) > 8 else ''}; save such a model with "
+            "model.save('model.keras') or model.save_weights('model.weights.h5')."
+        )
