@@ -98,8 +98,9 @@ class Backend(Protocol):
 
 
 # Name -> "module:Class" of every backend; nothing is imported until a backend is asked for.
-# A class is made by Class(weights, config, task, device=..., dtype=...); `dtypes` has the names it
-# knows. Those of frameworks also have from_model(model, device=..., dtype=...).
+# A class is made by Class(weights, config, task, device=..., dtype=...). It says which `dtypes` it
+# knows, and in which `formats` its users have checkpoints, those that are preferred first. Classes
+# of frameworks also have from_model(model, device=..., dtype=...).
 BACKENDS: dict[str, str] = {
     "numpy": "mobilebert.numpy_backend:NumpyBackend",
     "torch": "mobilebert.torch.backend:TorchBackend",

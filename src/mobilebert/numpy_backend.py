@@ -14,6 +14,7 @@ from mobilebert.backend import (
     check_dtype,
     wants_cpu,
 )
+from mobilebert.checkpoint.reading import STANDARD_FORMATS
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
 from mobilebert.reference import PadNeighbor, forward
@@ -39,6 +40,7 @@ class NumpyBackend:
 
     name = "numpy"
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
+    formats: ClassVar[tuple[str, ...]] = STANDARD_FORMATS
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ tests/pipelines.
 """
 
 import logging
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,12 +16,13 @@ import mobilebert
 import mobilebert.torch as torch_models
 from assertions import assert_close
 from mobilebert.backend import TokenBatch
-from mobilebert.errors import InputError, WeightsError
+from mobilebert.errors import CheckpointError, InputError, WeightsError
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.keras import MODEL_CLASSES, TFMobileBertForMaskedLM, programs
 from mobilebert.keras.backend import KerasBackend, device_of
 from mobilebert.numpy_backend import NumpyBackend
 from mobilebert.pipelines import pipeline
+from mobilebert.pipelines.sources import ModelSource, load_model
 from mobilebert.tasks import PIPELINE_TASKS, TASKS
 from models import random_batch, random_tensors, small_config
 from pipelines.random_checkpoints import OVERRIDES, write_checkpoint
@@ -234,6 +236,20 @@ def test_an_accelerator_that_is_not_there_warns(device, caplog):
 def test_impossible_choices(options, message, checkpoints):
     with pytest.raises(InputError, match=message):
         pipeline("fill-mask", checkpoints["fill-mask"], backend="keras", **options)
+
+
+def test_files_of_tensorflow_are_found():
+    """Its users have them; other backends say what to do with a tf_model.h5."""
+    place = Path(__file__).parents[1] / "checkpoint/golden/question_answering_layer_norm"
+    expected = np.load(place / "expected.npz")
+    ids = expected["input_ids"]
+    batch = TokenBatch(ids, np.ones_like(ids), expected["token_type_ids"])
+    found = load_model(place, "question-answering", ModelSource(backend="keras")).run(batch)
+    assert list(found) == ["start_logits", "end_logits"]
+    for name, array in found.items():
+        assert_close(array, expected[name], FLOAT32, name)
+    with pytest.raises(CheckpointError, match="TensorFlow weights are read with"):
+        load_model(place, "question-answering", ModelSource(backend="numpy"))
 
 
 def test_missing_weights_are_named():

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,12 @@ import numpy.typing as npt
 from mobilebert.checkpoint.initial import initial_value
 from mobilebert.checkpoint.matching import LoadReport, match, with_own_decoder
 from mobilebert.checkpoint.names import canonical_tensors
-from mobilebert.checkpoint.reading import WeightsOptions, load_config, read_weights
+from mobilebert.checkpoint.reading import (
+    STANDARD_FORMATS,
+    WeightsOptions,
+    load_config,
+    read_weights,
+)
 from mobilebert.checkpoint.stored import DTYPES, StoredTensor
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import ArgumentError, CheckpointError
@@ -106,6 +111,7 @@ def load_checkpoint(
     variant: str | None = None,
     use_safetensors: bool | None = None,
     from_tf: bool = False,
+    formats: Sequence[str] = STANDARD_FORMATS,
     ignore_mismatched_sizes: bool = False,
     **hub_options: Any,
 ) -> Checkpoint:
@@ -119,6 +125,7 @@ def load_checkpoint(
         variant: Middle part of the file name, ``model.<variant>.safetensors``.
         use_safetensors: True takes safetensors only, False takes none.
         from_tf: Take a TensorFlow checkpoint.
+        formats: Names of the files that are looked for, as for `reading.read_weights`.
         ignore_mismatched_sizes: Initialise tensors of another shape instead of failing.
         **hub_options: The fields of `mobilebert.hub.HubOptions`.
 
@@ -142,7 +149,7 @@ def load_checkpoint(
             f"(architectures={config.architectures!r}); give task=, or write one of {known} there."
         )
     options = WeightsOptions(variant=variant, use_safetensors=use_safetensors, from_tf=from_tf)
-    source = read_weights(name_or_path, options, hub)
+    source = read_weights(name_or_path, options, hub, formats=formats)
     tensors = canonical_tensors(source.tensors, config, source.dialect)
     config = with_own_decoder(config, spec, tensors, source.dialect)
     chosen, report = match(

@@ -22,6 +22,7 @@ from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
 from mobilebert.keras.encoder import TFMobileBertMainLayer
 from mobilebert.keras.initialization import variables_unset
+from mobilebert.keras.loading import FORMATS
 from mobilebert.keras.models import MODEL_CLASSES
 from mobilebert.keras.pretrained import TFMobileBertPreTrainedModel
 from mobilebert.keras.programs import program_of
@@ -95,6 +96,7 @@ class KerasBackend:
     name = "keras"
     # No float16: hidden values of published models reach 2.5e7, and it ends at 65504.
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16")
+    formats: ClassVar[tuple[str, ...]] = FORMATS[False]
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class KerasBackend:
     ) -> None:
         row = resolve_task(task)
         wanted = check_dtype(self.name, self.dtypes, dtype)
-        if keras.backend.standardize_dtype(ops.zeros((), dtype=wanted).dtype) != wanted:
+        if wanted == "float64" and not _has_float64():
             raise InputError(f"Keras does not compute in {wanted} here; JAX needs jax_enable_x64.")
         check_weights(weight_specs(config, row), weights)
         place = device_of(device)
@@ -209,6 +211,14 @@ class KerasBackend:
         wanted = ops.take(flat, rows, axis=0)  # [M, H]
         scores = self.model.logits(wanted, encoded.pooler_output)
         return dict(zip(self.task.emits, scores, strict=True))
+
+
+def _has_float64() -> bool:
+    if keras.backend.backend() != "jax":
+        return True
+    import jax
+
+    return bool(jax.config.jax_enable_x64)
 
 
 def _place(variable: Any) -> str:

@@ -184,7 +184,9 @@ def load_model(model: Any, task: str, source: ModelSource) -> Backend:
     name = source.backend_name
     made_by = backend_class(name)  # an unknown or missing backend is told before files are read
     spec = PIPELINE_TASKS[task]
-    checkpoint = load_checkpoint(model, spec, config=source.configuration, **vars(source.hub))
+    checkpoint = load_checkpoint(
+        model, spec, config=source.configuration, formats=made_by.formats, **vars(source.hub)
+    )
     if not source.allow_untrained:
         _refuse_untrained(str(model), task, checkpoint.report.newly_initialized)
     dtype = source.dtype_name

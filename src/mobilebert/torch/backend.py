@@ -16,6 +16,7 @@ from mobilebert.backend import (
     check_weights,
     wants_cpu,
 )
+from mobilebert.checkpoint.reading import STANDARD_FORMATS
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
 from mobilebert.logging import get_logger
@@ -87,6 +88,7 @@ class TorchBackend:
 
     name = "torch"
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16", "float16")
+    formats: ClassVar[tuple[str, ...]] = STANDARD_FORMATS
 
     def __init__(
         self,
