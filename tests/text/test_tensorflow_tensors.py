@@ -25,6 +25,49 @@ for cls in (MobileBertTokenizer, MobileBertTokenizerFast):
         assert "padding=True" in str(error)
     else:
         raise SystemExit("rows of different length were accepted")
+
+    def refused(call, message):
+        try:
+            call()
+        except ValueError as error:
+            assert message in str(error), error
+        else:
+            raise SystemExit(f"accepted: {message}")
+
+    ids = batch["input_ids"]
+    words = ["[CLS]", "a", "b", "[SEP]"]
+    assert [t.dtype for t in tokenizer("a", "b", return_tensors="tf").values()] == [tf.int32] * 3
+    assert tokenizer.encode("a", return_tensors="tf").dtype == tf.int32
+    alone = tokenizer("a").convert_to_tensors("tf", prepend_batch_axis=True)
+    assert alone["input_ids"].shape == (1, 3)
+    padded = tokenizer(["a b", "c"], padding="max_length", max_length=9, return_tensors="tf")
+    assert padded["attention_mask"].shape == (2, 9)
+
+    # What models give: the best ids, of 64 bits.
+    best = tf.math.argmax(tf.one_hot(ids, 30522), axis=-1)
+    assert best.dtype == tf.int64
+    for rows in (ids, best, list(best), tf.Variable(ids), tf.ragged.constant([[101, 1037], [101]])):
+        assert tokenizer.batch_decode(rows)[0].startswith("[CLS] a")
+    assert tokenizer.decode(best[0]) == "[CLS] a b [SEP]"
+    assert tokenizer.decode(best[0, 1]) == tokenizer.decode([best[0, 1]]) == "a"
+    assert tokenizer.decode(ids[1][ids[1] != 0], skip_special_tokens=True) == "c"
+    assert tokenizer.convert_ids_to_tokens(best[0]) == words
+    assert tokenizer.convert_ids_to_tokens(list(best[0])) == words
+    assert tokenizer.convert_ids_to_tokens(best[0, 1]) == "a"
+    assert tokenizer.convert_ids_to_tokens(ids[0], skip_special_tokens=True) == ["a", "b"]
+    mask = tokenizer.get_special_tokens_mask(ids[0], already_has_special_tokens=True)
+    assert mask == [1, 0, 0, 1]
+    refused(lambda: tokenizer.decode(ids), "batch_decode takes several rows")
+    refused(lambda: tokenizer.decode(tf.constant([1.5])), "give one id or one row of ids")
+
+    # Inside a graph there are no ids yet.
+    for call in (
+        lambda x: tokenizer.decode(x[0]),
+        tokenizer.batch_decode,
+        lambda x: tokenizer.convert_ids_to_tokens(x[0]),
+    ):
+        graph = tf.function(call, autograph=False)
+        refused(lambda: graph(ids), "has no values here")
 print("done")
 """
 

@@ -17,6 +17,7 @@ from mobilebert.text.slow import MobileBertTokenizer
 from mobilebert.text.special_tokens import SPECIAL_TOKENS_ATTRIBUTES
 from mobilebert.text.storage import TokenizerFiles
 from mobilebert.text.stride import check_stride
+from mobilebert.text.tensors import to_python
 from mobilebert.text.tokenizer import PreTrainedTokenizer
 from mobilebert.text.training import train_like
 from mobilebert.text.vocabulary import TOKENIZER_FILE, VOCAB_FILE, load_vocab
@@ -324,7 +325,7 @@ class MobileBertTokenizerFast(PreTrainedTokenizer):
 
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
         """Look up one id or several; None for ids outside the vocabulary."""
-        if isinstance(ids, int):
+        if isinstance(ids := to_python(ids), int):
             return self._rust.id_to_token(ids) if 0 <= ids < 2**32 else None
         skipped = set(self.all_special_ids) if skip_special_tokens else ()
         return [self.convert_ids_to_tokens(int(id_)) for id_ in ids if int(id_) not in skipped]

@@ -96,7 +96,7 @@ class ModelInputs(SpecialTokens):
                     "leave token_ids_1 out."
                 )
             special = set(self.all_special_ids)
-            return [int(id_ in special) for id_ in token_ids_0]
+            return [int(id_ in special) for id_ in to_python(token_ids_0)]
         cls, sep = [1] * len(self._special_id("cls")), [1] * len(self._special_id("sep"))
         mask = [*cls, *([0] * len(token_ids_0)), *sep]
         return mask if token_ids_1 is None else [*mask, *([0] * len(token_ids_1)), *sep]

@@ -17,6 +17,7 @@ from mobilebert.text.padding import pad_row
 from mobilebert.text.pretokenize import BasicTokenizer
 from mobilebert.text.request import Request
 from mobilebert.text.storage import TokenizerFiles
+from mobilebert.text.tensors import to_python
 from mobilebert.text.tokenizer import PreTrainedTokenizer
 from mobilebert.text.truncation import Cut
 from mobilebert.text.vocabulary import load_vocab
@@ -327,7 +328,7 @@ class MobileBertTokenizer(PreTrainedTokenizer):
 
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
         """Look up one id or several; unknown ones become the unknown token."""
-        if isinstance(ids, int):
+        if isinstance(ids := to_python(ids), int):
             if ids in self._added:
                 return self._added[ids].content
             return self.ids_to_tokens.get(ids, self.unk_token)

@@ -17,13 +17,16 @@ __all__ = ["as_tensor", "tensor_type_of", "to_python"]
 
 
 def to_python(value: Any) -> Any:
-    """Turn ids in any form (number, list, numpy array, torch or tf tensor) into Python ints.
+    """Turn ids in any form (number, list, array or tensor of any library) into Python ints.
 
     Args:
         value: A number, an array, or lists and dictionaries of these.
 
     Returns:
         The same structure of plain Python objects.
+
+    Raises:
+        InputError: A tensor without values, of a graph that is being recorded.
     """
     if isinstance(value, (int, float, str)):
         return value
@@ -31,10 +34,17 @@ def to_python(value: Any) -> Any:
         return [to_python(item) for item in value]
     if hasattr(value, "items"):
         return {key: to_python(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):  # numpy arrays and scalars, torch tensors on any device
+    if hasattr(value, "tolist"):  # numpy arrays and scalars, torch tensors, arrays of JAX
         return value.tolist()
-    if hasattr(value, "numpy"):  # tf tensors
-        return value.numpy().tolist()
+    if hasattr(value, "to_list"):  # ragged tensors
+        return value.to_list()
+    if hasattr(value, "numpy"):  # tf tensors and variables
+        return np.asarray(value.numpy()).tolist()
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        raise InputError(
+            f"{type(value).__name__} has no values here: it belongs to a graph that is being "
+            "recorded. Give the tokenizer what the function or model returns."
+        )
     return value
 
 
