@@ -14,7 +14,7 @@ import mobilebert
 from assertions import assert_close, relative_error
 from keras_models.oracle.cases import CASES
 from keras_models.oracle.outputs import flat
-from mobilebert.keras.variables import variables
+from mobilebert.keras.variables import read, variables
 from mobilebert.tasks import TASKS
 from tolerances import FLOAT32
 
@@ -123,6 +123,9 @@ def test_a_decoder_trained_there_stays_one_of_its_own(exchanged, caplog):
     assert "tie_word_embeddings=False" in caplog.text
     assert not model.config.tie_word_embeddings
     assert mobilebert.MobileBertConfig.from_pretrained(place).tie_word_embeddings
+    arrays = mobilebert.load_checkpoint(place, "masked_lm", from_tf=True).arrays()
+    name = "cls.predictions.decoder.weight"
+    np.testing.assert_array_equal(arrays[name], read(model, model.weight_specs())[name])
     caplog.clear()
     mobilebert.TFAutoModelForSequenceClassification.from_pretrained(place)
     assert "tie_word_embeddings" not in caplog.text
