@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import mobilebert
 from assertions import assert_close
 from mobilebert.keras.variables import read
 from mobilebert.weights import weight_specs
@@ -46,6 +47,31 @@ def test_training_goes_on_with_the_new_variables(tmp_path):
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert (again.config.vocab_size, again.config.pruned_heads) == (104, {0: [1]})
     assert_close(again(**batch).logits, model(**batch).logits, FLOAT32)
+
+
+def test_weights_are_new_until_they_are_trained(tmp_path):
+    fields = {"num_hidden_layers": 1, "num_feedforward_networks": 1}
+    build("masked_lm", "raw_pooler", **fields).save_pretrained(tmp_path)
+    model = mobilebert.TFMobileBertForTokenClassification.from_pretrained(tmp_path, num_labels=3)
+    untrained = ("classifier.weight", "classifier.bias")
+    assert model.newly_initialized_weights == untrained
+    model.resize_token_embeddings(104)
+    model.prune_heads({0: [1]})
+    assert model.newly_initialized_weights == untrained
+    batch = batch_for(model)
+    batch["labels"] = batch["input_ids"] % 3
+    model.compile(optimizer="adam", run_eagerly=True)
+    model.fit(batch, verbose=0)
+    assert not model.newly_initialized_weights
+    assert repr(model.newly_initialized_weights) == "()"
+    # Only what was written to: another head that is new stays so.
+    model = mobilebert.TFMobileBertForPreTraining.from_pretrained(tmp_path)
+    layer = "cls.seq_relationship"
+    assert model.newly_initialized_weights == (f"{layer}.weight", f"{layer}.bias")
+    model.get_input_embeddings().embeddings.assign(np.ones((97, 16)))
+    assert len(model.newly_initialized_weights) == 2
+    model.cls.seq_relationship.kernel.assign(np.ones((32, 2)))
+    assert len(model.newly_initialized_weights) == 0
 
 
 def tensors(model):

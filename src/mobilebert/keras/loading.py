@@ -24,6 +24,7 @@ from mobilebert.checkpoint.saving import save_checkpoint
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import ArgumentError, InputError, WeightsError
 from mobilebert.keras.initialization import variables_unset
+from mobilebert.keras.new_weights import NewWeights
 from mobilebert.keras.variables import assign, read, variables
 from mobilebert.weights import weight_specs
 
@@ -84,7 +85,7 @@ def load_pretrained(
     specs = model.weight_specs()
     assign(model, specs, {key: tensor.array() for key, tensor in chosen.items()})
     model.init_weights(report.newly_initialized)
-    model.newly_initialized_weights = report.newly_initialized
+    model.newly_initialized_weights = NewWeights(model, report.newly_initialized)
     report.announce(cls.__name__, architectures_of(loaded))
     return (model, _loading_info(report)) if output_loading_info else model
 

@@ -4,7 +4,7 @@ import inspect
 import json
 import math
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
@@ -19,7 +19,7 @@ from mobilebert.keras.heads import VocabularyHead
 from mobilebert.keras.initialization import initialize, leaves_variables_unset
 from mobilebert.keras.inputs import head_mask_by_layer
 from mobilebert.keras.pruning import prune_attention
-from mobilebert.keras.replacement import check_replaceable, renew_training
+from mobilebert.keras.replacement import renew_training, replacing_variables
 from mobilebert.keras.resize import put_table, resize_embedding, resize_vocabulary_head
 from mobilebert.keras.serving import ServedModel
 from mobilebert.keras.storage import StoredModel
@@ -66,7 +66,7 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
         super().__init__(autocast=False, **kwargs)
         self.config = config
         self.name_or_path = config.name_or_path
-        self.newly_initialized_weights: tuple[str, ...] = ()
+        self.newly_initialized_weights: Sequence[str] = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the model.
@@ -75,6 +75,30 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
         name (a tokenizer's result), as numpy arrays or tensors.
         """
         return super().__call__(**named_arguments(self._call_names(), args, kwargs))
+
+    @classmethod
+    def _from_config(cls, config: MobileBertConfig, **kwargs: Any) -> Self:
+        """Build a model with new weights; the name generic code of the field uses."""
+        return cls.from_config(config, **kwargs)
+
+    @classmethod
+    def from_config(
+        cls, config: MobileBertConfig | dict[str, Any], custom_objects: Any = None, **kwargs: Any
+    ) -> Self:
+        """Build a model with new weights.
+
+        Args:
+            config: A configuration, its fields (`MobileBertConfig.to_dict`), or the result of
+                `get_config`.
+            custom_objects: Accepted, as Keras passes it.
+            **kwargs: Keywords of the constructor.
+        """
+        if isinstance(config, MobileBertConfig):
+            return cls(config, **kwargs)
+        if "config" not in config:
+            return cls(MobileBertConfig.from_dict(config), **kwargs)
+        keywords: dict[str, Any] = {**config, **kwargs}
+        return cls(_configuration(keywords.pop("config")), **keywords)
 
     @classmethod
     def _call_names(cls) -> tuple[str, ...]:
@@ -114,13 +138,13 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
                 [row.name for row in self.weight_specs() if not row.name.startswith(inner)]
             )
 
+    def tie_weights(self) -> None:
+        """Do nothing: tied weights are one variable here, at any time."""
+
     @property
     def base_model(self) -> Any:
         """The encoder as a layer."""
         return self.mobilebert
-
-    def tie_weights(self) -> None:
-        """Do nothing: tied weights are one variable here, at any time."""
 
     def get_input_embeddings(self) -> Any:
         """Return the word table, a `keras.layers.Embedding`."""
@@ -278,14 +302,13 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
         size = padded_size(new_num_tokens, embedding.input_dim, pad_to_multiple_of)
         if size == embedding.input_dim:
             return embedding
-        check_replaceable(self)
         std = self.config.initializer_range
-        resize_embedding(embedding, size, mean_resizing, std)
-        if (head := self.get_lm_head()) is not None:
-            resize_vocabulary_head(head, size, mean_resizing, std)
-        set_vocabulary_size(self.config, size)
-        self.mobilebert.embeddings.pad_token_id = self.config.pad_token_id
-        renew_training(self)
+        with replacing_variables(self):
+            resize_embedding(embedding, size, mean_resizing, std)
+            if (head := self.get_lm_head()) is not None:
+                resize_vocabulary_head(head, size, mean_resizing, std)
+            set_vocabulary_size(self.config, size)
+            self.mobilebert.embeddings.pad_token_id = self.config.pad_token_id
         return embedding
 
     def prune_heads(self, heads_to_prune: Mapping[int, Collection[int]]) -> None:
@@ -302,14 +325,14 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
                 is quantised or adapted.
         """
         gone = check_heads(self.config, heads_to_prune)
-        check_replaceable(self)
-        for layer, numbers in gone.items():
-            attention = self.mobilebert.encoder.layer[layer].attention
-            prune_attention(attention, numbers, self.config.num_attention_heads)
         pruned = {layer: sorted(numbers) for layer, numbers in gone.items()}
-        if pruned != self.config.pruned_heads:
+        if pruned == self.config.pruned_heads:
+            return
+        with replacing_variables(self):
+            for layer, numbers in gone.items():
+                attention = self.mobilebert.encoder.layer[layer].attention
+                prune_attention(attention, numbers, self.config.num_attention_heads)
             self.config.pruned_heads = pruned
-            renew_training(self)
 
     # How it runs
 
@@ -341,30 +364,6 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
             "config": self.config.to_json_string(),
             "pad_neighbor": str(self.pad_neighbor),
         }
-
-    @classmethod
-    def from_config(
-        cls, config: MobileBertConfig | dict[str, Any], custom_objects: Any = None, **kwargs: Any
-    ) -> Self:
-        """Build a model with new weights.
-
-        Args:
-            config: A configuration, its fields (`MobileBertConfig.to_dict`), or the result of
-                `get_config`.
-            custom_objects: Accepted, as Keras passes it.
-            **kwargs: Keywords of the constructor.
-        """
-        if isinstance(config, MobileBertConfig):
-            return cls(config, **kwargs)
-        if "config" not in config:
-            return cls(MobileBertConfig.from_dict(config), **kwargs)
-        keywords: dict[str, Any] = {**config, **kwargs}
-        return cls(_configuration(keywords.pop("config")), **keywords)
-
-    @classmethod
-    def _from_config(cls, config: MobileBertConfig, **kwargs: Any) -> Self:
-        """Build a model with new weights; the name generic code of the field uses."""
-        return cls.from_config(config, **kwargs)
 
 
 def _configuration(text: str) -> MobileBertConfig:

@@ -4,22 +4,26 @@ What was recorded or compiled with the old variables is made again.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy.typing as npt
 
 from mobilebert.errors import InputError
+from mobilebert.keras.new_weights import NewWeights
 
-__all__ = ["check_replaceable", "renew_training", "replace_layer", "replace_variable"]
+__all__ = ["renew_training", "replace_layer", "replace_variable", "replacing_variables"]
 
 logger = logging.getLogger(__name__)
 
 
-def check_replaceable(model: Any) -> None:
-    """Check that all layers compute with their own variables alone.
+@contextmanager
+def replacing_variables(model: Any) -> Iterator[None]:
+    """Replace variables of a model inside this context; afterwards it trains on with the new ones.
 
     Raises:
-        InputError: One is quantised or has LoRA adapters, which fit its present shape only.
+        InputError: A layer is quantised or has LoRA adapters, which fit its present shape only.
     """
     for layer in model._flatten_layers():
         if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
@@ -27,6 +31,10 @@ def check_replaceable(model: Any) -> None:
                 f"{layer.path or layer.name} is quantised or has LoRA adapters, which fit its "
                 "present shape only; resize and prune before quantize() and enable_lora()."
             )
+    untrained = tuple(model.newly_initialized_weights)
+    yield
+    model.newly_initialized_weights = NewWeights(model, untrained)
+    renew_training(model)
 
 
 def replace_variable(layer: Any, old: Any, value: npt.NDArray[Any]) -> None:

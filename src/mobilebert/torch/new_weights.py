@@ -1,19 +1,20 @@
 """Which weights of a loaded model came from no checkpoint and have not been trained since."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, overload
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
+
+from mobilebert.checkpoint.new_weights import UntrainedNames
 
 __all__ = ["NewWeights"]
 
 
-class NewWeights(Sequence[str]):
+class NewWeights(UntrainedNames):
     """Names of newly initialised weights; a weight that is written to leaves the sequence.
 
-    An optimizer step or `load_state_dict` counts PyTorch's version of a tensor up. Pipelines
-    refuse a model with new weights, and must not refuse it after training.
+    An optimizer step or `load_state_dict` counts PyTorch's version of a tensor up.
 
     Args:
         weights: Name -> parameter.
@@ -26,27 +27,6 @@ class NewWeights(Sequence[str]):
         return tuple(
             name for name, (weight, seen) in self._weights.items() if weight._version == seen
         )
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
-    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
-        return self._names()[index]
-
-    def __len__(self) -> int:
-        return len(self._names())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and self._names() == tuple(other)
-
-    __hash__ = None  # type: ignore[assignment]  # changes with training
-
-    def __repr__(self) -> str:
-        return repr(self._names())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "NewWeights":
         # Copied parameters count their versions from 0 again.
