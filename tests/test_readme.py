@@ -16,6 +16,8 @@ BLOCKS = [
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
+# Keras reads TensorFlow's variables in a way that numpy has deprecated.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("block", BLOCKS)
 def test_block_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
