@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import mobilebert
 from assertions import assert_close, relative_error
 from keras_models.comparison import (
     EVERYTHING,
@@ -25,7 +26,7 @@ from models import VARIANTS, random_tensors
 from parity.inputs import kinds_for
 from parity.labels import CASES
 from tf_models import pair
-from tolerances import FLOAT32, KERAS_FLOAT32
+from tolerances import BUNDLED_LOGITS, FLOAT32, KERAS_FLOAT32
 
 
 def assert_equal(found, wanted):
@@ -118,3 +119,13 @@ def test_a_moved_variable_is_noticed_in_outputs_losses_and_gradients(task):
             if labels:
                 errors["loss"] = relative_error(loss, wanted_loss)
         assert min(errors.values()) > KERAS_FLOAT32, (name, errors)
+
+
+def test_the_bundled_model_fills_a_mask_as_pytorch_does():
+    name, text = "mobilebert-mini-uncased", "The capital of France is [MASK]."
+    tokenizer = mobilebert.AutoTokenizer.from_pretrained(name)
+    model = mobilebert.TFAutoModelForMaskedLM.from_pretrained(name)
+    theirs = mobilebert.AutoModelForMaskedLM.from_pretrained(name)
+    found = model(tokenizer(text, return_tensors="tf")).logits
+    wanted = run_torch(theirs, tokenizer(text, return_tensors="np")).logits
+    assert_close(found, wanted, BUNDLED_LOGITS)

@@ -36,7 +36,7 @@ class MobileBertSelfAttention(keras.layers.Layer):
     """
 
     def __init__(self, config: MobileBertConfig, number: int) -> None:
-        super().__init__()
+        super().__init__(autocast=False)  # the mask stays as precise as it is
         self.num_attention_heads = heads_of_layer(config, number)
         self.attention_head_size = config.true_hidden_size // config.num_attention_heads
         query_key, value = attention_input_widths(config)
@@ -97,7 +97,7 @@ class MobileBertAttention(keras.layers.Layer):
     """
 
     def __init__(self, config: MobileBertConfig, number: int) -> None:
-        super().__init__()
+        super().__init__(autocast=False)  # the mask stays as precise as it is
         self.self = MobileBertSelfAttention(config, number)
         self.output_ = ResidualProjection(
             config,

@@ -23,10 +23,13 @@ from mobilebert.keras.layers import MobileBertLayer
 from mobilebert.keras.outputs import TFBaseModelOutputWithPooling
 from mobilebert.keras.pretrained import TFMobileBertPreTrainedModel
 from mobilebert.keras.signatures import documents_inputs
+from mobilebert.logging import get_logger
 from mobilebert.reference import PadNeighbor
 from mobilebert.weights import weight_specs
 
 __all__ = ["MobileBertEncoder", "TFMobileBertMainLayer", "TFMobileBertModel"]
+
+logger = get_logger(__name__)
 
 
 class MobileBertEncoder(keras.layers.Layer):
@@ -37,7 +40,7 @@ class MobileBertEncoder(keras.layers.Layer):
     """
 
     def __init__(self, config: MobileBertConfig) -> None:
-        super().__init__()
+        super().__init__(autocast=False)  # the mask stays as precise as it is
         layers = range(config.num_hidden_layers)
         self.layer = [MobileBertLayer(config, number) for number in layers]
         self.built = True
@@ -95,6 +98,11 @@ class TFMobileBertMainLayer(keras.layers.Layer):
         # Inputs are cast where they are used: labels and masks keep their own type.
         super().__init__(autocast=False, **kwargs)
         self.config = config
+        if self.compute_dtype == "float16":
+            logger.warning(
+                "float16 cannot hold the hidden values of published MobileBERT models, which reach "
+                "2.5e7: expect inf and NaN. Use mixed_bfloat16, which has the range of float32."
+            )
         self.pad_neighbor = PadNeighbor(pad_neighbor)
         self.embeddings = MobileBertEmbeddings(config)
         self.encoder = MobileBertEncoder(config)

@@ -106,7 +106,7 @@ class MobileBertLayer(keras.layers.Layer):
     """
 
     def __init__(self, config: MobileBertConfig, number: int = 0) -> None:
-        super().__init__()
+        super().__init__(autocast=False)  # the mask stays as precise as it is
         width, dropout = config.true_hidden_size, config.hidden_dropout_prob
         self.use_bottleneck = config.use_bottleneck
         self.attention = MobileBertAttention(config, number)

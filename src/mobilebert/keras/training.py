@@ -67,6 +67,8 @@ class FittingModel(DatasetModel, keras.Model):
         # jit_compile is the eighth argument
         if keras.backend.backend() == "tensorflow" and len(args) < 8:
             kwargs.setdefault("jit_compile", False)
+        # Keras keeps the loss of an earlier call where this one names none.
+        self._compile_loss = self.loss = None
         super().compile(*args, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
