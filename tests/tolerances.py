@@ -59,3 +59,7 @@ BFLOAT16 = 0.1
 # How much larger than the peer's our error in bfloat16 may be: the order of the roundings differs
 # between the implementations, and the worst element of a small model is a matter of luck.
 BFLOAT16_RATIO = 2.0
+
+# Two trainings from the same weights on the same batches, in float32: one point, as promised. They
+# drift apart by rounding only; measured over 24 steps, no sentence changed its class.
+ACCURACY = 0.01

@@ -12,7 +12,7 @@ from keras import ops
 from mobilebert.config import MobileBertConfig
 from mobilebert.keras.norms import UNSET_EPS, dense, norm
 
-__all__ = ["MobileBertEmbeddings", "table", "trigram"]
+__all__ = ["MobileBertEmbeddings", "lookup", "table", "trigram"]
 
 
 def trigram(words: Any, mask: Any | None = None) -> Any:
@@ -35,6 +35,26 @@ def table(rows: int, width: int) -> Any:
     layer = keras.layers.Embedding(rows, width, embeddings_initializer="zeros")
     layer.build()
     return layer
+
+
+def lookup(layer: Any, ids: Any) -> Any:
+    """Read rows of a table, with a gradient of the table's shape.
+
+    TensorFlow's own is a list of rows, one for each time that an id occurs, and Keras's optimizers
+    square that list without summing what belongs to one row: Adam would make steps too long.
+
+    Args:
+        layer: A `keras.layers.Embedding`.
+        ids: Numbers of rows, any shape.
+
+    Returns:
+        The rows, [..., width].
+    """
+    if layer.quantization_mode is not None:  # then nothing is trained
+        return layer(ids)
+    # Reshaping does nothing but make the gradient dense.
+    rows = ops.reshape(layer.embeddings, (-1, layer.output_dim))
+    return ops.cast(ops.take(rows, ids, axis=0), layer.compute_dtype)
 
 
 class MobileBertEmbeddings(keras.layers.Layer):
@@ -88,12 +108,12 @@ class MobileBertEmbeddings(keras.layers.Layer):
             words = trigram(words, neighbor_mask)  # [B, S, 3E]
         if self.transforms:
             words = self.embedding_transformation(words)  # [B, S, H]
-        summed = words + self.position_embeddings(position_ids)
-        summed = summed + self.token_type_embeddings(token_type_ids)
+        summed = words + lookup(self.position_embeddings, position_ids)
+        summed = summed + lookup(self.token_type_embeddings, token_type_ids)
         return self.dropout(self.LayerNorm(summed))
 
     def _words(self, input_ids: Any) -> Any:
-        words = self.word_embeddings(input_ids)
+        words = lookup(self.word_embeddings, input_ids)
         if self.pad_token_id is None:
             return words
         # Looking the padding token up trains no weight, as in PyTorch.
