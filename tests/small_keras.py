@@ -18,8 +18,8 @@ def build(task="feature_extraction", variant="mobilebert", seed=0, dtype=None, *
     return model
 
 
-def batch_for(model, rows=3, length=11, seed=0):
-    """Draw padded inputs, as keywords."""
-    choices = 4 if TASKS[model.task.name].choices else 0
+def batch_for(model, rows=3, length=11, seed=0, choices=4):
+    """Draw padded inputs, as keywords; with `choices` for each row where the task has them."""
+    choices = choices if TASKS[model.task.name].choices else 0
     names = ("input_ids", "attention_mask", "token_type_ids")
     return dict(zip(names, random_batch(model.config, rows, length, seed, choices), strict=True))
