@@ -46,8 +46,14 @@ def test_labels_train_alike_wherever_they_stand():
         assert_close(history, losses["graph"], KERAS_FLOAT32, form)
 
 
-@pytest.mark.parametrize("task", [task for task, row in TASKS.items() if row.labels])
-@pytest.mark.parametrize("fields", [{}, {"return_dict": False, "output_attentions": True}])
+TUPLES = {"return_dict": False, "output_attentions": True}
+
+
+@pytest.mark.parametrize(
+    ("task", "fields"),
+    [(task, {}) for task, row in TASKS.items() if row.labels]
+    + [(task, TUPLES) for task in ("pretraining", "sequence_classification")],
+)
 def test_every_class_trains_by_its_own_loss(task, fields):
     model, _, batch, labels = usual(task, **SHALLOW, **fields)
     model.config.hidden_dropout_prob = 0.0

@@ -82,6 +82,8 @@ def test_every_kind_of_input(task):
 
 # Shifts all scores of a query alike, which softmax does not see; no gradient sees it either.
 UNSEEN = "self.key.bias"
+# What names of the encoder start with, in models with a head and alone.
+ENCODER = ("mobilebert.", "embeddings.", "encoder.", "pooler.")
 
 
 def moved_variables(model):
@@ -89,7 +91,7 @@ def moved_variables(model):
     rows = {}
     for name, (_, variable) in variables(model, model.weight_specs()).items():
         rows.setdefault(re.sub(r"\.(layer|ffn)\.\d+", "", name), (name, variable))
-    own = {n: x for n, x in rows.values() if not n.startswith("mobilebert.")}
+    own = {n: x for n, x in rows.values() if not n.startswith(ENCODER)}
     # Every row under one task; elsewhere what the task brings, and one of the encoder.
     chosen = dict(rows.values()) if model.task.name == "pretraining" else own
     first = next(iter(rows.values()))
