@@ -17,14 +17,15 @@ __all__ = ["MobileBertAttention", "MobileBertSelfAttention"]
 
 
 def _softmax(scores: Any, mask: Any | None) -> Any:
-    """Softmax over the last axis; Keras's own warns about texts of one token.
+    """Softmax over the last axis.
 
     The mask has float32 at least, and so has what is added to it.
     """
     if mask is not None:
         scores = ops.cast(scores, mask.dtype) + mask
-    exponentials = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)))
-    return exponentials / ops.sum(exponentials, axis=-1, keepdims=True)
+    if scores.shape[-1] == 1:  # Keras warns here; the product keeps a gradient, of zeros
+        return 1.0 + 0.0 * scores
+    return ops.softmax(scores, axis=-1)
 
 
 class MobileBertSelfAttention(keras.layers.Layer):
