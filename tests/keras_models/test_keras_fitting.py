@@ -117,6 +117,20 @@ def test_several_labels_after_classes():
     assert model.config.problem_type == "multi_label_classification"
 
 
+@pytest.mark.parametrize("name", ["auto", "auto_with_warning", "passthrough"])
+def test_transformers_names_of_the_own_loss(name):
+    model, batch = classifier()
+    for arguments, keywords in ((("sgd", name), {}), ((), {"loss": name})):
+        model.compile(*arguments, **keywords)
+        assert_close(
+            model.evaluate(batch, LABELS, verbose=0), own_loss(model, batch), KERAS_FLOAT32
+        )
+
+
+def own_loss(model, batch):
+    return float(model(**batch, labels=LABELS).loss)
+
+
 def test_regularisers_are_added():
     model, batch = classifier()
     plain = float(model(**batch, labels=LABELS).loss)

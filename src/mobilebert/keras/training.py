@@ -22,6 +22,10 @@ from mobilebert.tasks import TASKS, Loss, TaskSpec
 __all__ = ["FittingModel"]
 
 
+# What transformers' TensorFlow classes call the model's own loss in `compile`.
+_OWN_LOSS = ("auto", "auto_with_warning", "passthrough")
+
+
 class FittingModel(DatasetModel, keras.Model):
     """A Keras model that returns named results and has a loss of its own."""
 
@@ -60,16 +64,19 @@ class FittingModel(DatasetModel, keras.Model):
 
         Args:
             *args: As for Keras.
-            **kwargs: As for Keras. No `loss` means the model's own. On TensorFlow `jit_compile` is
+            **kwargs: As for Keras. No `loss` means the model's own, as do transformers' names for
+                it, "auto", "auto_with_warning" and "passthrough". On TensorFlow `jit_compile` is
                 False unless given: batches padded to their longest text would be compiled again
                 for each length. On JAX there is no other way to run fast.
         """
-        # jit_compile is the eighth argument
-        if keras.backend.backend() == "tensorflow" and len(args) < 8:
-            kwargs.setdefault("jit_compile", False)
+        settings = inspect.signature(super().compile).bind(*args, **kwargs).arguments
+        if keras.backend.backend() == "tensorflow":
+            settings.setdefault("jit_compile", False)
+        if isinstance(loss := settings.get("loss"), str) and loss in _OWN_LOSS:
+            del settings["loss"]
         # Keras keeps the loss of an earlier call where this one names none.
         self._compile_loss = self.loss = None
-        super().compile(*args, **kwargs)
+        super().compile(**settings)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as a saved model was, with the state of its optimizer's variables built."""
