@@ -103,6 +103,10 @@ def recorded():
         ({"labels": np.array([0, 2])}, "labels holds a number that is no class of 0 to 1"),
         ({"labels": np.array([0, 1, 1])}, "one is needed for each row of logits"),
         ({"mask": IDS[:, :1]}, "attention_mask and input_ids have different lengths"),
+        ({"mask": np.ones((3, 5))}, "attention_mask and input_ids have different numbers of rows"),
+        ({"types": np.ones((2, 4))}, r"token_type_ids must be \[batch, sequence\]"),
+        ({"types": np.ones((3, 5))}, r"token_type_ids must be \[batch, sequence\]"),
+        ({"ids": IDS[:1], "mask": IDS[:1]}, r"token_type_ids must be \[batch, sequence\]"),
         (
             {name: np.ones((2, 41)) for name in ("ids", "mask", "types")},
             "longer than the 40 positions of the model",
@@ -114,6 +118,16 @@ def test_graphs_assert_what_they_cannot_know(recorded, changed, message):
     given = {name: tf.constant(x, tf.int32) for name, x in (right | changed).items()}
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         recorded(**given)
+
+
+def test_graphs_take_one_row_for_all(recorded):
+    rows = {"ids": IDS, "mask": IDS, "types": IDS, "labels": np.array([0, 1])}
+    one = rows | {"mask": IDS[:1], "types": IDS[:1]}
+    losses = [
+        recorded(**{name: tf.constant(x, tf.int32) for name, x in given.items()}).loss
+        for given in (rows, one)
+    ]
+    assert float(losses[0]) == pytest.approx(float(losses[1]))
 
 
 def test_fit_goes_on_after_a_mistake_is_mended():

@@ -86,12 +86,13 @@ def check_inputs(
     for name, tensor in present.items():
         if name == "inputs_embeds":
             continue
-        if "int" not in keras.backend.standardize_dtype(tensor.dtype):
-            raise InputError(f"{name} must hold integers, not {tensor.dtype}.")
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        if "int" not in dtype:
+            raise InputError(f"{name} must hold integers, not {dtype}.")
         if is_readable(tensor):
             arrays[name] = ops.convert_to_numpy(tensor)
         else:
-            present[name] = _checked_ids(config, name, tensor)
+            present[name] = _checked_sizes(name, _checked_ids(config, name, tensor), given)
     length = static_shape(given)[1]
     if length is not None:
         # Where there are no ids to look at, zeros stand in for their number.
@@ -114,6 +115,20 @@ def _checked_ids(config: MobileBertConfig, name: str, tensor: Any) -> Any:
     positions = config.max_position_embeddings
     message = f"The sequence is longer than the {positions} positions of the model; shorten it."
     return checked_in_graph(checked, ops.shape(tensor)[-1], positions + 1, message)
+
+
+def _checked_sizes(name: str, tensor: Any, given: Any) -> Any:
+    """Let a graph that knows no sizes fail where ids do not go with the inputs, [B, S, ...]."""
+    message = f"{name} must be [batch, sequence], as the inputs, or one row for all sequences."
+    length, rows = ops.shape(given)[1], ops.shape(given)[0]
+    for size, wanted in zip(reversed(ops.shape(tensor)), (length, rows), strict=False):
+        tensor = checked_in_graph(tensor, _is_no_part(size, wanted), 1, message)
+    return tensor
+
+
+def _is_no_part(size: Any, wanted: Any) -> Any:
+    """Zero where an axis has one entry, which serves all, or as many as wanted."""
+    return (size - 1) * (size - wanted)
 
 
 def checked_in_graph(tensor: Any, numbers: Any, limit: int, message: str) -> Any:
@@ -168,6 +183,18 @@ def _lowest(dtype: str) -> float:
     return float(limits(dtype).min)
 
 
+def _checked_mask_sizes(attention_mask: Any, given: Any) -> Any:
+    """Let a graph that knows no sizes fail where a mask does not go with the inputs."""
+    rows, *lengths = ops.shape(attention_mask)
+    wanted, length = ops.shape(given)[:2]
+    message = "attention_mask and input_ids have different numbers of rows."
+    checked = checked_in_graph(attention_mask, _is_no_part(rows, wanted), 1, message)
+    message = "attention_mask and input_ids have different lengths."
+    for size in lengths:  # a mask of one column would spread over all positions
+        checked = checked_in_graph(checked, size - length, 1, message)
+    return checked
+
+
 def additive_attention_mask(attention_mask: Any, given: Any, dtype: str) -> Any:
     """Turn a mask of ones and zeros into what is added to attention scores.
 
@@ -194,12 +221,9 @@ def additive_attention_mask(attention_mask: Any, given: Any, dtype: str) -> Any:
             f"(shape {shape}): the mask must be [batch, sequence] or "
             "[batch, sequence, sequence]."
         )
-    if None in (length, *others):
-        # A mask of one column would spread over all positions.
-        difference = ops.shape(attention_mask)[-1] - ops.shape(given)[1]
-        message = "attention_mask and input_ids have different lengths."
-        attention_mask = checked_in_graph(attention_mask, difference, 1, message)
-    wide = attention_mask[:, None, None, :] if len(shape) == 2 else attention_mask[:, None]
+    if None in input_shape + shape:
+        attention_mask = _checked_mask_sizes(attention_mask, given)
+    wide = ops.expand_dims(attention_mask, (1, 2) if len(shape) == 2 else 1)
     return (1.0 - ops.cast(wide, dtype)) * _lowest(dtype)
 
 
