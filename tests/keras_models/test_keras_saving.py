@@ -53,6 +53,19 @@ def test_saved_models_refuse_ids_outside_the_vocabulary(tmp_path):
         served(**{**batch, "input_ids": batch["input_ids"] + 97})
 
 
+@pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated:UserWarning")
+@pytest.mark.parametrize("task", ["masked_lm", "question_answering", "multiple_choice"])
+def test_saved_models_become_litert_models_of_built_in_operations(task, tmp_path):
+    model = model_of(task)
+    model.export(tmp_path, verbose=False)
+    converted = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path)).convert()
+    served = tf.lite.Interpreter(model_content=converted).get_signature_runner()
+    whole = batch_for(model, rows=4, length=20)
+    for rows, length in ((4, 20), (2, 7)):
+        part = {n: x[:rows, ..., :length].astype(np.int32) for n, x in whole.items()}
+        assert_same_results(served(**part), model(part))
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_keras_files_restore_every_class(task, tmp_path):
     model = model_of(task)
