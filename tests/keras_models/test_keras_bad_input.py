@@ -82,6 +82,28 @@ def test_other_forms_are_refused(case):
     assert_one_sentence(caught)
 
 
+def test_a_label_under_both_its_names_is_refused():
+    labels = np.zeros(2, np.int32)
+    model = model_of("next_sentence_prediction")
+    with pytest.raises(ArgumentError, match="give one") as caught:
+        model(IDS, labels=labels, next_sentence_label=labels)
+    assert_one_sentence(caught)
+
+
+def test_graphs_refuse_unknown_names_with_the_same_sentence():
+    model = model_of("sequence_classification")
+    with pytest.raises(ArgumentError, match="Unknown input words; known are") as caught:
+        tf.function(lambda ids: model({"input_ids": ids, "words": ids}))(tf.constant(IDS))
+    assert_one_sentence(caught)
+
+
+def test_models_without_a_loss_say_so():
+    model = build("feature_extraction", **SHALLOW)
+    model.compile(optimizer="sgd")
+    with pytest.raises(InputError, match=r"There is no loss: TFMobileBertModel has none of its"):
+        model.fit(IDS, verbose=0)
+
+
 @pytest.fixture(scope="module")
 def recorded():
     """A graph that knows no size."""

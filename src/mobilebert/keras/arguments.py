@@ -39,10 +39,10 @@ def plain_errors() -> Iterator[None]:
         yield
     except MobileBertError as error:
         vars(error).update(_keras_call_info_injected=True, ag_pass_through=True)
+        vars(error).pop("ag_error_metadata", None)  # set where the failing function was converted
         raise
 
 
-@plain_errors()
 def in_any_form(call: Call) -> Call:
     """Let `call` itself take a table or a list of inputs, as where a model is called.
 
@@ -53,14 +53,15 @@ def in_any_form(call: Call) -> Call:
     @functools.wraps(call)
     def called(self: Any, *args: Any, **kwargs: Any) -> Any:
         first = args[0] if args else kwargs.get("input_ids")
-        if isinstance(first, (Mapping, list, tuple)):
-            with plain_errors():
+        with plain_errors():
+            if isinstance(first, (Mapping, list, tuple)):
                 return call(self, **named_arguments(names, args, kwargs))
-        return call(self, *args, **kwargs)
+            return call(self, *args, **kwargs)
 
     return cast(Call, called)
 
 
+@plain_errors()
 def named_arguments(
     names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:

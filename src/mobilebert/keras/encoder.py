@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from mobilebert.config import MobileBertConfig
-from mobilebert.keras.arguments import in_any_form, plain_errors
+from mobilebert.keras.arguments import in_any_form
 from mobilebert.keras.embeddings import MobileBertEmbeddings
 from mobilebert.keras.heads import Pooler
 from mobilebert.keras.initialization import initialize, leaves_variables_unset
@@ -129,12 +129,11 @@ class TFMobileBertMainLayer(keras.layers.Layer):
         pad_neighbor: PadNeighbor | str | None = None,
     ) -> Any:
         """Encode sequences; see `TFMobileBertModel.call`."""
-        with plain_errors():
-            return self._encode(
-                (input_ids, attention_mask, token_type_ids, position_ids, head_mask, inputs_embeds),
-                (output_attentions, output_hidden_states, return_dict),
-                self.pad_neighbor if pad_neighbor is None else PadNeighbor(pad_neighbor),
-            )
+        return self._encode(
+            (input_ids, attention_mask, token_type_ids, position_ids, head_mask, inputs_embeds),
+            (output_attentions, output_hidden_states, return_dict),
+            self.pad_neighbor if pad_neighbor is None else PadNeighbor(pad_neighbor),
+        )
 
     def _encode(
         self,

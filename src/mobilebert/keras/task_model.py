@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from mobilebert.config import MobileBertConfig
-from mobilebert.keras.arguments import plain_errors
 from mobilebert.keras.encoder import TFMobileBertMainLayer
 from mobilebert.keras.heads import add_heads
 from mobilebert.keras.inputs import flatten_choices
@@ -105,21 +104,20 @@ class TaskModel(TFMobileBertPreTrainedModel):
         named = dict(zip(_INPUT_NAMES, inputs, strict=True))
         choices = 1
         wants_attentions, wants_states, return_dict, pad_neighbor = flags
-        with plain_errors():
-            if self.task.choices:
-                named, choices = flatten_choices(named)
-            encoded = self.mobilebert(
-                **named,
-                output_attentions=wants_attentions,
-                output_hidden_states=wants_states,
-                return_dict=True,
-                training=training,
-                pad_neighbor=pad_neighbor,
-            )
-            scores = self.logits(encoded.last_hidden_state, encoded.pooler_output, training)
-            if self.task.choices:
-                scores = (ops.reshape(scores[0], (-1, choices)),)
-            loss = self.own_loss(scores, labels)
+        if self.task.choices:
+            named, choices = flatten_choices(named)
+        encoded = self.mobilebert(
+            **named,
+            output_attentions=wants_attentions,
+            output_hidden_states=wants_states,
+            return_dict=True,
+            training=training,
+            pad_neighbor=pad_neighbor,
+        )
+        scores = self.logits(encoded.last_hidden_state, encoded.pooler_output, training)
+        if self.task.choices:
+            scores = (ops.reshape(scores[0], (-1, choices)),)
+        loss = self.own_loss(scores, labels)
         output = OUTPUT_CLASSES[self.task.output_name](
             loss=loss,
             **dict(zip(self.task.emits, scores, strict=True)),

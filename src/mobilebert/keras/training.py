@@ -190,12 +190,14 @@ class FittingModel(DatasetModel, keras.Model):
             )
         loss = self._own_loss(y, y_pred)
         if loss is None:
-            raise InputError(
-                f"There is no loss: give {' and '.join(self.task.labels) or 'compile a loss'}"
-                f"{' among the inputs or as y' if self.task.labels else ''}."
-            )
+            raise InputError(f"There is no loss: {self._way_to_a_loss()}.")
         # Also where tf_legacy_loss keeps it apart; regularisers of the user's are added.
         return sum(self.losses, ops.mean(loss))
+
+    def _way_to_a_loss(self) -> str:
+        if self.task.labels:
+            return f"give {' and '.join(self.task.labels)} among the inputs or as y"
+        return f"{type(self).__name__} has none of its own; compile(loss=...) names one"
 
     def _own_loss(self, y: Any, y_pred: Any) -> Any | None:
         if y is None:
