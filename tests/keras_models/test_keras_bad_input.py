@@ -162,6 +162,7 @@ def test_fit_goes_on_after_a_mistake_is_mended():
         r"must be \[batch, sequence\]": (batch | {"input_ids": labels}, labels),
         "Unknown input words": (batch | {"words": labels}, labels),
         "one is needed|one label is needed": (batch, np.ones((3, 4), np.int32)),
+        "y holds 2 arrays, but the labels of .* are labels": (batch, (labels, labels)),
     }
     for message, data in wrong.items():
         with pytest.raises((InputError, ArgumentError, tf.errors.InvalidArgumentError)) as caught:

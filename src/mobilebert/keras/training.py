@@ -204,7 +204,13 @@ class FittingModel(DatasetModel, keras.Model):
             return y_pred.loss if self.task.labels else None
         names = self.task.labels
         if not isinstance(y, Mapping):
-            y = dict(zip(names, y if isinstance(y, (list, tuple)) else [y], strict=False))
+            given = y if isinstance(y, (list, tuple)) else [y]
+            if 0 < len(names) < len(given):
+                raise InputError(
+                    f"y holds {len(given)} arrays, but the labels of {type(self).__name__} are "
+                    f"{', '.join(names)}."
+                )
+            y = dict(zip(names, given, strict=False))
         scores = tuple(y_pred[name] for name in self.task.emits)
         with plain_errors():
             return self.own_loss(scores, tuple(self._label(y, name) for name in names))
