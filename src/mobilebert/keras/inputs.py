@@ -1,7 +1,8 @@
 """What is checked and prepared before the encoder runs: ids, lengths, masks.
 
 Values are checked in eager calls, and by assertion operations inside TensorFlow graphs. XLA and
-JAX have no such operations: there an id outside its table reads an arbitrary row.
+JAX have no such operations: there an id outside its table reads some other row, or, where it is too
+large for JAX, gives NaN.
 """
 
 from functools import cache
