@@ -187,6 +187,16 @@ def test_a_model_is_uploaded(uploads, tmp_path):
         model.save_pretrained(tmp_path / "model", commit_message="first")
 
 
+@pytest.mark.parametrize("variant", ["mobilebert", "no_opt", "untied"])
+def test_variables_have_their_canonical_names_as_paths(variant):
+    model = build("pretraining", variant)
+    model.resize_token_embeddings(103)
+    model.prune_heads({0: [1]})
+    found = {variable.path for variable in model.weights}
+    names = [row.name for row in model.weight_specs() if row.tied_to is None]
+    assert found == {f"{model.name}/{name.replace('.', '/')}" for name in names}
+
+
 def test_generic_methods():
     ours, theirs = pair("sequence_classification")
     assert ours.base_model is ours.mobilebert

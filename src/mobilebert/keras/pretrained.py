@@ -24,6 +24,7 @@ from mobilebert.keras.resize import put_table, resize_embedding, resize_vocabula
 from mobilebert.keras.serving import ServedModel
 from mobilebert.keras.storage import StoredModel
 from mobilebert.keras.training import FittingModel
+from mobilebert.keras.variables import label
 from mobilebert.reference import PadNeighbor
 from mobilebert.resizing import check_heads, padded_size, set_vocabulary_size
 from mobilebert.weights import WeightSpec, weight_specs
@@ -132,6 +133,7 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
     def post_init(self) -> None:
         """Finish construction: initialise what this class added to the encoder."""
         self.built = True
+        label(self, self.weight_specs())
         inner = self.task.prefix
         if inner and not leaves_variables_unset():
             self.init_weights(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mobilebert.errors import InputError
 from mobilebert.keras.new_weights import NewWeights
+from mobilebert.keras.variables import label
 
 __all__ = ["renew_training", "replace_layer", "replace_variable", "replacing_variables"]
 
@@ -33,6 +34,7 @@ def replacing_variables(model: Any) -> Iterator[None]:
             )
     untrained = tuple(model.newly_initialized_weights)
     yield
+    label(model, model.weight_specs())
     model.newly_initialized_weights = NewWeights(model, untrained)
     renew_training(model)
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mobilebert.checkpoint.names import ENCODER_PREFIX
 from mobilebert.weights import WeightKind, WeightSpec
 
-__all__ = ["array_of", "assign", "read", "variables"]
+__all__ = ["array_of", "assign", "label", "read", "variables"]
 
 _RESERVED = {"input": "input_", "output": "output_"}
 
@@ -55,6 +55,16 @@ def _variable(model: Any, name: str) -> Any:
         else:
             place = getattr(place, _RESERVED.get(part, part))
     return getattr(place, _LEAVES.get(type(place), {}).get(leaf, leaf))
+
+
+def label(model: Any, specs: Iterable[WeightSpec]) -> None:
+    """Let the paths of a model's variables be their canonical names, behind the model's.
+
+    Users choose variables by path, and Keras names them so in its warnings; it has no public way
+    to say a path.
+    """
+    for name, (_, variable) in variables(model, specs).items():
+        variable._path = f"{model.name}/{name.replace('.', '/')}"
 
 
 def read(model: Any, specs: Iterable[WeightSpec]) -> dict[str, npt.NDArray[Any]]:
