@@ -46,6 +46,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "mobilebert.backend": ("Backend", "TokenBatch"),
     "mobilebert.checkpoint": ("load_checkpoint", "save_checkpoint"),
     "mobilebert.config": ("MobileBertConfig",),
+    "mobilebert.engine": ("Engine",),
     "mobilebert.errors": (
         "ArgumentError",
         "CheckpointError",

@@ -31,6 +31,7 @@ from mobilebert.checkpoint import (
 from mobilebert.config import (
     MobileBertConfig as MobileBertConfig,
 )
+from mobilebert.engine import Engine as Engine
 from mobilebert.errors import (
     ArgumentError as ArgumentError,
     CheckpointError as CheckpointError,

@@ -1,0 +1,71 @@
+#include "cpu.h"
+
+#if defined(MOBILEBERT_X86)
+#include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#endif
+
+namespace mobilebert {
+namespace {
+
+#if defined(MOBILEBERT_X86)
+// Which register states the operating system saves (XCR0).
+unsigned long long saved_states() {
+  unsigned low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<unsigned long long>(high) << 32) | low;
+}
+
+struct Features {
+  bool avx2 = false;
+  bool avx512 = false;
+  bool amx = false;
+};
+
+// Tile registers are large: Linux hands them out to processes that ask (arch_prctl(2)).
+bool tiles_granted() {
+#if defined(__linux__)
+  constexpr int kRequest = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+constexpr bool bit(unsigned value, int number) { return (value >> number) & 1; }
+
+Features features() {
+  Features found;
+  unsigned a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return found;
+  const bool fma = bit(c, 12), os_saves = bit(c, 27), avx = bit(c, 28);
+  if (!os_saves || !avx || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return found;
+  const unsigned long long states = saved_states();
+  const bool ymm = (states & 0x6) == 0x6, zmm = (states & 0xe6) == 0xe6;
+  found.avx2 = ymm && fma && bit(b, 5);
+  // F, DQ, BW and VL: all that are in servers since Skylake, and in Zen 4.
+  found.avx512 = found.avx2 && zmm && bit(b, 16) && bit(b, 17) && bit(b, 30) && bit(b, 31);
+  const bool tiles = (states & 0x60000) == 0x60000 && bit(d, 22) && bit(d, 24);
+  if (found.avx512 && tiles && __get_cpuid_count(7, 1, &a, &b, &c, &d))
+    found.amx = bit(a, 5) && tiles_granted();  // bit 5: conversions to bfloat16
+  return found;
+}
+#endif
+
+}  // namespace
+
+std::vector<const Kernels*> available_kernels() {
+  std::vector<const Kernels*> kernels{&kGeneric};
+#if defined(MOBILEBERT_X86)
+  static const Features found = features();
+  if (found.avx2) kernels.push_back(&kAvx2);
+  if (found.avx512) kernels.push_back(&kAvx512);
+  if (found.amx) kernels.push_back(&kAmx);
+#endif
+  return kernels;
+}
+
+}  // namespace mobilebert

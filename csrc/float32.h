@@ -1,0 +1,329 @@
+// Kernels in float32, written once over the vector type `Vec` of an instruction set.
+//
+// Included by one file for each instruction set, after its `Vec`. Everything is in an unnamed
+// namespace and uses no library templates: the linker must not merge code of two instruction sets.
+//
+// `Vec` has: kLanes, kColumns (vectors beside each other in a tile), kRows (most rows of a tile),
+// zero, set, load, store, and the operators used below.
+
+namespace mobilebert {
+namespace {
+
+constexpr int kTile = Vec::kColumns * Vec::kLanes;
+static_assert(kPanel % kTile == 0, "a panel is a whole number of tiles");
+
+// 2**x for x <= 0. Cody-Waite: x = n + r with |r| <= 1/2, 2**r by its Taylor polynomial, whose next
+// term bounds the relative error by ln(2)**7 / 7! / 2**7 = 1.2e-7.
+inline Vec power_of_two(Vec x) {
+  x = max(x, Vec::set(-126.0f));  // below that float32 has no normal numbers
+  const Vec n = round(x);
+  const Vec r = x - n;
+  Vec p = Vec::set(1.5403530e-4f);
+  p = fma(p, r, Vec::set(1.3333558e-3f));
+  p = fma(p, r, Vec::set(9.6181291e-3f));
+  p = fma(p, r, Vec::set(5.5504109e-2f));
+  p = fma(p, r, Vec::set(2.4022651e-1f));
+  p = fma(p, r, Vec::set(6.9314718e-1f));
+  p = fma(p, r, Vec::set(1.0f));
+  return scale_by_power(p, n);
+}
+
+constexpr float kLog2E = 1.44269504f;
+
+// 1 / (1 + e**-x), by the negative half so that the exponential cannot overflow.
+inline Vec logistic(Vec x) {
+  const Vec e = power_of_two(Vec::set(-kLog2E) * abs(x));
+  const Vec small = e / (Vec::set(1.0f) + e);
+  return select_negative(x, small, Vec::set(1.0f) - small);
+}
+
+inline Vec hyperbolic_tangent(Vec x) {
+  // Near 0 the quotient cancels: there x - x**3 / 3 + 2 x**5 / 15, error below 1e-8 for |x| < 0.08.
+  const Vec e = power_of_two(Vec::set(-2 * kLog2E) * abs(x));
+  const Vec t = (Vec::set(1.0f) - e) / (Vec::set(1.0f) + e);
+  const Vec s = x * x;
+  const Vec series =
+      x * fma(s, fma(s, Vec::set(2.0f / 15), Vec::set(-1.0f / 3)), Vec::set(1.0f));
+  return select_less(abs(x), Vec::set(0.08f), series, select_negative(x, Vec::zero() - t, t));
+}
+
+// Abramowitz & Stegun 7.1.26: absolute error below 1.5e-7.
+inline Vec error_function(Vec x) {
+  const Vec a = abs(x);
+  const Vec t = Vec::set(1.0f) / fma(a, Vec::set(0.3275911f), Vec::set(1.0f));
+  Vec p = Vec::set(1.061405429f);
+  p = fma(p, t, Vec::set(-1.453152027f));
+  p = fma(p, t, Vec::set(1.421413741f));
+  p = fma(p, t, Vec::set(-0.284496736f));
+  p = fma(p, t, Vec::set(0.254829592f));
+  const Vec e = power_of_two(Vec::set(-kLog2E) * a * a);
+  const Vec y = Vec::set(1.0f) - p * t * e;
+  return select_negative(x, Vec::zero() - y, y);
+}
+
+inline Vec activate(Vec x, Activation kind) {
+  switch (kind) {
+    case Activation::kNone:
+      return x;
+    case Activation::kRelu:
+      return max(x, Vec::zero());
+    case Activation::kRelu6:
+      return min(max(x, Vec::zero()), Vec::set(6.0f));
+    case Activation::kGelu:
+      return Vec::set(0.5f) * x *
+             (Vec::set(1.0f) + error_function(x * Vec::set(0.70710678f)));
+    case Activation::kGeluNew: {
+      const Vec inner = x * fma(x * x, Vec::set(0.044715f), Vec::set(1.0f));
+      // 0.5 (1 + tanh z) is the logistic function of 2 z; 1.5957691 = 2 sqrt(2 / pi).
+      return x * logistic(Vec::set(1.5957691f) * inner);
+    }
+    case Activation::kSilu:
+      return x * logistic(x);
+  }
+  return x;
+}
+
+// c = a b + start + scale * residual, with any strides.
+struct Dense {
+  const float* a;
+  std::size_t a_stride;
+  int rows, depth;
+  const float* b;
+  std::size_t b_stride;      // between the rows of a panel
+  std::size_t panel_stride;  // between panels
+  int first, last;
+  const float* bias;      // null: zeros
+  const float* residual;  // null: none
+  std::size_t residual_stride;
+  const float* scale;
+  Activation activation;
+  float* c;
+  std::size_t c_stride;
+};
+
+// One tile: R rows by kTile columns, held in registers over the whole depth. Every row is summed in
+// the same order whatever R is, so a row's result does not depend on the rows beside it.
+template <int R>
+void tile(const Dense& p, int row, int column, const float* b) {
+  constexpr int C = Vec::kColumns;
+  Vec sum[R][C];
+  for (int j = 0; j < C; ++j) {
+    const Vec start = p.bias ? Vec::load(p.bias + column + j * Vec::kLanes) : Vec::zero();
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) sum[i][j] = start;
+  }
+  const float* a = p.a + row * p.a_stride;
+  for (int d = 0; d < p.depth; ++d) {
+    Vec right[C];
+#pragma GCC unroll 4
+    for (int j = 0; j < C; ++j) right[j] = Vec::load(b + j * Vec::kLanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const Vec left = Vec::set(a[i * p.a_stride + d]);
+#pragma GCC unroll 4
+      for (int j = 0; j < C; ++j) sum[i][j] = fma(left, right[j], sum[i][j]);
+    }
+    b += p.b_stride;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < C; ++j) {
+      const int at = column + j * Vec::kLanes;
+      Vec y = sum[i][j];
+      if (p.residual) {
+        const Vec r = Vec::load(p.residual + (row + i) * p.residual_stride + at);
+        y = fma(Vec::load(p.scale + at), r, y);
+      }
+      if (p.activation == Activation::kRelu) y = max(y, Vec::zero());
+      Vec::store(p.c + (row + i) * p.c_stride + at, y);
+    }
+  }
+}
+
+// The activations that are worth a pass of their own.
+void activate_block(const Dense& p, int row, int end, int column) {
+  for (; row < end; ++row)
+    for (int j = 0; j < kTile; j += Vec::kLanes) {
+      float* at = p.c + row * p.c_stride + column + j;
+      Vec::store(at, activate(Vec::load(at), p.activation));
+    }
+}
+
+template <int R>
+struct Tiles {
+  static void run(int rows, const Dense& p, int row, int column, const float* b) {
+    if (rows == R)
+      tile<R>(p, row, column, b);
+    else
+      Tiles<R - 1>::run(rows, p, row, column, b);
+  }
+};
+template <>
+struct Tiles<0> {
+  static void run(int, const Dense&, int, int, const float*) {}
+};
+
+void multiply_dense(const Dense& p) {
+  const int blocks = (p.rows + Vec::kRows - 1) / Vec::kRows;
+  for (int panel = p.first; panel < p.last; ++panel) {
+    for (int part = 0; part < kPanel; part += kTile) {
+      const float* b = p.b + panel * p.panel_stride + part;
+      for (int block = 0; block < blocks; ++block) {
+        // Blocks of nearly one size: the arithmetic per byte of a small last one would be poor.
+        const int row = static_cast<int>(static_cast<long>(p.rows) * block / blocks);
+        const int end = static_cast<int>(static_cast<long>(p.rows) * (block + 1) / blocks);
+        const int column = panel * kPanel + part;
+        Tiles<Vec::kRows>::run(end - row, p, row, column, b);
+        if (p.activation > Activation::kRelu) activate_block(p, row, end, column);
+      }
+    }
+  }
+}
+
+void multiply(const Product& p) {
+  Dense d{};
+  d.a = static_cast<const float*>(p.a);
+  d.a_stride = p.depth;
+  d.rows = p.rows;
+  d.depth = p.depth;
+  d.b = static_cast<const float*>(p.b);
+  d.b_stride = kPanel;
+  d.panel_stride = static_cast<std::size_t>(p.depth) * kPanel;
+  d.first = p.first;
+  d.last = p.last;
+  d.bias = p.bias;
+  d.residual = p.residual;
+  d.residual_stride = p.residual_stride;
+  d.scale = p.scale;
+  d.activation = p.activation;
+  d.c = p.exact ? p.exact : static_cast<float*>(p.packed);
+  d.c_stride = p.exact ? p.exact_stride : p.packed_width;
+  multiply_dense(d);
+}
+
+void pack_rows(const float* x, std::size_t stride, int rows, int width, void* packed, int first) {
+  float* to = static_cast<float*>(packed) + static_cast<std::size_t>(first) * width;
+  for (int row = 0; row < rows; ++row)
+    for (int j = 0; j < width; ++j) to[static_cast<std::size_t>(row) * width + j] = x[row * stride + j];
+}
+
+// Keys are the right matrix of a product: tokens are its columns, in panels [tokens / 32][head][32].
+void pack_keys(const float* x, std::size_t stride, int rows, int head, int, void* keys, int first) {
+  for (int row = 0; row < rows; ++row) {
+    const int token = first + row;
+    float* to = static_cast<float*>(keys) + static_cast<std::size_t>(token / kPanel) * head * kPanel;
+    to += token % kPanel;
+    for (int d = 0; d < head; ++d) to[static_cast<std::size_t>(d) * kPanel] = x[row * stride + d];
+  }
+}
+
+// Values are rows, [tokens][head].
+void pack_values(const float* x, std::size_t stride, int rows, int head, int, void* values,
+                 int first) {
+  pack_rows(x, stride, rows, head, values, first);
+}
+
+// Turns a row of scores into powers of two of what is above their top; what lies behind `length`
+// becomes 0, up to a whole panel. Returns one over their sum.
+inline float exponentiate(float* x, int length) {
+  const int whole = length / Vec::kLanes * Vec::kLanes, end = padded(length);
+  float top = x[0];
+  if (whole) {
+    Vec most = Vec::load(x);
+    for (int j = Vec::kLanes; j < whole; j += Vec::kLanes) most = max(most, Vec::load(x + j));
+    top = largest(most);
+  }
+  for (int j = whole; j < length; ++j) top = x[j] > top ? x[j] : top;
+  for (int j = length; j < end; ++j) x[j] = -1e30f;
+  const Vec shift = Vec::set(top);
+  Vec total = Vec::zero();
+  for (int j = 0; j < end; j += Vec::kLanes) {
+    const Vec score = Vec::load(x + j) - shift;
+    // Beyond the text, and 126 powers of two below the top, nothing is left.
+    const Vec y = select_less(score, Vec::set(-126.0f), Vec::zero(), power_of_two(score));
+    Vec::store(x + j, y);
+    total = total + y;
+  }
+  return 1.0f / sum(total);
+}
+
+// Queries whose scores are in memory at once.
+constexpr int kQueries = 2 * Vec::kRows;
+
+std::size_t attention_scratch(int longest, int) {
+  return sizeof(float) * kQueries * static_cast<std::size_t>(padded(longest));
+}
+
+void attend(const Attention& t) {
+  const int strip = padded(t.length);
+  float* strips = static_cast<float*>(t.scratch);
+  for (int first = 0; first < t.rows; first += kQueries) {
+    const int rows = t.rows - first < kQueries ? t.rows - first : kQueries;
+    Dense scores{};
+    scores.a = t.query + first * t.query_stride;
+    scores.a_stride = t.query_stride;
+    scores.rows = rows;
+    scores.depth = t.head;
+    scores.b = static_cast<const float*>(t.keys);
+    scores.b_stride = kPanel;
+    scores.panel_stride = static_cast<std::size_t>(t.head) * kPanel;
+    scores.last = strip / kPanel;
+    scores.c = strips;
+    scores.c_stride = strip;
+    multiply_dense(scores);
+    Dense mixed{};
+    float inverse_sums[kQueries];
+    for (int row = 0; row < rows; ++row)
+      inverse_sums[row] = exponentiate(strips + row * strip, t.length);
+    mixed.a = strips;
+    mixed.a_stride = strip;
+    mixed.rows = rows;
+    mixed.depth = t.length;
+    mixed.b = static_cast<const float*>(t.values);
+    mixed.b_stride = t.head;
+    mixed.panel_stride = kPanel;
+    mixed.last = t.head / kPanel;
+    mixed.c = static_cast<float*>(t.context) +
+              static_cast<std::size_t>(t.first_row + first) * t.width + t.first_column;
+    mixed.c_stride = t.width;
+    multiply_dense(mixed);
+    for (int row = 0; row < rows; ++row) {
+      const Vec factor = Vec::set(inverse_sums[row]);
+      for (int j = 0; j < t.head; j += Vec::kLanes) {
+        float* at = mixed.c + row * mixed.c_stride + j;
+        Vec::store(at, Vec::load(at) * factor);
+      }
+    }
+  }
+}
+
+void normalize(float* x, std::size_t stride, int rows, int width, const float* weight,
+               const float* bias, float eps) {
+  for (int row = 0; row < rows; ++row) {
+    float* y = x + row * stride;
+    double total = 0, squares = 0;
+    for (int j = 0; j < width; ++j) total += y[j];
+    const double mean = total / width;
+    for (int j = 0; j < width; ++j) squares += (y[j] - mean) * (y[j] - mean);
+    const double spread = 1.0 / __builtin_sqrt(squares / width + eps);
+    for (int j = 0; j < width; ++j)
+      y[j] = static_cast<float>((y[j] - mean) * spread) * weight[j] + bias[j];
+  }
+}
+
+void apply_tanh(float* x, std::size_t stride, int rows, int width) {
+  for (int row = 0; row < rows; ++row)
+    for (int j = 0; j < padded(width); j += Vec::kLanes) {
+      float* at = x + row * stride + j;
+      Vec::store(at, hyperbolic_tangent(Vec::load(at)));
+    }
+}
+
+void nothing() {}
+
+const Arithmetic kFloat32{"float32",   sizeof(float), 1,           nothing, nothing,          pack_rows,
+                          multiply,    pack_keys,     pack_values, attend,  attention_scratch};
+
+}  // namespace
+}  // namespace mobilebert

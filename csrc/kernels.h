@@ -1,0 +1,89 @@
+// The kernels: arithmetic on raw pointers. They know no model, allocate nothing and check nothing.
+//
+// One table for each instruction set; `cpu.cc` chooses among those that the machine can run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mobilebert {
+
+// Every width is padded to whole panels of 32 columns: two AVX-512 vectors or AMX tiles, and a
+// multiple of every narrower vector, so that packed float32 weights serve all instruction sets.
+constexpr int kPanel = 32;
+
+inline int padded(int width) { return (width + kPanel - 1) / kPanel * kPanel; }
+
+enum class Activation : int { kNone, kRelu, kRelu6, kGelu, kGeluNew, kSilu };
+
+// activation(a b + bias + scale * residual), for the columns of panels [first, last). The result
+// goes to `exact` (float32 rows), to `packed` (ready to be the `a` of another product), or both.
+// In float32 packed rows are plain rows, and the two are one: `exact` is written where it is given.
+struct Product {
+  const void* a;  // packed rows of `depth` numbers
+  int rows;
+  int depth;
+  const void* b;  // packed weights
+  int first, last;
+  const float* bias;
+  const float* residual;  // null: none
+  std::size_t residual_stride;
+  const float* scale;
+  Activation activation;
+  float* exact;  // null: not wanted
+  std::size_t exact_stride;
+  void* packed;  // null: not wanted
+  int packed_width;
+};
+
+// softmax(q k) v, for some queries of one text and one head; scores are in units of log 2.
+struct Attention {
+  const float* query;
+  std::size_t query_stride;
+  int rows;
+  int head;            // numbers of a head
+  const void* keys;    // of all tokens of the text, as `pack_keys` leaves them
+  const void* values;  // as `pack_values` leaves them
+  int length;          // tokens of the text
+  void* scratch;       // `attention_scratch` bytes, aligned to 64
+  void* context;       // packed rows of `width` numbers
+  int first_row, first_column, width;
+};
+
+// Arithmetic in one element type.
+struct Arithmetic {
+  const char* dtype;
+  std::size_t element;  // bytes of a packed number
+  int row_unit;         // packed rows are cut at multiples of this; memory must be there for the rest
+  void (*enter)();      // before the first use on a thread, and `leave` after the last
+  void (*leave)();
+  // Float32 rows to packed rows `first`, `first` + 1, ... of `width` numbers.
+  void (*pack)(const float* x, std::size_t stride, int rows, int width, void* packed, int first);
+  void (*multiply)(const Product& product);
+  // Rows of one head become keys (values) `first`, `first` + 1, ... of a text with `length` tokens.
+  // Both take padded(length) * head numbers.
+  void (*pack_keys)(const float* x, std::size_t stride, int rows, int head, int length, void* keys,
+                    int first);
+  void (*pack_values)(const float* x, std::size_t stride, int rows, int head, int length,
+                      void* values, int first);
+  void (*attend)(const Attention& attention);
+  std::size_t (*attention_scratch)(int longest, int head);
+};
+
+struct Kernels {
+  const char* name;
+  const Arithmetic* float32;
+  const Arithmetic* bfloat16;  // null: not with this instruction set
+  void (*normalize)(float* x, std::size_t stride, int rows, int width, const float* weight,
+                    const float* bias, float eps);
+  void (*tanh)(float* x, std::size_t stride, int rows, int width);
+};
+
+extern const Kernels kGeneric;
+#if defined(MOBILEBERT_X86)
+extern const Kernels kAvx2;
+extern const Kernels kAvx512;
+extern const Kernels kAmx;
+#endif
+
+}  // namespace mobilebert

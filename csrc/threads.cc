@@ -1,0 +1,92 @@
+#include "threads.h"
+
+#if defined(MOBILEBERT_X86)
+#include <immintrin.h>
+#endif
+
+namespace mobilebert {
+namespace {
+
+// How often a waiting thread looks before it lets others run: some 20 microseconds.
+constexpr int kSpins = 500;
+
+inline void pause() {
+#if defined(MOBILEBERT_X86)
+  _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+template <class Done>
+void spin_until(Done done) {
+  for (int spins = 0; !done(); ++spins) {
+    if (spins < kSpins)
+      pause();
+    else
+      std::this_thread::yield();
+  }
+}
+
+}  // namespace
+
+void Barrier::wait() {
+  if (size_ == 1) return;
+  const unsigned turn = turn_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
+    arrived_.store(0, std::memory_order_relaxed);
+    turn_.store(turn + 1, std::memory_order_release);
+  } else {
+    spin_until([&] { return turn_.load(std::memory_order_acquire) != turn; });
+  }
+}
+
+Pool::Pool(int size) : size_(size) {
+  for (int index = 1; index < size; ++index) threads_.emplace_back([this, index] { serve(index); });
+}
+
+Pool::~Pool() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Pool::run(const std::function<void(int, int)>& function) {
+  std::unique_lock<std::mutex> mine(in_use_, std::try_to_lock);
+  if (!mine.owns_lock() || size_ == 1) {
+    function(0, 1);
+    return;
+  }
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    function_ = &function;
+    running_.store(size_ - 1, std::memory_order_relaxed);
+    turn_.fetch_add(1, std::memory_order_release);
+  }
+  wake_.notify_all();
+  function(0, size_);
+  spin_until([&] { return running_.load(std::memory_order_acquire) == 0; });
+}
+
+void Pool::serve(int index) {
+  unsigned seen = 0;
+  for (;;) {
+    for (int spins = 0; spins < kSpins && turn_.load(std::memory_order_acquire) == seen; ++spins)
+      pause();
+    const std::function<void(int, int)>* function;
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      wake_.wait(lock, [&] { return stopping_ || turn_.load() != seen; });
+      if (stopping_) return;
+      seen = turn_.load();
+      function = function_;
+    }
+    (*function)(index, size_);
+    running_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+}  // namespace mobilebert

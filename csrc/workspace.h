@@ -1,0 +1,106 @@
+// Memory that a call works in; kept between calls and grown when a call needs more.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "encoder.h"
+
+namespace mobilebert {
+
+// Rows that go through a whole layer together, so that what they leave behind stays in the cache.
+constexpr int kBlock = 64;
+
+inline std::size_t up_to(std::size_t count, std::size_t unit) {
+  return (count + unit - 1) / unit * unit;
+}
+
+// Bytes, aligned to 64; zeros where it grows: padded rows and columns are read.
+class Buffer {
+ public:
+  Buffer() = default;
+  ~Buffer() { std::free(data_); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  void reserve(std::size_t bytes) {
+    if (bytes <= size_) return;
+    std::free(data_);
+    data_ = nullptr;
+    size_ = 0;
+    bytes = up_to(bytes, 64);
+    data_ = static_cast<char*>(std::aligned_alloc(64, bytes));
+    if (!data_) throw std::bad_alloc();
+    std::memset(data_, 0, bytes);
+    size_ = bytes;
+  }
+  char* data() const { return data_; }
+  float* floats() const { return reinterpret_cast<float*>(data_); }
+
+ private:
+  char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// Rows as float32 and as an arithmetic packs them; in float32 both are the same memory.
+class Rows {
+ public:
+  void reserve(std::size_t rows, int width, const Arithmetic& arithmetic) {
+    width_ = width;
+    element_ = arithmetic.element;
+    shared_ = element_ == sizeof(float);
+    rows = up_to(rows, arithmetic.row_unit);
+    exact_.reserve(rows * width * sizeof(float));
+    if (!shared_) packed_.reserve(rows * width * element_);
+  }
+  int width() const { return width_; }
+  float* exact(int row = 0) const {
+    return exact_.floats() + static_cast<std::size_t>(row) * width_;
+  }
+  // `row` is a multiple of the arithmetic's row unit.
+  char* packed(int row = 0) const {
+    return (shared_ ? exact_ : packed_).data() + static_cast<std::size_t>(row) * width_ * element_;
+  }
+
+ private:
+  int width_ = 0;
+  std::size_t element_ = 0;
+  bool shared_ = true;
+  Buffer exact_, packed_;
+};
+
+// What one thread needs for a block; shared by all where they split columns.
+struct Scratch {
+  Rows input, shared, projected, context, narrow, other, inner;
+  Buffer placed;
+
+  void reserve(const Program& p) {
+    const Arithmetic& arithmetic = *p.arithmetic;
+    const Linear& transformation = p.embedding.transformation;
+    if (transformation) input.reserve(kBlock, transformation.in, *transformation.arithmetic);
+    placed.reserve(sizeof(float) * kBlock * p.stream);
+    shared.reserve(kBlock, p.narrow, arithmetic);
+    projected.reserve(kBlock, p.heads_width, arithmetic);
+    context.reserve(kBlock, p.heads_width, arithmetic);
+    narrow.reserve(kBlock, p.narrow, arithmetic);
+    other.reserve(kBlock, p.narrow, arithmetic);
+    inner.reserve(kBlock, p.inner, arithmetic);
+  }
+};
+
+struct Workspace {
+  Rows stream, narrow;
+  Buffer query;                         // [tokens][heads], float32
+  Buffer keys[2], values[2];            // a layer's are read while the next layer's are written
+  std::vector<std::size_t> key_starts;  // of each text in `keys` and `values`, in tokens
+  std::vector<std::unique_ptr<Scratch>> scratch;
+  std::vector<std::unique_ptr<Buffer>> attention;  // of each thread
+  Buffer pooled;
+  Rows chosen, transformed;
+};
+
+}  // namespace mobilebert

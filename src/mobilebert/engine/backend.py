@@ -1,0 +1,68 @@
+"""The engine behind the backend seam."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mobilebert.backend import FloatArray, IntArray, TokenBatch, wants_cpu
+from mobilebert.checkpoint.reading import STANDARD_FORMATS
+from mobilebert.config import MobileBertConfig
+from mobilebert.engine.engine import DTYPES, Engine
+from mobilebert.errors import InputError
+from mobilebert.reference import PadNeighbor
+from mobilebert.tasks import TaskSpec
+
+__all__ = ["EngineBackend"]
+
+
+class EngineBackend:
+    """Runs a model on the native engine.
+
+    Args:
+        weights: Tensors by canonical name.
+        config: The model's configuration.
+        task: A row or name of the task table.
+        device: None or the CPU.
+        dtype: As for `Engine`; None is "auto".
+        pad_neighbor: What a padding neighbour contributes to the trigram.
+
+    Raises:
+        InputError: Another device or dtype; the engine was not compiled.
+        WeightsError: Weights are missing, have another shape or are not finite.
+    """
+
+    name = "engine"
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
+    formats: ClassVar[tuple[str, ...]] = STANDARD_FORMATS
+
+    def __init__(
+        self,
+        weights: Mapping[str, npt.NDArray[Any]],
+        config: MobileBertConfig,
+        task: str | TaskSpec,
+        *,
+        device: Any = None,
+        dtype: str | None = None,
+        pad_neighbor: PadNeighbor | str = PadNeighbor.ZERO,
+    ) -> None:
+        if not wants_cpu(device):
+            raise InputError(f"The engine runs on the CPU only, not on {device!r}.")
+        self.engine = Engine(
+            weights, config, task, dtype=dtype or "auto", pad_neighbor=pad_neighbor
+        )
+        self.config = config
+        self.task = self.engine.task
+        self.pad_neighbor = self.engine.pad_neighbor
+
+    def run(self, batch: TokenBatch, positions: IntArray | None = None) -> dict[str, FloatArray]:
+        """Compute the task's outputs; see `mobilebert.backend.Backend.run`.
+
+        Raises:
+            InputError: An id or the length does not fit the model.
+        """
+        outputs = self.engine(
+            batch.input_ids, batch.attention_mask, batch.token_type_ids, positions=positions
+        )
+        return {name: np.asarray(outputs[name]) for name in self.task.emits}

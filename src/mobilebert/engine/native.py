@@ -1,0 +1,112 @@
+"""The compiled part: whether it is there, which instruction set runs, on how many threads."""
+
+import importlib
+import math
+import os
+from pathlib import Path
+from types import ModuleType
+
+from mobilebert.errors import InputError
+
+__all__ = [
+    "ISA_VARIABLE",
+    "THREADS_VARIABLE",
+    "choose_isa",
+    "choose_threads",
+    "find_native",
+    "isa_dtypes",
+    "native",
+]
+
+ISA_VARIABLE = "MOBILEBERT_ISA"
+THREADS_VARIABLE = "MOBILEBERT_NUM_THREADS"
+
+_MODULE = "mobilebert.engine._native"
+
+# The quota of control groups, version 2: "max 100000" or "150000 100000" (microseconds).
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def find_native() -> ModuleType | None:
+    """Return the compiled module, or None where the package was installed without a compiler."""
+    try:
+        return importlib.import_module(_MODULE)
+    except ModuleNotFoundError as error:
+        if error.name != _MODULE:
+            raise
+        return None
+
+
+def native() -> ModuleType:
+    """Return the compiled module.
+
+    Raises:
+        InputError: It was not built.
+    """
+    module = find_native()
+    if module is None:
+        raise InputError(
+            "The engine was not compiled when mobilebert was installed (it needs a C++ compiler). "
+            "Install again where there is one, or use backend='numpy' or 'torch'."
+        )
+    return module
+
+
+def isa_dtypes() -> dict[str, tuple[str, ...]]:
+    """Return the element types of each instruction set that runs on this machine.
+
+    The slowest instruction set is first; without the compiled part there is none.
+    """
+    module = find_native()
+    return {} if module is None else {name: tuple(dtypes) for name, dtypes in module.isas()}
+
+
+def choose_isa() -> str:
+    """Return the instruction set to use: the fastest, unless MOBILEBERT_ISA names another.
+
+    Raises:
+        InputError: It names one that this machine does not have.
+    """
+    native()
+    names = tuple(isa_dtypes())
+    wanted = os.environ.get(ISA_VARIABLE) or names[-1]
+    if wanted not in names:
+        raise InputError(
+            f"{ISA_VARIABLE} is {wanted!r}, which this machine cannot run; possible are "
+            f"{', '.join(names)}."
+        )
+    return wanted
+
+
+def choose_threads(threads: int | None = None) -> int:
+    """Return how many threads to use.
+
+    Args:
+        threads: What the user wants; by default MOBILEBERT_NUM_THREADS, or else the processors
+            this process may use, by affinity and by the quota of its control group.
+
+    Raises:
+        InputError: Not a whole number from 1 to 1024.
+    """
+    if threads is not None:
+        return _checked("threads", threads)
+    if given := os.environ.get(THREADS_VARIABLE):
+        return _checked(THREADS_VARIABLE, int(given) if given.isdecimal() else given)
+    affinity = getattr(os, "sched_getaffinity", None)
+    usable = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min(usable, _quota() or usable))
+
+
+def _checked(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1024:
+        raise InputError(f"{name} must be a whole number from 1 to 1024, not {value!r}.")
+    return value
+
+
+def _quota() -> int | None:
+    """Processors that the control group allows, rounded up; None where it does not say."""
+    try:
+        quota, period = _QUOTA.read_text(encoding="ascii").split()
+        return None if quota == "max" else math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):
+        return None
