@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError, WeightsError
-from mobilebert.extras import require_keras, require_torch
+from mobilebert.extras import is_installed, require_keras, require_torch
 from mobilebert.tasks import TaskSpec
 from mobilebert.weights import WeightSpec, differences
 
@@ -23,6 +23,8 @@ __all__ = [
     "check_dtype",
     "check_shapes",
     "check_weights",
+    "default_backend",
+    "engine_is_compiled",
     "wants_cpu",
 ]
 
@@ -102,6 +104,7 @@ class Backend(Protocol):
 # knows, and in which `formats` its users have checkpoints, those that are preferred first. Classes
 # of frameworks also have from_model(model, device=..., dtype=...).
 BACKENDS: dict[str, str] = {
+    "engine": "mobilebert.engine.backend:EngineBackend",
     "numpy": "mobilebert.numpy_backend:NumpyBackend",
     "torch": "mobilebert.torch.backend:TorchBackend",
     "keras": "mobilebert.keras.backend:KerasBackend",
@@ -124,6 +127,23 @@ def backend_class(name: str) -> Any:
         _FRAMEWORKS[name](f"backend={name!r}")
     module, _, attribute = BACKENDS[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def engine_is_compiled() -> bool:
+    """Tell whether the native part of the engine was built when the package was installed."""
+    return is_installed("mobilebert.engine._native")
+
+
+def default_backend(dtype: str | None = None) -> str:
+    """Return the backend for the CPU where none is asked for: the engine, or else numpy.
+
+    Args:
+        dtype: Element type to compute in, if one is asked for; "auto" is none.
+    """
+    if not engine_is_compiled():
+        return "numpy"
+    known = dtype in (None, "auto", *backend_class("engine").dtypes)
+    return "engine" if known else "numpy"
 
 
 def wants_cpu(device: Any) -> bool:

@@ -9,6 +9,7 @@ import mobilebert
 from commands.running import answers, assert_refused, invoke
 from mobilebert.commands import facts
 from mobilebert.config import MobileBertConfig
+from mobilebert.engine.native import choose_isa
 from mobilebert.hub import BUNDLED_MODEL, BUNDLED_MODELS
 from mobilebert.weights import parameter_count
 
@@ -16,6 +17,8 @@ from mobilebert.weights import parameter_count
 def test_the_machine():
     found = json.loads(answers("info", "--json"))
     assert found["mobilebert"] == mobilebert.__version__
+    engine = found["backends"].pop("engine")
+    assert engine.startswith(f"available: {choose_isa()} of generic")
     available = {"numpy": "available", "torch": "available", "keras": "available, on tensorflow"}
     assert found["backends"] == available
     assert found["libraries"]["numpy"]
@@ -24,6 +27,11 @@ def test_the_machine():
     text = answers("info")
     assert "numpy" in text
     assert BUNDLED_MODEL in text
+
+
+def test_an_engine_that_was_not_compiled_is_loud(monkeypatch):
+    monkeypatch.setattr(facts, "engine_is_compiled", lambda: False)
+    assert json.loads(answers("info", "--json"))["backends"]["engine"].startswith("NOT COMPILED")
 
 
 @pytest.mark.parametrize(

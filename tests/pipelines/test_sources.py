@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import mobilebert.torch as models
+from mobilebert import backend
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import CheckpointError, InputError, WeightsError
 from mobilebert.hub import BUNDLED_MODEL
-from mobilebert.pipelines import pipeline
+from mobilebert.pipelines import pipeline, sources
 from mobilebert.tasks import PIPELINE_TASKS
 from pipelines.random_checkpoints import write_checkpoint
 
@@ -145,12 +146,13 @@ def test_other_sizes_of_the_embedding_are_refused_in_every_task(rows, tmp_path):
 @pytest.mark.parametrize(
     ("options", "backend"),
     [
-        ({}, "numpy"),
-        ({"device": "cpu"}, "numpy"),
-        ({"device": -1}, "numpy"),
+        ({}, "engine"),
+        ({"device": "cpu"}, "engine"),
+        ({"device": -1}, "engine"),
         ({"dtype": "float64"}, "numpy"),
-        ({"dtype": torch.float32}, "numpy"),
-        ({"torch_dtype": "auto"}, "numpy"),
+        ({"dtype": torch.float32}, "engine"),
+        ({"torch_dtype": "auto"}, "engine"),
+        ({"backend": "numpy"}, "numpy"),
         ({"backend": "torch"}, "torch"),
         ({"backend": "torch", "dtype": torch.bfloat16}, "torch"),
         ({"backend": "torch", "dtype": "auto"}, "torch"),
@@ -160,6 +162,16 @@ def test_the_backend_chosen(options, backend, checkpoints):
     answerer = pipeline("fill-mask", checkpoints["fill-mask"], **options)
     assert answerer.model.name == backend
     assert len(answerer("a [MASK]")) == 5
+
+
+def test_without_the_engine_numpy_runs_and_it_is_said_once(checkpoints, monkeypatch, caplog):
+    monkeypatch.setattr(sources, "engine_is_compiled", lambda: False)
+    monkeypatch.setattr(backend, "engine_is_compiled", lambda: False)
+    sources._tell_that_the_engine_is_missing.cache_clear()
+    with caplog.at_level(logging.WARNING, logger="mobilebert"):
+        for _ in range(2):
+            assert pipeline("fill-mask", checkpoints["fill-mask"]).model.name == "numpy"
+    assert caplog.text.count("The engine was not compiled") == 1
 
 
 def test_an_accelerator_that_is_not_there_warns(checkpoints, caplog):
@@ -173,7 +185,7 @@ def test_an_accelerator_that_is_not_there_warns(checkpoints, caplog):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "jax"}, "Unknown backend 'jax'; choose one of auto, numpy, torch, keras"),
+        ({"backend": "jax"}, "Unknown backend 'jax'; choose one of auto, engine, numpy"),
         ({"dtype": "float16"}, "float32 or float64, not in 'float16'; backend='torch'"),
         ({"backend": "numpy", "device": 0}, "CPU only"),
         ({"device": -2}, "-2 is no device"),

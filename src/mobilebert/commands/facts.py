@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilebert import __version__
-from mobilebert.backend import BACKENDS
+from mobilebert.backend import BACKENDS, engine_is_compiled
 from mobilebert.extras import KERAS_BACKENDS, is_installed, keras_backend
 from mobilebert.hub import BUNDLED_MODEL, HubOptions
 
@@ -45,6 +45,8 @@ def _version(library: str) -> str | None:
 
 def _state(backend: str) -> str:
     """Tell whether a backend can be used, or what to do for it."""
+    if backend == "engine":
+        return _engine_state()
     library = keras_backend() if backend == "keras" else backend
     if backend == "keras" and library not in KERAS_BACKENDS:
         return f"KERAS_BACKEND is {library!r}; possible are {', '.join(KERAS_BACKENDS)}"
@@ -52,6 +54,14 @@ def _state(backend: str) -> str:
         return "available" if library == backend else f"available, on {library}"
     # Extras have the names of the libraries.
     return f"not installed: python -m pip install 'mobilebert[{library}]'"
+
+
+def _engine_state() -> str:
+    if not engine_is_compiled():
+        return "NOT COMPILED (pipelines run on numpy, slower): install again with a C++ compiler"
+    from mobilebert.engine.native import choose_isa, choose_threads, isa_dtypes
+
+    return f"available: {choose_isa()} of {', '.join(isa_dtypes())}; {choose_threads()} threads"
 
 
 def _processor() -> dict[str, Any]:

@@ -9,7 +9,7 @@ __all__ = ["run"]
 
 FORMATS = ("text", "json", "jsonl", "csv")
 INPUTS = ("txt", "csv", "tsv", "jsonl")
-BACKENDS = ("auto", "numpy", "torch", "keras")
+BACKENDS = ("auto", "engine", "numpy", "torch", "keras")
 
 # \b keeps click from filling the lines of a paragraph.
 HELP = """Answer texts: arguments, lines of standard input, or rows of a file.
@@ -45,7 +45,8 @@ prediction unless --top-k says otherwise. A TEXT that begins with - goes behind 
     type=click.Choice(BACKENDS),
     default="auto",
     show_default=True,
-    help="What computes. auto is numpy, unless --device asks for an accelerator.",
+    help="What computes. auto is the engine (numpy where it was not compiled), unless "
+    "--device asks for an accelerator.",
 )
 @click.option("--device", metavar="D", help="cpu, a number, or a device name of PyTorch or Keras.")
 @click.option(

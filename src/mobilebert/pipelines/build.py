@@ -74,7 +74,8 @@ def pipeline(
         config: A configuration, its name or its directory, instead of the model's own.
         revision: Branch, tag or commit on the Hub.
         token: Access token of the Hub, or True for the stored one.
-        backend: auto, numpy, torch or keras. auto is numpy, unless the model is an object of
+        backend: auto, engine, numpy, torch or keras. auto is the engine (numpy where it was not
+            compiled, and for float64), unless the model is an object of
             PyTorch (torch) or Keras (keras) or `device` asks for another device than the CPU
             (torch).
         framework: transformers' way to say backend="torch", "pt", or backend="keras", "tf".

@@ -4,9 +4,17 @@ import logging
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from mobilebert.backend import BACKENDS, Backend, backend_class, wants_cpu
+from mobilebert.backend import (
+    BACKENDS,
+    Backend,
+    backend_class,
+    default_backend,
+    engine_is_compiled,
+    wants_cpu,
+)
 from mobilebert.checkpoint import check_vocabulary, load_checkpoint, task_of_config
 from mobilebert.checkpoint.reading import load_config
 from mobilebert.config import MobileBertConfig
@@ -89,10 +97,14 @@ class ModelSource:
 
     @property
     def backend_name(self) -> str:
-        """The backend for a checkpoint: numpy, unless `backend` or `device` asks for another."""
+        """The backend for a checkpoint: `backend`, or what suits `device` and `dtype`."""
         if self.backend != "auto":
             return self.backend
-        return "numpy" if wants_cpu(self.device) else "torch"
+        if not wants_cpu(self.device):
+            return "torch"
+        if not engine_is_compiled():
+            _tell_that_the_engine_is_missing()
+        return default_backend(self.dtype_name)
 
     @property
     def dtype_name(self) -> str | None:
@@ -100,6 +112,14 @@ class ModelSource:
         if self.dtype is None:
             return None
         return str(getattr(self.dtype, "name", self.dtype)).removeprefix("torch.")
+
+
+@cache
+def _tell_that_the_engine_is_missing() -> None:
+    logger.warning(
+        "The engine was not compiled when mobilebert was installed (it needs a C++ compiler); "
+        "running on numpy, which is slower."
+    )
 
 
 def backend_of_framework(framework: str | None, backend: str) -> str:
