@@ -11,11 +11,10 @@ times as fast as eager PyTorch each is. Before anything is measured, all outputs
 import argparse
 import json
 import os
-import platform
-import statistics
 import sys
-import time
 from pathlib import Path
+
+from side_by_side import machine, seconds_in_turn
 
 
 def parsed():
@@ -28,16 +27,6 @@ def parsed():
     parser.add_argument("--compile", action="store_true", help="also torch.compile")
     parser.add_argument("--json", type=Path, help="also write the results there")
     return parser.parse_args()
-
-
-def machine(threads):
-    name = platform.processor() or platform.machine()
-    file = Path("/proc/cpuinfo")
-    if file.exists():
-        lines = [x for x in file.read_text().splitlines() if x.startswith("model name")]
-        name = lines[0].partition(":")[2].strip() if lines else name
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    return f"{name}, {threads} threads, load {load:.1f} before the start"
 
 
 def build(layers):
@@ -77,17 +66,6 @@ def ways(ours, theirs, compiles):
         "XLA": lambda ids: compiled(tf.constant(ids)).numpy(),
     }
     return found | ({"torch.compile": eager(torch.compile(theirs))} if compiles else {})
-
-
-def seconds_in_turn(functions, ids, repeat):
-    """Median seconds of each function."""
-    times = {name: [] for name in functions}
-    for _ in range(repeat + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function(ids)
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(found[1:]) for name, found in times.items()}
 
 
 def main():
