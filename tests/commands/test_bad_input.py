@@ -203,7 +203,7 @@ CHECKPOINTS = {
     "lying offsets": (_header(_lie), "classifier.bias"),
     "overlapping offsets": (_header(_overlap), "model.safetensors"),
     "wrong shape": (_tensors(_reshape), "classifier.weight"),
-    "NaN weights": (_tensors(_not_a_number), "logits are not finite"),
+    "NaN weights": (_tensors(_not_a_number), "needs finite weights: some are NaN"),
     "wrong dtype": (_tensors(_integers), "classifier.weight"),
     "smaller vocabulary": (
         lambda d: [
@@ -222,6 +222,13 @@ def test_bad_checkpoints(case, tmp_path):
     damage(directory)
     arguments = ["run", "--task", CLASSIFIER, "--model", directory, "a text"]
     assert_refused(invoke(*arguments), message)
+
+
+def test_logits_that_are_not_finite_are_refused(tmp_path):
+    directory = write_checkpoint(tmp_path / "model", "sequence_classification")
+    CHECKPOINTS["NaN weights"][0](directory)
+    arguments = ["run", "--task", CLASSIFIER, "--model", directory, "--backend", "numpy", "a text"]
+    assert_refused(invoke(*arguments), "logits are not finite")
 
 
 def test_a_shard_outside_the_directory_is_refused(tmp_path):
