@@ -1,5 +1,7 @@
 #include "threads.h"
 
+#include <unistd.h>
+
 #if defined(MOBILEBERT_X86)
 #include <immintrin.h>
 #endif
@@ -41,32 +43,43 @@ void Barrier::wait() {
   }
 }
 
-Pool::Pool(int size) : size_(size) {
+Pool::Pool(int size) : size_(size), process_(getpid()), parking_(new Parking) {
   for (int index = 1; index < size; ++index) threads_.emplace_back([this, index] { serve(index); });
 }
 
+bool Pool::forked() const { return getpid() != process_; }
+
 Pool::~Pool() {
+  if (forked()) {
+    for (std::thread& thread : threads_) thread.detach();
+    parking_.release();  // destroying it would wait for threads that are not there
+    return;
+  }
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    std::lock_guard<std::mutex> lock(parking_->mutex);
     stopping_ = true;
   }
-  wake_.notify_all();
+  parking_->wake.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
 void Pool::run(const std::function<void(int, int)>& function) {
+  if (size_ == 1 || forked()) {
+    function(0, 1);
+    return;
+  }
   std::unique_lock<std::mutex> mine(in_use_, std::try_to_lock);
-  if (!mine.owns_lock() || size_ == 1) {
+  if (!mine.owns_lock()) {
     function(0, 1);
     return;
   }
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    std::lock_guard<std::mutex> lock(parking_->mutex);
     function_ = &function;
     running_.store(size_ - 1, std::memory_order_relaxed);
     turn_.fetch_add(1, std::memory_order_release);
   }
-  wake_.notify_all();
+  parking_->wake.notify_all();
   function(0, size_);
   spin_until([&] { return running_.load(std::memory_order_acquire) == 0; });
 }
@@ -78,8 +91,8 @@ void Pool::serve(int index) {
       pause();
     const std::function<void(int, int)>* function;
     {
-      std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, [&] { return stopping_ || turn_.load() != seen; });
+      std::unique_lock<std::mutex> lock(parking_->mutex);
+      parking_->wake.wait(lock, [&] { return stopping_ || turn_.load() != seen; });
       if (stopping_) return;
       seen = turn_.load();
       function = function_;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -33,16 +34,23 @@ class Pool {
   int size() const { return size_; }
 
   // Runs function(index, threads) on every thread and returns when all are done. While another
-  // call is running, the caller does its work alone: function(0, 1).
+  // call is running, the caller does its work alone: function(0, 1). So it does in a process that
+  // was forked: only the thread that forked lives on there.
   void run(const std::function<void(int, int)>& function);
 
  private:
   void serve(int index);
+  bool forked() const;
 
   const int size_;
+  const long process_;
   std::mutex in_use_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
+  // Where parked threads wait.
+  struct Parking {
+    std::mutex mutex;
+    std::condition_variable wake;
+  };
+  std::unique_ptr<Parking> parking_;
   const std::function<void(int, int)>* function_ = nullptr;
   std::atomic<unsigned> turn_{0};
   std::atomic<int> running_{0};

@@ -1,7 +1,10 @@
 """The engine's Python interface: ways of calling, what comes back, what is refused."""
 
 import pickle
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,6 +125,34 @@ def test_threads_may_call_at_once(engine):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+FORKED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import numpy as np
+from mobilebert.engine import Engine
+from models import random_tensors, small_config
+
+config = small_config()
+engine = Engine(random_tensors(config), config, threads=3)
+ids = np.arange(40)[None] % 97
+wanted = engine(ids).last_hidden_state
+child = os.fork()
+if not child:
+    signal.alarm(20)  # instead of waiting for threads that are not there
+    assert (engine(ids).last_hidden_state == wanted).all()
+    del engine
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert (engine(ids).last_hidden_state == wanted).all()
+"""
+
+
+def test_a_forked_process_computes_alone():
+    """Servers load a model and then fork; threads do not live on in the child."""
+    tests = str(Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", FORKED.format(tests=tests)], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("task", TASKS)
