@@ -164,6 +164,18 @@ def test_the_backend_chosen(options, backend, checkpoints):
     assert len(answerer("a [MASK]")) == 5
 
 
+def test_an_element_type_the_processor_lacks_is_not_chosen(tmp_path, monkeypatch):
+    """A bfloat16 checkpoint runs where there is no AMX: in float32."""
+    directory = write_checkpoint(tmp_path, "masked_lm")
+    loaded = models.MobileBertForMaskedLM.from_pretrained(directory)
+    loaded.to(torch.bfloat16).save_pretrained(directory)
+    monkeypatch.setenv("MOBILEBERT_ISA", "generic")
+    answerer = pipeline("fill-mask", directory, dtype="auto")
+    assert (answerer.model.name, answerer.model.engine.dtype) == ("engine", "float32")
+    with pytest.raises(InputError, match="not in 'bfloat16'; backend='torch' has more"):
+        pipeline("fill-mask", directory, dtype="bfloat16")
+
+
 def test_without_the_engine_numpy_runs_and_it_is_said_once(checkpoints, monkeypatch, caplog):
     monkeypatch.setattr(sources, "engine_is_compiled", lambda: False)
     monkeypatch.setattr(backend, "engine_is_compiled", lambda: False)

@@ -10,11 +10,20 @@ from mobilebert.backend import FloatArray, IntArray, TokenBatch, wants_cpu
 from mobilebert.checkpoint.reading import STANDARD_FORMATS
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine.engine import DTYPES, Engine
+from mobilebert.engine.native import choose_isa, isa_dtypes
 from mobilebert.errors import InputError
 from mobilebert.reference import PadNeighbor
 from mobilebert.tasks import TaskSpec
 
 __all__ = ["EngineBackend"]
+
+
+class _DtypesHere:
+    """The element types of the instruction set that would run now; read from the class."""
+
+    def __get__(self, instance: object, owner: type) -> tuple[str, ...]:
+        # Asked for by name, a backend that was not compiled says so itself.
+        return isa_dtypes()[choose_isa()] if isa_dtypes() else DTYPES
 
 
 class EngineBackend:
@@ -34,7 +43,7 @@ class EngineBackend:
     """
 
     name = "engine"
-    dtypes: ClassVar[tuple[str, ...]] = DTYPES
+    dtypes: ClassVar[_DtypesHere] = _DtypesHere()
     formats: ClassVar[tuple[str, ...]] = STANDARD_FORMATS
 
     def __init__(
