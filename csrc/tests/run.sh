@@ -52,5 +52,5 @@ fi
 "${fixed[@]}" "$build/fuzz_encoder" "$seconds" "$seed"
 if [[ "$kind" == coverage ]]; then
   (cd "$build" && gcov -o . ./*.gcda 2>/dev/null) |
-    grep -A1 "^File '.*\(encoder\|threads\|float32\|isa_\|cpu\|workspace\)" | grep -v '^--'
+    grep -A1 "^File '.*\(encoder\|worker\|threads\|float32\|isa_\|cpu\|workspace\)" | grep -v '^--'
 fi

@@ -1,0 +1,390 @@
+// What one thread does in a call: the folded program, read from top to bottom.
+#pragma once
+
+#include <algorithm>
+
+#include "workspace.h"
+
+namespace mobilebert {
+
+struct Range {
+  int first, end;
+  int size() const { return end - first; }
+};
+
+inline Range share(int count, int index, int size) {
+  const auto at = [&](long number) { return static_cast<int>(count * number / size); };
+  return {at(index), at(index + 1)};
+}
+
+// A share in whole units, the last one as long as it is.
+inline Range share_of(int count, int unit, int index, int size) {
+  const Range units = share((count + unit - 1) / unit, index, size);
+  return {std::min(units.first * unit, count), std::min(units.end * unit, count)};
+}
+
+// Below this many rows for a thread the weights are the larger part: threads then split the
+// columns, so that each reads its own part of the weights only.
+constexpr int kFewRows = 16;
+
+// One thread's work in a call.
+class Worker {
+ public:
+  Worker(const Encoder& encoder, const Call& call, Workspace& space, Barrier& barrier, int index,
+         int size)
+      : p_(encoder.program_),
+        kernels_(encoder.kernels_),
+        arithmetic_(*p_.arithmetic),
+        call_(call),
+        space_(space),
+        barrier_(barrier),
+        index_(index),
+        size_(size),
+        by_columns_(size > 1 && call.tokens < kFewRows * size),
+        rows_(by_columns_ ? Range{0, call.tokens}
+                          : share_of(call.tokens, arithmetic_.row_unit, index, size)),
+        scratch_(*space.scratch[by_columns_ ? 0 : index]) {}
+
+  void run() {
+    arithmetic_.enter();
+    for_blocks([&](Range block) { embed(block); });
+    keep_state(0);
+    const int layers = static_cast<int>(p_.layers.size());
+    if (layers) for_blocks([&](Range block) { project(p_.layers[0], 0, block); });
+    for (int number = 0; number < layers; ++number) {
+      barrier_.wait();  // keys and values of all rows are there
+      for_blocks([&](Range block) {
+        attend_and_feed_forward(p_.layers[number], number % 2, block);
+        if (number + 1 < layers) project(p_.layers[number + 1], (number + 1) % 2, block);
+      });
+      keep_state(number + 1);
+    }
+    barrier_.wait();
+    by_columns_ = size_ > 1;
+    heads();
+    arithmetic_.leave();
+  }
+
+ private:
+  template <class F>
+  void for_blocks(F f) {
+    const int blocks = (rows_.size() + kBlock - 1) / kBlock;
+    for (int block = 0; block < blocks; ++block) {
+      const Range part = share_of(rows_.size(), arithmetic_.row_unit, block, blocks);
+      if (part.size()) f(Range{rows_.first + part.first, rows_.first + part.end});
+    }
+  }
+
+  // Where threads split columns, a stage is whole only when all have done their part.
+  void meet() {
+    if (by_columns_) barrier_.wait();
+  }
+
+  Range my(int count) const { return by_columns_ ? share(count, index_, size_) : Range{0, count}; }
+
+  // Where the result of a dense layer goes.
+  struct Target {
+    float* exact;  // null: not wanted
+    std::size_t stride;
+    void* packed;  // null: not wanted
+  };
+  static Target both(const Rows& rows, int row = 0) {
+    return {rows.exact(row), static_cast<std::size_t>(rows.width()), rows.packed(row)};
+  }
+  static Target only_packed(const Rows& rows) {
+    return {nullptr, static_cast<std::size_t>(rows.width()), rows.packed()};
+  }
+  static Target only_exact(float* rows, std::size_t stride) { return {rows, stride, nullptr}; }
+
+  void linear(const Linear& step, const void* a, int rows, Target target,
+              const float* residual = nullptr, std::size_t residual_stride = 0,
+              Activation activation = Activation::kNone, float* before_norm = nullptr) {
+    const Range panels = my(step.out / kPanel);
+    Product product{};
+    product.a = a;
+    product.rows = rows;
+    product.depth = step.in;
+    product.b = step.weight;
+    product.first = panels.first;
+    product.last = panels.end;
+    product.bias = step.bias;
+    product.residual = step.scale ? residual : nullptr;
+    product.residual_stride = residual_stride;
+    product.scale = step.scale;
+    product.activation = activation;
+    product.exact = target.exact;
+    product.exact_stride = target.stride;
+    product.packed = target.packed;
+    product.packed_width = step.out;
+    if (step.norm.weight) {
+      if (!product.exact) product.exact = before_norm;
+      product.packed = nullptr;
+    }
+    step.arithmetic->multiply(product);
+    meet();
+    if (step.norm.weight)
+      normalize(step.norm, step.width, step.out, rows, product.exact, target.stride, target.packed);
+  }
+
+  void normalize(const Norm& norm, int width, int padded_width, int rows, float* x,
+                 std::size_t stride, void* packed) {
+    const Range mine = my(rows);
+    float* first = x + mine.first * stride;
+    kernels_.normalize(first, stride, mine.size(), width, norm.weight, norm.bias, norm.eps);
+    if (packed && packed != x)
+      arithmetic_.pack(first, stride, mine.size(), padded_width, packed, mine.first);
+    meet();
+  }
+
+  // The residual inside a layer: the bottleneck's output, or the stream where there is none.
+  const Rows& narrow() const {
+    return p_.layers[0].input_bottleneck ? space_.narrow : space_.stream;
+  }
+
+  void keep_state(int number) {
+    if (!call_.states) return;
+    const Range mine = by_columns_ ? share(call_.tokens, index_, size_) : rows_;
+    const std::size_t state = static_cast<std::size_t>(call_.tokens) * p_.stream;
+    const std::size_t first = static_cast<std::size_t>(mine.first) * p_.stream;
+    std::copy_n(space_.stream.exact(mine.first), static_cast<std::size_t>(mine.size()) * p_.stream,
+                call_.states + number * state + first);
+  }
+
+  void word(std::int32_t id, float* to) const {
+    const int width = p_.embedding.width;
+    if (id < 0)
+      std::fill_n(to, width, 0.0f);
+    else
+      std::copy_n(p_.embedding.words + static_cast<std::size_t>(id) * width, width, to);
+  }
+
+  void embed(Range block) {
+    const Embedding& e = p_.embedding;
+    const Range mine = my(block.size());
+    const Rows& input = scratch_.input;
+    for (int i = mine.first; i < mine.end; ++i) {
+      const int row = block.first + i;
+      const float* position =
+          e.position_rows + static_cast<std::size_t>(call_.positions[row]) * p_.stream;
+      const float* type = e.type_rows + static_cast<std::size_t>(call_.types[row]) * p_.stream;
+      if (!e.transformation) {
+        float* h = space_.stream.exact(row);
+        word(call_.ids[row], h);
+        for (int j = 0; j < e.width; ++j) h[j] += position[j] + type[j];
+        std::fill_n(h + e.width, p_.stream - e.width, 0.0f);
+        continue;
+      }
+      float* x = input.exact(i);
+      if (e.trigram) {
+        word(call_.following[row], x);
+        word(call_.ids[row], x + e.width);
+        word(call_.previous[row], x + 2 * e.width);
+      } else {
+        word(call_.ids[row], x);
+      }
+      float* placed = scratch_.placed.floats() + static_cast<std::size_t>(i) * p_.stream;
+      for (int j = 0; j < p_.stream; ++j) placed[j] = position[j] + type[j];
+    }
+    if (e.transformation) {
+      pack(input, mine, *e.transformation.arithmetic);
+      meet();
+      linear(e.transformation, input.packed(), block.size(), both(space_.stream, block.first),
+             scratch_.placed.floats(), p_.stream);
+    } else if (e.norm.weight) {
+      meet();
+      normalize(e.norm, p_.stream_width, p_.stream, block.size(), space_.stream.exact(block.first),
+                p_.stream, space_.stream.packed(block.first));
+    } else {
+      if (space_.stream.packed() != reinterpret_cast<char*>(space_.stream.exact()))
+        arithmetic_.pack(space_.stream.exact(block.first + mine.first), p_.stream, mine.size(),
+                         p_.stream, space_.stream.packed(block.first), mine.first);
+      meet();
+    }
+  }
+
+  static void pack(const Rows& rows, Range part, const Arithmetic& arithmetic) {
+    if (rows.packed() != reinterpret_cast<char*>(rows.exact()))
+      arithmetic.pack(rows.exact(part.first), rows.width(), part.size(), rows.width(),
+                      rows.packed(), part.first);
+  }
+
+  std::size_t heads_width(const Layer& layer) const {
+    return static_cast<std::size_t>(layer.heads) * p_.head;
+  }
+
+  // From the stream to the bottlenecks, queries, keys and values of a layer.
+  void project(const Layer& layer, int parity, Range block) {
+    const int rows = block.size();
+    const void* h = space_.stream.packed(block.first);
+    const void* queried = h;  // what queries and keys read
+    const void* valued = h;
+    if (layer.input_bottleneck)
+      linear(layer.input_bottleneck, h, rows, both(space_.narrow, block.first));
+    if (layer.reads == Reads::kBottleneck) {
+      queried = valued = space_.narrow.packed(block.first);
+    } else if (layer.reads == Reads::kSharedBottleneck) {
+      linear(layer.attention_bottleneck, h, rows, only_packed(scratch_.shared), nullptr, 0,
+             Activation::kNone, scratch_.shared.exact());
+      queried = scratch_.shared.packed();
+    }
+    linear(layer.query, queried, rows, only_exact(query(block.first), p_.heads_width));
+    const std::size_t width = heads_width(layer);
+    float* projected = scratch_.projected.exact();
+    linear(layer.key, queried, rows, only_exact(projected, width));
+    pack_heads(layer, block, arithmetic_.pack_keys, space_.keys[parity]);
+    linear(layer.value, valued, rows, only_exact(projected, width));
+    pack_heads(layer, block, arithmetic_.pack_values, space_.values[parity]);
+  }
+
+  // Rows have the same place in every layer, however many heads it has: while some rows are in the
+  // next layer already, others are still to be read.
+  float* query(int row) const {
+    return space_.query.floats() + static_cast<std::size_t>(row) * p_.heads_width;
+  }
+
+  // Puts projected keys or values of a block where attention finds them.
+  void pack_heads(const Layer& layer, Range block, decltype(Arithmetic::pack_keys) pack,
+                  const Buffer& packed) {
+    const std::size_t width = heads_width(layer);
+    for_texts(block, [&](int text, Range part) {
+      const Range heads = my(layer.heads);
+      for (int head = heads.first; head < heads.end; ++head)
+        pack(scratch_.projected.exact() + (part.first - block.first) * width + head * p_.head,
+             width, part.size(), p_.head, length(text), of_head(packed, width, text, head),
+             part.first - call_.starts[text]);
+    });
+    meet();
+  }
+
+  int length(int text) const { return call_.starts[text + 1] - call_.starts[text]; }
+
+  // Packed keys or values of a text and head.
+  void* of_head(const Buffer& packed, std::size_t width, int text, int head) const {
+    const std::size_t numbers = space_.key_starts[text] * width +
+                                static_cast<std::size_t>(head) * p_.head * padded(length(text));
+    return packed.data() + numbers * arithmetic_.element;
+  }
+
+  // Calls f(text, rows) for the texts that have rows in the block.
+  template <class F>
+  void for_texts(Range block, F f) {
+    const std::int32_t* starts = call_.starts;
+    int text = static_cast<int>(
+        std::upper_bound(starts, starts + call_.texts + 1, block.first) - starts - 1);
+    for (; text < call_.texts && starts[text] < block.end; ++text)
+      f(text, Range{std::max(block.first, starts[text]), std::min(block.end, starts[text + 1])});
+  }
+
+  void attend_and_feed_forward(const Layer& layer, int parity, Range block) {
+    const int rows = block.size();
+    for_texts(block, [&](int text, Range part) {
+      const Range heads = my(layer.heads);
+      for (int head = heads.first; head < heads.end; ++head)
+        attend(layer, text, head, parity, part, part.first - block.first);
+    });
+    meet();
+    const Rows* y = &scratch_.narrow;
+    const Rows* next = &scratch_.other;
+    linear(layer.attention_output, scratch_.context.packed(), rows, both(*y),
+           narrow().exact(block.first), narrow().width());
+    for (const FeedForward& network : layer.feed_forward) {
+      linear(network.inner, y->packed(), rows, only_packed(scratch_.inner), nullptr, 0,
+             p_.activation);
+      const bool last = !layer.output_bottleneck && &network == &layer.feed_forward.back();
+      linear(network.outer, scratch_.inner.packed(), rows,
+             last ? both(space_.stream, block.first) : both(*next), y->exact(), p_.narrow);
+      std::swap(y, next);
+    }
+    if (layer.output_bottleneck)
+      linear(layer.output_bottleneck, y->packed(), rows, both(space_.stream, block.first),
+             space_.stream.exact(block.first), p_.stream);
+  }
+
+  // Some queries of a text, with one head; the result goes to row `row` of the block's context.
+  void attend(const Layer& layer, int text, int head, int parity, Range queries, int row) {
+    const std::size_t width = heads_width(layer);
+    Attention attention{};
+    attention.query = query(queries.first) + head * p_.head;
+    attention.query_stride = p_.heads_width;
+    attention.rows = queries.size();
+    attention.head = p_.head;
+    attention.keys = of_head(space_.keys[parity], width, text, head);
+    attention.values = of_head(space_.values[parity], width, text, head);
+    attention.length = length(text);
+    attention.scratch = space_.attention[index_]->data();
+    attention.context = scratch_.context.packed();
+    attention.first_row = row;
+    attention.first_column = head * p_.head;
+    attention.width = static_cast<int>(width);
+    arithmetic_.attend(attention);
+  }
+
+  // Heads: all threads share every stage. Pooler and projection are float32.
+  void heads() {
+    const Range mine = my(call_.tokens);
+    if (call_.stream)
+      std::copy_n(space_.stream.exact(mine.first),
+                  static_cast<std::size_t>(mine.size()) * p_.stream,
+                  call_.stream + static_cast<std::size_t>(mine.first) * p_.stream);
+    const float* pooled = pool();
+    if (p_.vocabulary && call_.wanted) score_vocabulary();
+    if (p_.projection && call_.projection)
+      linear(p_.projection, p_.pools ? pooled : space_.stream.exact(),
+             p_.pools ? call_.texts : call_.tokens,
+             only_exact(call_.projection, p_.projection.out));
+  }
+
+  const float* pool() {
+    if (!p_.pools && !call_.pooled) return nullptr;
+    float* first = space_.pooled.floats();
+    float* result = first + static_cast<std::size_t>(call_.texts) * p_.stream;
+    const Range texts = my(call_.texts);
+    for (int text = texts.first; text < texts.end; ++text)
+      std::copy_n(space_.stream.exact(call_.starts[text]), p_.stream,
+                  first + static_cast<std::size_t>(text) * p_.stream);
+    meet();
+    if (p_.pooler) {
+      linear(p_.pooler, first, call_.texts, only_exact(result, p_.stream));
+      kernels_.tanh(result + static_cast<std::size_t>(texts.first) * p_.stream, p_.stream,
+                    texts.size(), p_.stream);
+      meet();
+    } else {
+      result = first;
+    }
+    if (call_.pooled)
+      std::copy_n(result + static_cast<std::size_t>(texts.first) * p_.stream,
+                  static_cast<std::size_t>(texts.size()) * p_.stream,
+                  call_.pooled + static_cast<std::size_t>(texts.first) * p_.stream);
+    return result;
+  }
+
+  void score_vocabulary() {
+    const Rows& chosen = space_.chosen;
+    for (int first = 0; first < call_.wanted; first += kBlock) {
+      const int rows = std::min(kBlock, call_.wanted - first);
+      const Range mine = my(rows);
+      for (int i = mine.first; i < mine.end; ++i)
+        std::copy_n(space_.stream.exact(call_.wanted_rows[first + i]), p_.stream, chosen.exact(i));
+      pack(chosen, mine, *p_.transform.arithmetic);
+      meet();
+      linear(p_.transform, chosen.packed(), rows, both(space_.transformed), nullptr, 0,
+             p_.activation);
+      linear(p_.vocabulary, space_.transformed.packed(), rows,
+             only_exact(call_.vocabulary + static_cast<std::size_t>(first) * p_.vocabulary.out,
+                        p_.vocabulary.out));
+    }
+  }
+
+  const Program& p_;
+  const Kernels& kernels_;
+  const Arithmetic& arithmetic_;
+  const Call& call_;
+  Workspace& space_;
+  Barrier& barrier_;
+  const int index_, size_;
+  bool by_columns_;
+  const Range rows_;
+  Scratch& scratch_;
+};
+
+}  // namespace mobilebert
