@@ -6,11 +6,56 @@
 #include "workspace.h"
 
 namespace mobilebert {
+namespace {
+
+// Calls f(step) for the dense layers that every call reads, in their order. The vocabulary, which is
+// as large as all of them together and read for few tokens, stays where it is.
+template <class F>
+void for_steps(Program& p, F f) {
+  const auto given = [&](Linear& step) {
+    if (step) f(step);
+  };
+  given(p.embedding.transformation);
+  for (Layer& layer : p.layers) {
+    for (Linear* step : {&layer.input_bottleneck, &layer.attention_bottleneck, &layer.query,
+                         &layer.key, &layer.value, &layer.attention_output})
+      given(*step);
+    for (FeedForward& network : layer.feed_forward) {
+      given(network.inner);
+      given(network.outer);
+    }
+    given(layer.output_bottleneck);
+  }
+  given(p.transform);
+}
+
+std::size_t weight_bytes(const Linear& step) { return step.out / kPanel * step.panel_bytes(); }
+
+}  // namespace
+
+// Copies the weights of `for_steps` behind each other, and tells each step the next one.
+void Encoder::gather_weights() {
+  std::size_t bytes = 0;
+  for_steps(program_, [&](Linear& step) {
+    bytes += Arena::room(weight_bytes(step)) + 2 * Arena::room(step.out * sizeof(float));
+  });
+  if (!bytes) return;
+  weights_.reserve(bytes);
+  Linear* before = nullptr;
+  for_steps(program_, [&](Linear& step) {
+    if (before) before->next = &step;
+    before = &step;
+    step.weight = weights_.copy(step.weight, weight_bytes(step));
+    step.bias = weights_.copy(step.bias, step.out * sizeof(float));
+    if (step.scale) step.scale = weights_.copy(step.scale, step.out * sizeof(float));
+  });
+}
 
 Encoder::Encoder(Program program, const Kernels& kernels, int threads)
     : program_(std::move(program)), kernels_(kernels), pool_(threads) {
   for (const Layer& layer : program_.layers)
     program_.heads_width = std::max(program_.heads_width, layer.heads * program_.head);
+  gather_weights();
 }
 
 Encoder::~Encoder() = default;

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <vector>
 
+#include "arena.h"
 #include "kernels.h"
 #include "threads.h"
 
@@ -31,8 +32,12 @@ struct Linear {
   const float* bias = nullptr;
   const float* scale = nullptr;  // null: no residual
   Norm norm;                     // weight null: none
+  const Linear* next = nullptr;  // the step after this one, within the encoder
 
   explicit operator bool() const { return weight != nullptr; }
+  std::size_t panel_bytes() const {
+    return static_cast<std::size_t>(in) * kPanel * arithmetic->element;
+  }
 };
 
 struct FeedForward {
@@ -109,10 +114,12 @@ class Encoder {
 
  private:
   friend class Worker;
+  void gather_weights();
   std::unique_ptr<Workspace> take_workspace();
   void give_back(std::unique_ptr<Workspace> workspace);
 
   Program program_;
+  Arena weights_;
   const Kernels& kernels_;
   Pool pool_;
   std::mutex mutex_;

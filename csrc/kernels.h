@@ -34,6 +34,8 @@ struct Product {
   std::size_t exact_stride;
   void* packed;  // null: not wanted
   int packed_width;
+  const void* next;  // weights that are read after these, or null: worth fetching meanwhile
+  std::size_t next_bytes;
 };
 
 // softmax(q k) v, for some queries of one text and one head; scores are in units of log 2.

@@ -116,6 +116,12 @@ class Worker {
     product.exact_stride = target.stride;
     product.packed = target.packed;
     product.packed_width = step.out;
+    if (step.next) {
+      const Range ahead = my(step.next->out / kPanel);
+      product.next = static_cast<const char*>(step.next->weight) +
+                     ahead.first * step.next->panel_bytes();
+      product.next_bytes = ahead.size() * step.next->panel_bytes();
+    }
     if (step.norm.weight) {
       if (!product.exact) product.exact = before_norm;
       product.packed = nullptr;

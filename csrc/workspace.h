@@ -13,7 +13,7 @@
 namespace mobilebert {
 
 // Rows that go through a whole layer together, so that what they leave behind stays in the cache.
-constexpr int kBlock = 64;
+constexpr int kBlock = 128;
 
 inline std::size_t up_to(std::size_t count, std::size_t unit) {
   return (count + unit - 1) / unit * unit;
