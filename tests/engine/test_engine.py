@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from assertions import assert_close
-from mobilebert import MobileBertForMaskedLM
 from mobilebert.backend import TokenBatch
 from mobilebert.engine import Engine, execution, native
 from mobilebert.engine.backend import EngineBackend
@@ -86,19 +84,6 @@ def test_results_have_the_documented_names(engine):
         assert tuple(output.keys()) == spec.emits
         again = pickle.loads(pickle.dumps(output))
         assert (again[0] == output[0]).all()
-
-
-def test_a_pytorch_model_can_be_taken(engine):
-    torch.manual_seed(0)
-    model = MobileBertForMaskedLM(small_config()).eval()
-    ids, mask, types = random_batch(model.config)
-    found = Engine.from_model(model)(ids, mask, types).logits
-    with torch.no_grad():
-        batch = [torch.as_tensor(x) for x in (ids, mask, types)]
-        wanted = model(*batch, pad_neighbor="zero").logits.numpy()
-    assert_close(found[mask == 1], wanted[mask == 1], FLOAT32)
-    with pytest.raises(InputError, match="MobileBERT model is needed, not a Linear"):
-        Engine.from_model(torch.nn.Linear(2, 2))
 
 
 def test_a_checkpoint_is_loaded_by_name():
