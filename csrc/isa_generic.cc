@@ -64,9 +64,11 @@ inline Vec round(const Vec& x) {
 }
 inline Vec scale_by_power(const Vec& x, const Vec& n) {
   return each([&](int i) {
-    std::int32_t bits;
+    // Only where sums overflowed may n be too large, or no number, for an integer to hold.
+    const std::int32_t power = n.v[i] < 127.0f ? static_cast<std::int32_t>(n.v[i]) : 127;
+    std::uint32_t bits;
     std::memcpy(&bits, &x.v[i], sizeof bits);
-    bits += static_cast<std::int32_t>(n.v[i]) * (1 << 23);
+    bits += static_cast<std::uint32_t>(power) << 23;
     float y;
     std::memcpy(&y, &bits, sizeof y);
     return y;

@@ -1,197 +1,64 @@
 // Fuzz target of the encoder: any program of any shape on any batch must neither crash nor touch
 // memory that is not its own, and must give a text the same numbers alone, among others, and with
-// any number of threads.
+// any number of threads. What the encoder does not check (ids, lengths of arrays) is checked by
+// bindings.cc before it; tests/engine/test_native_encoder.py fuzzes that.
 //
-//   ./fuzz_encoder [seconds] [seed]      (built and run by run.sh)
+//   ./fuzz_encoder [amount] [seed]      (built and run by run.sh)
 //
-// With clang it is a libFuzzer target as it is (-fsanitize=fuzzer -DMOBILEBERT_LIBFUZZER).
-#include <algorithm>
+// An input is one program and a series of batches for it: making a program costs more than running
+// it. An execution is a batch with its checks. With clang it is a libFuzzer target as it is
+// (-fsanitize=fuzzer -DMOBILEBERT_LIBFUZZER).
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <deque>
-#include <memory>
 #include <string>
-#include <vector>
+#include <thread>
 
 #include "../cpu.h"
-#include "../encoder.h"
+#include "random_program.h"
+
+#if !defined(__SANITIZE_THREAD__)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 using namespace mobilebert;
 
 namespace {
 
-// Reads choices from the input; behind its end come zeros.
-class Choices {
- public:
-  Choices(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
-  int below(int count) {
-    const int value = at_ < size_ ? data_[at_] : 0;
-    ++at_;
-    return value % count;
-  }
-  int between(int least, int most) { return least + below(most - least + 1); }
+// ThreadSanitizer is for what threads share; otherwise one thread shows as much in less time.
+#if defined(__SANITIZE_THREAD__)
+constexpr int kSeveralThreadsIn8 = 7, kAtOnceIn16 = 6;
+#else
+constexpr int kSeveralThreadsIn8 = 1, kAtOnceIn16 = 1;
+#endif
 
- private:
-  const std::uint8_t* data_;
-  std::size_t size_, at_ = 0;
-};
+[[noreturn]] void fail(const char* what) {
+  std::fprintf(stderr, "%s\n", what);
+  std::abort();
+}
 
-class Numbers {
- public:
-  explicit Numbers(std::uint32_t seed) : state_(seed * 2654435761u + 1) {}
-  float next() {  // in [-1, 1)
-    state_ = state_ * 1664525u + 1013904223u;
-    return static_cast<float>(static_cast<std::int32_t>(state_)) * (1.0f / 2147483648.0f);
-  }
-
- private:
-  std::uint32_t state_;
-};
-
-// Weights live in blocks of exactly their size, so that a sanitizer sees a step beyond them.
-class Model {
- public:
-  Model(Choices& choose, const Kernels& kernels, bool bfloat16, int longest)
-      : numbers_(choose.below(256)) {
-    p_.embedding.positions = longest;
-    p_.arithmetic = bfloat16 ? kernels.bfloat16 : kernels.float32;
-    p_.activation = static_cast<Activation>(1 + choose.below(5));
-    const bool bottleneck = choose.below(4) != 0;
-    p_.stream = kPanel * choose.between(1, 2);
-    p_.stream_width = p_.stream - choose.below(kPanel);
-    p_.narrow = bottleneck ? kPanel * choose.between(1, 2) : p_.stream;
-    p_.inner = kPanel * choose.between(1, 2);
-    p_.head = kPanel * choose.between(1, 2);
-    norm_ = choose.below(2) != 0;
-    embedding(choose);
-    for (int layers = choose.between(0, 2); layers > 0; --layers) layer(choose, bottleneck);
-    const int heads = choose.below(8);
-    p_.pools = heads & 1;
-    if (heads & 1) p_.pooler = linear(p_.stream, p_.stream, false, false, kernels.float32);
-    if (heads & 2) {
-      p_.transform = linear(p_.stream, p_.stream, false, true, p_.arithmetic);
-      p_.vocabulary =
-          linear(p_.stream, kPanel * choose.between(1, 4), false, false, p_.arithmetic);
-    }
-    if (heads & 4) p_.projection = linear(p_.stream, kPanel, false, false, kernels.float32);
-  }
-  const Program& program() const { return p_; }
-
- private:
-  const float* floats(std::size_t count, float scale, float offset = 0) {
-    blocks_.emplace_back(new float[count ? count : 1]);
-    for (std::size_t i = 0; i < count; ++i) blocks_.back()[i] = offset + scale * numbers_.next();
-    return blocks_.back().get();
-  }
-
-  const void* weight(std::size_t count, float scale, const Arithmetic* arithmetic) {
-    if (arithmetic->element == sizeof(float)) return floats(count, scale);
-    halves_.emplace_back(new std::uint16_t[count ? count : 1]);
-    for (std::size_t i = 0; i < count; ++i) {
-      const float value = scale * numbers_.next();
-      std::uint32_t bits;
-      std::memcpy(&bits, &value, 4);
-      halves_.back()[i] = static_cast<std::uint16_t>(bits >> 16);
-    }
-    return halves_.back().get();
-  }
-
-  Linear linear(int in, int out, bool adds, bool norm, const Arithmetic* arithmetic) {
-    Linear step;
-    step.in = in;
-    step.out = out;
-    step.width = out == p_.stream ? p_.stream_width : out;
-    step.arithmetic = arithmetic;
-    step.weight = weight(static_cast<std::size_t>(in) * out, 1.0f / std::sqrt(float(in)), arithmetic);
-    step.bias = floats(out, 0.3f);
-    if (adds) step.scale = floats(out, 0.3f, 1.0f);
-    if (norm) step.norm = {floats(step.width, 0.3f, 1.0f), floats(step.width, 0.3f), 1e-5f};
-    return step;
-  }
-
-  void embedding(Choices& choose) {
-    Embedding& e = p_.embedding;
-    e.vocabulary = choose.between(1, 40);
-    e.types = choose.between(1, 3);
-    const bool transforms = choose.below(4) != 0;
-    e.trigram = transforms && choose.below(4) != 0;
-    e.width = transforms ? choose.between(1, 40) : p_.stream_width;
-    e.words = floats(static_cast<std::size_t>(e.vocabulary) * e.width, 1);
-    e.position_rows = floats(static_cast<std::size_t>(e.positions) * p_.stream, 1);
-    e.type_rows = floats(static_cast<std::size_t>(e.types) * p_.stream, 1);
-    if (transforms)
-      e.transformation =
-          linear(padded((e.trigram ? 3 : 1) * e.width), p_.stream, true, norm_, p_.arithmetic);
-    else if (norm_)
-      e.norm = {floats(p_.stream_width, 0.3f, 1.0f), floats(p_.stream_width, 0.3f), 1e-5f};
-  }
-
-  void layer(Choices& choose, bool bottleneck) {
-    const Arithmetic* a = p_.arithmetic;
-    Layer layer;
-    layer.heads = choose.between(1, 3);
-    layer.reads = bottleneck ? static_cast<Reads>(choose.below(3)) : Reads::kStream;
-    if (bottleneck) {
-      layer.input_bottleneck = linear(p_.stream, p_.narrow, false, norm_, a);
-      layer.output_bottleneck = linear(p_.narrow, p_.stream, true, norm_, a);
-    }
-    if (layer.reads == Reads::kSharedBottleneck)
-      layer.attention_bottleneck = linear(p_.stream, p_.narrow, false, norm_, a);
-    const int queried = layer.reads == Reads::kStream ? p_.stream : p_.narrow;
-    const int width = layer.heads * p_.head;
-    layer.query = linear(queried, width, false, false, a);
-    layer.key = linear(queried, width, false, false, a);
-    layer.value =
-        linear(layer.reads == Reads::kBottleneck ? p_.narrow : p_.stream, width, false, false, a);
-    layer.attention_output = linear(width, p_.narrow, true, norm_, a);
-    for (int networks = choose.between(1, 3); networks > 0; --networks)
-      layer.feed_forward.push_back({linear(p_.narrow, p_.inner, false, false, a),
-                                    linear(p_.inner, p_.narrow, true, norm_, a)});
-    p_.layers.push_back(layer);
-  }
-
-  Numbers numbers_;
-  bool norm_ = false;
-  Program p_;
-  std::deque<std::unique_ptr<float[]>> blocks_;
-  std::deque<std::unique_ptr<std::uint16_t[]>> halves_;
-};
-
-struct Batch {
-  std::vector<std::int32_t> ids, positions, types, following, previous, starts{0}, wanted;
-
-  void add(const std::vector<std::int32_t>& text, int types_known) {
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      ids.push_back(text[i]);
-      positions.push_back(static_cast<std::int32_t>(i));
-      types.push_back(static_cast<std::int32_t>(i) % types_known);
-      following.push_back(i + 1 < text.size() ? text[i + 1] : -1);
-      previous.push_back(i ? text[i - 1] : -1);
-    }
-    starts.push_back(static_cast<std::int32_t>(ids.size()));
-  }
-};
-
+// Exactly as large as the encoder may fill them; null where they are not wanted.
 struct Results {
   std::vector<float> stream, states, pooled, vocabulary, projection;
 };
 
-Results run(Encoder& encoder, const Batch& batch) {
+float* room(std::vector<float>& result, std::size_t size) {
+  result.resize(size);
+  return size ? result.data() : nullptr;
+}
+
+// Which results are asked for.
+enum Asked : int { kStream = 1, kStates = 2, kPooled = 4, kProjection = 8, kEverything = 15 };
+
+Results run(Encoder& encoder, const Batch& batch, int asked = kEverything) {
   const Program& p = encoder.program();
   Results r;
   Call call;
-  call.tokens = static_cast<int>(batch.ids.size());
-  call.texts = static_cast<int>(batch.starts.size()) - 1;
+  call.tokens = batch.tokens();
+  call.texts = batch.texts();
   call.wanted = static_cast<int>(batch.wanted.size());
   const std::size_t tokens = call.tokens, texts = call.texts;
-  r.stream.resize(tokens * p.stream);
-  r.states.resize((p.layers.size() + 1) * tokens * p.stream);
-  r.pooled.resize(texts * p.stream);
-  r.vocabulary.resize(batch.wanted.size() * p.vocabulary.out);
-  r.projection.resize((p.pools ? texts : tokens) * p.projection.out);
   call.ids = batch.ids.data();
   call.positions = batch.positions.data();
   call.types = batch.types.data();
@@ -199,25 +66,134 @@ Results run(Encoder& encoder, const Batch& batch) {
   call.previous = batch.previous.data();
   call.starts = batch.starts.data();
   call.wanted_rows = batch.wanted.data();
-  call.stream = r.stream.data();
-  call.states = r.states.data();
-  call.pooled = r.pooled.data();
-  call.vocabulary = p.vocabulary ? r.vocabulary.data() : nullptr;
-  call.projection = p.projection ? r.projection.data() : nullptr;
+  if (asked & kStream) call.stream = room(r.stream, tokens * p.stream);
+  if (asked & kStates) call.states = room(r.states, (p.layers.size() + 1) * tokens * p.stream);
+  if (asked & kPooled) call.pooled = room(r.pooled, texts * p.stream);
+  call.vocabulary = room(r.vocabulary, batch.wanted.size() * p.vocabulary.out);
+  if (asked & kProjection)
+    call.projection = room(r.projection, (p.pools ? texts : tokens) * p.projection.out);
   encoder.run(call);
   return r;
 }
 
-[[noreturn]] void fail(const char* what) {
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
+// Which of several NaNs comes out depends on the order of operands, which compilers choose.
+bool same(float x, float y) {
+  return !std::memcmp(&x, &y, sizeof x) || (std::isnan(x) && std::isnan(y));
 }
 
 void expect_same(const float* x, const float* y, std::size_t count, const char* what) {
-  if (count && std::memcmp(x, y, count * sizeof(float))) fail(what);
+  if (!count || !std::memcmp(x, y, count * sizeof(float))) return;
+  for (std::size_t i = 0; i < count; ++i)
+    if (!same(x[i], y[i])) fail(what);
 }
 
-long executions[8];
+// What was asked for in both.
+void expect_same(const std::vector<float>& x, const std::vector<float>& y, const char* what) {
+  if (!x.empty() && !y.empty()) expect_same(x.data(), y.data(), x.size(), what);
+}
+
+void expect_same(const Results& x, const Results& y, const char* what) {
+  expect_same(x.stream, y.stream, what);
+  expect_same(x.states, y.states, what);
+  expect_same(x.pooled, y.pooled, what);
+  expect_same(x.vocabulary, y.vocabulary, what);
+  expect_same(x.projection, y.projection, what);
+}
+
+struct Count {
+  long programs = 0, executions = 0;
+};
+Count counts[16];  // of each instruction set
+
+// Texts of mostly a few tokens, seldom of any length up to 512.
+class BatchShapes {
+ public:
+  explicit BatchShapes(Choices& choose) : longest_(choose.one_in(32) ? 512 : 90) {}
+  int longest() const { return longest_; }
+
+  Batch draw(const Program& p, Numbers& numbers) const {
+    Batch batch;
+    const int crowd = numbers.below(512);
+    const int most = crowd == 0 ? 300 : crowd < 64 ? 5 : 2;
+    for (int texts = 1 + numbers.below(most); texts > 0; --texts)
+      batch.add(1 + numbers.below(longest_of(numbers.below(128))), p.embedding, numbers);
+    if (p.vocabulary)
+      for (int wanted = numbers.below(numbers.below(64) ? 4 : 150); wanted > 0; --wanted)
+        batch.wanted.push_back(numbers.below(batch.tokens()));
+    return batch;
+  }
+
+ private:
+  int longest_of(int kind) const { return kind == 0 ? longest_ : kind < 8 ? 34 : 6; }
+
+  int longest_;
+};
+
+class Session {
+ public:
+  Session(Choices& choose, int which, const Kernels& kernels)
+      : numbers_(choose.below(256) * 256 + choose.below(256)),
+        shapes_(choose),
+        model_(choose, kernels, shapes_.longest()),
+        kernels_(kernels),
+        encoder_(model_.program(), kernels,
+                 choose.below(8) < kSeveralThreadsIn8 ? choose.between(2, 4) : 1),
+        count_(counts[which]) {
+    ++count_.programs;
+  }
+
+  void execute(Choices& choose) {
+    ++count_.executions;
+    const Batch batch = shapes_.draw(model_.program(), numbers_);
+    const int asked = choose.one_in(2) ? kEverything : choose.below(16);
+    const Results found = run(encoder_, batch, asked);
+    if (model_.finite())
+      for (float x : found.stream)
+        if (!std::isfinite(x)) fail("A result is not finite.");
+    const int check = choose.below(16);
+    if (check < kAtOnceIn16)
+      call_at_once(batch, found);
+    else if (check < 6)
+      compare_alone(choose, batch, found);
+    else if (check < (encoder_.threads() > 1 ? 10 : 7))
+      compare_with_one_thread(batch, found);
+  }
+
+ private:
+  void compare_alone(Choices& choose, const Batch& batch, const Results& found) {
+    const int text = choose.below(batch.texts());
+    const std::size_t width = model_.program().stream;
+    const Results alone = run(encoder_, batch.only(text), kStream | kPooled);
+    if (!found.stream.empty())
+      expect_same(alone.stream.data(), found.stream.data() + batch.starts[text] * width,
+                  alone.stream.size(), "A text has other numbers alone than among others.");
+    if (!found.pooled.empty())
+      expect_same(alone.pooled.data(), found.pooled.data() + text * width, width,
+                  "A pooled text has other numbers alone than among others.");
+  }
+
+  // A fresh encoder has no memory left from larger batches.
+  void compare_with_one_thread(const Batch& batch, const Results& found) {
+    Encoder single(model_.program(), kernels_, 1);
+    expect_same(run(single, batch), found, "The number of threads changes the numbers.");
+  }
+
+  void call_at_once(const Batch& batch, const Results& found) {
+    Results other;
+    std::thread caller([&] { other = run(encoder_, batch); });
+    const Results mine = run(encoder_, batch);
+    caller.join();
+    expect_same(mine, found, "A call at the same time changes the numbers.");
+    expect_same(other, found, "A call at the same time has other numbers.");
+  }
+
+  Numbers numbers_;
+  BatchShapes shapes_;
+  RandomProgram model_;
+  const Kernels& kernels_;
+  Encoder encoder_;
+  Count& count_;
+};
 
 }  // namespace
 
@@ -225,76 +201,77 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const std::vector<const Kernels*> available = available_kernels();
   Choices choose(data, size);
   const int which = choose.below(static_cast<int>(available.size()));
-  const Kernels& kernels = *available[which];
-  const bool bfloat16 = kernels.bfloat16 && choose.below(4);
-  ++executions[which];
-  const int threads = choose.between(1, 4);
-  std::vector<std::vector<std::int32_t>> texts(choose.between(1, 4));
-  std::size_t longest = 0;
-  for (auto& text : texts) {
-    // Mostly short: long ones show little more, and take long.
-    const int kind = choose.below(64);
-    text.resize(kind == 0  ? choose.between(1, 256) + choose.between(0, 255) + 1
-                : kind < 8 ? choose.between(1, 70)
-                           : choose.between(1, 12));
-    longest = std::max(longest, text.size());
-  }
-  Model model(choose, kernels, bfloat16, static_cast<int>(longest));
-  const Program& p = model.program();
-  Batch batch;
-  for (auto& text : texts) {
-    for (auto& id : text) id = choose.below(p.embedding.vocabulary);
-    batch.add(text, p.embedding.types);
-  }
-  const int tokens = static_cast<int>(batch.ids.size());
-  if (p.vocabulary)
-    for (int wanted = choose.below(90); wanted > 0; --wanted)
-      batch.wanted.push_back(choose.below(tokens));
-  Encoder encoder(p, kernels, threads);
-  const Results together = run(encoder, batch);
-  for (float x : together.stream)
-    if (!std::isfinite(x)) fail("A result is not finite.");
-  const int chosen = choose.below(static_cast<int>(texts.size()));
-  Batch one;
-  one.add(texts[chosen], p.embedding.types);
-  const Results alone = run(encoder, one);
-  const std::size_t first = static_cast<std::size_t>(batch.starts[chosen]) * p.stream;
-  expect_same(alone.stream.data(), together.stream.data() + first, alone.stream.size(),
-              "A text has other numbers alone than among others.");
-  expect_same(alone.pooled.data(), together.pooled.data() + std::size_t(chosen) * p.stream,
-              p.stream, "A pooled text has other numbers alone than among others.");
-  Encoder single(p, kernels, 1);
-  const Results by_one = run(single, batch);
-  expect_same(by_one.stream.data(), together.stream.data(), together.stream.size(),
-              "The number of threads changes the stream.");
-  expect_same(by_one.states.data(), together.states.data(), together.states.size(),
-              "The number of threads changes the states.");
-  expect_same(by_one.vocabulary.data(), together.vocabulary.data(), together.vocabulary.size(),
-              "The number of threads changes the vocabulary.");
-  expect_same(by_one.projection.data(), together.projection.data(), together.projection.size(),
-              "The number of threads changes the projection.");
+  Session session(choose, which, *available[which]);
+  do session.execute(choose);
+  while (!choose.exhausted());
   return 0;
 }
 
 #if !defined(MOBILEBERT_LIBFUZZER)
-int main(int count, char** arguments) {
-  const double seconds = count > 1 ? std::atof(arguments[1]) : 10;
-  std::uint64_t state = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 1;
-  const auto start = std::chrono::steady_clock::now();
-  std::vector<std::uint8_t> input(400);
-  long runs = 0;
-  while (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < seconds) {
-    for (auto& byte : input) {
-      state = state * 6364136223846793005ull + 1442695040888963407ull;
-      byte = static_cast<std::uint8_t>(state >> 56);
-    }
-    LLVMFuzzerTestOneInput(input.data(), input.size());
-    ++runs;
+namespace {
+
+constexpr int kInputBytes = 160;  // a program and some 40 batches
+
+std::uint64_t state = 1;
+
+std::uint8_t random_byte() {
+  state = state * 6364136223846793005ull + 1442695040888963407ull;
+  return static_cast<std::uint8_t>(state >> 56);
+}
+
+long executions() {
+  long sum = 0;
+  for (const Count& count : counts) sum += count.executions;
+  return sum;
+}
+
+// In a forked process the threads of the pool are not there.
+void run_in_forked_process() {
+#if !defined(__SANITIZE_THREAD__)  // it does not follow into forked processes
+  const std::vector<std::uint8_t> input(64, 3);
+  Choices choose(input.data(), input.size());
+  const RandomProgram model(choose, kGeneric, 40);
+  Numbers numbers(1);
+  Batch batch;
+  batch.add(40, model.program().embedding, numbers);
+  auto encoder = std::make_unique<Encoder>(model.program(), kGeneric, 3);
+  const Results wanted = run(*encoder, batch);
+  const pid_t child = fork();
+  if (!child) {
+    alarm(60);  // instead of waiting for threads that are not there
+    expect_same(run(*encoder, batch), wanted, "A forked process has other numbers.");
+    encoder.reset();
+    _exit(0);  // the pool that it leaves behind is no leak
   }
-  std::printf("%ld executions without a finding:", runs);
+  int status = 0;
+  if (waitpid(child, &status, 0) != child || status) fail("The forked process failed.");
+#endif
+}
+
+}  // namespace
+
+// `amount` is seconds, or executions if an x follows: 60 or 1000000x.
+int main(int count, char** arguments) {
+  const std::string given = count > 1 ? arguments[1] : "10";
+  const bool counted = given.back() == 'x';
+  const double amount = std::atof(given.c_str());
+  if (count > 2) state = std::strtoull(arguments[2], nullptr, 10);
+  run_in_forked_process();
+  const auto start = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  std::vector<std::uint8_t> input(kInputBytes);
+  while ((counted ? executions() : seconds()) < amount) {
+    for (auto& byte : input) byte = random_byte();
+    LLVMFuzzerTestOneInput(input.data(), input.size());
+  }
+  const double elapsed = seconds();
+  std::printf("%ld executions without a finding in %.0f s, %.0f a second\n", executions(), elapsed,
+              executions() / elapsed);
   const auto available = available_kernels();
   for (std::size_t i = 0; i < available.size(); ++i)
-    std::printf(" %s %ld", available[i]->name, executions[i]);
-  std::printf("\n");
+    std::printf("instruction set %s: %ld executions of %ld programs\n", available[i]->name,
+                counts[i].executions, counts[i].programs);
 }
 #endif
