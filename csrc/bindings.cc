@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "cpu.h"
 #include "encoder.h"
@@ -31,6 +32,25 @@ void check_size(std::size_t found, std::size_t wanted, const char* name) {
            std::to_string(wanted) + ".");
 }
 
+template <class Array>
+void check_aligned(const Array& array, const char* name) {
+  if (reinterpret_cast<std::uintptr_t>(array.data()) % sizeof(*array.data()))
+    refuse(std::string(name) + " is not aligned.");
+}
+
+// An array as it is: what would have to be converted is refused.
+template <class Array>
+Array array_of(nb::handle value, const char* name) {
+  Array array;
+  if (!nb::try_cast<Array>(value, array, /*convert=*/false))
+    refuse(std::string(name) + " is no contiguous array of the element type that is wanted here.");
+  check_aligned(array, name);
+  return array;
+}
+
+// Widths inside the encoder; beyond it is no model, and products of two could overflow.
+constexpr int kWidest = 1 << 15;
+
 // Reading a program. The Python objects keep the arrays alive; `NativeEncoder` keeps the objects.
 
 // Which arithmetic a dense layer is packed for.
@@ -44,7 +64,7 @@ const Arithmetic* arithmetic_of(nb::handle owner, const Kernels& kernels) {
 const float* floats(nb::handle owner, const char* name, std::size_t size) {
   const nb::object value = owner.attr(name);
   if (value.is_none()) return nullptr;
-  const Floats array = nb::cast<Floats>(value, /*convert=*/false);
+  const Floats array = array_of<Floats>(value, name);
   check_size(array.size(), size, name);
   return array.data();
 }
@@ -68,6 +88,7 @@ Norm read_norm(nb::handle owner, int width) {
   norm.weight = floats(given, "weight", width);
   norm.bias = floats(given, "bias", width);
   norm.eps = nb::cast<float>(given.attr("eps"));
+  if (!norm.weight || !norm.bias) refuse("A norm lacks its weight or bias.");
   return norm;
 }
 
@@ -75,7 +96,7 @@ Norm read_norm(nb::handle owner, int width) {
 const void* packed_weight(nb::handle owner, std::size_t size, const Arithmetic& arithmetic) {
   const nb::object value = owner.attr("weight");
   if (arithmetic.element == sizeof(float)) return floats(owner, "weight", size);
-  const Halves array = nb::cast<Halves>(value, /*convert=*/false);
+  const Halves array = array_of<Halves>(value, "weight");
   check_size(array.size(), size, "weight");
   return array.data();
 }
@@ -131,6 +152,9 @@ Layer read_layer(nb::handle given, const Program& p, const Kernels& kernels) {
       (layer.reads == Reads::kSharedBottleneck) != static_cast<bool>(layer.attention_bottleneck) ||
       (!bottleneck && layer.reads != Reads::kStream) || (!bottleneck && p.narrow != p.stream))
     refuse("A layer's bottlenecks contradict each other.");
+  if (!layer.query || !layer.key || !layer.value || !layer.attention_output)
+    refuse("A layer's attention is not whole.");
+  if (layer.heads > kWidest / p.head) refuse("A layer has too many heads.");
   const int heads = layer.heads * p.head;
   const int queried = layer.reads == Reads::kStream ? p.stream : p.narrow;
   expect(layer.input_bottleneck, p.stream, p.narrow, "input_bottleneck");
@@ -140,6 +164,8 @@ Layer read_layer(nb::handle given, const Program& p, const Kernels& kernels) {
   expect(layer.value, layer.reads == Reads::kBottleneck ? p.narrow : p.stream, heads, "value");
   expect(layer.attention_output, heads, p.narrow, "attention_output");
   for (const FeedForward& network : layer.feed_forward) {
+    if (!network.inner || !network.outer) refuse("A feed-forward network is not whole.");
+    if (network.inner.norm.weight) refuse("Inside a feed-forward network is no norm.");
     expect(network.inner, p.narrow, p.inner, "inner");
     expect(network.outer, p.inner, p.narrow, "outer");
   }
@@ -161,6 +187,7 @@ Embedding read_embedding(nb::handle given, const Program& p, const Kernels& kern
   e.positions = integer(given, "position_count", 1);
   e.types = integer(given, "type_count", 1);
   e.width = integer(given, "width", 1);
+  if (e.width > kWidest) refuse("Words are wider than " + std::to_string(kWidest) + ".");
   e.trigram = nb::cast<bool>(given.attr("trigram"));
   e.words = floats(given, "words", static_cast<std::size_t>(e.vocabulary) * e.width);
   e.position_rows = floats(given, "positions", static_cast<std::size_t>(e.positions) * p.stream);
@@ -196,6 +223,8 @@ Program read_program(nb::handle given, const Kernels& kernels) {
   p.head = width_of(given, "head");
   if (!p.stream || p.stream_width > p.stream || !p.narrow || !p.inner || !p.head)
     refuse("A width of the program is 0.");
+  if (std::max({p.stream, p.narrow, p.inner, p.head}) > kWidest)
+    refuse("A width of the program is larger than " + std::to_string(kWidest) + ".");
   p.activation = activation_of(nb::cast<std::string>(given.attr("activation")));
   p.embedding = read_embedding(given.attr("embedding"), p, kernels);
   for (nb::handle layer : given.attr("layers")) p.layers.push_back(read_layer(layer, p, kernels));
@@ -231,6 +260,7 @@ const Kernels& kernels_named(const std::string& name) {
 
 void check_ids(const Integers& ids, std::size_t count, int least, int rows, const char* name) {
   check_size(ids.size(), count, name);
+  check_aligned(ids, name);
   for (std::size_t i = 0; i < count; ++i)
     if (ids.data()[i] < least || ids.data()[i] >= rows)
       refuse(std::string(name) + " holds " + std::to_string(ids.data()[i]) + "; allowed are 0 to " +
@@ -238,6 +268,7 @@ void check_ids(const Integers& ids, std::size_t count, int least, int rows, cons
 }
 
 void check_starts(const Integers& starts, std::size_t tokens) {
+  check_aligned(starts, "starts");
   if (!starts.size() || starts.data()[0] != 0 ||
       starts.data()[starts.size() - 1] != static_cast<std::int64_t>(tokens) ||
       !std::is_sorted(starts.data(), starts.data() + starts.size()))
@@ -276,12 +307,18 @@ class NativeEncoder {
     call.starts = starts.data();
     call.wanted_rows = wanted_rows.data();
     const std::size_t texts = call.texts, width = p.stream;
-    call.stream = place(results, "stream", tokens * width);
-    call.states = place(results, "states", (p.layers.size() + 1) * tokens * width);
-    call.pooled = place(results, "pooled", texts * width);
-    call.vocabulary = place(results, "vocabulary", wanted_rows.size() * p.vocabulary.out);
-    call.projection =
-        place(results, "projection", (p.pools ? texts : tokens) * p.projection.out);
+    std::vector<Results> held;  // the dictionary may change while the GIL is released
+    const auto place = [&](const char* name, std::size_t size) -> float* {
+      if (!results.contains(name)) return nullptr;
+      held.push_back(array_of<Results>(results[name], name));
+      check_size(held.back().size(), size, name);
+      return held.back().data();
+    };
+    call.stream = place("stream", tokens * width);
+    call.states = place("states", (p.layers.size() + 1) * tokens * width);
+    call.pooled = place("pooled", texts * width);
+    call.vocabulary = place("vocabulary", wanted_rows.size() * p.vocabulary.out);
+    call.projection = place("projection", (p.pools ? texts : tokens) * p.projection.out);
     if (call.wanted && p.vocabulary && !call.vocabulary) refuse("There is no room for the vocabulary.");
     nb::gil_scoped_release release;
     encoder_.run(call);
@@ -294,13 +331,6 @@ class NativeEncoder {
   static Program checked(nb::handle program, const std::string& isa, int threads) {
     if (threads < 1 || threads > 1024) refuse("threads must be between 1 and 1024.");
     return read_program(program, kernels_named(isa));
-  }
-
-  static float* place(const nb::dict& results, const char* name, std::size_t size) {
-    if (!results.contains(name)) return nullptr;
-    const Results array = nb::cast<Results>(results[name], /*convert=*/false);
-    check_size(array.size(), size, name);
-    return array.data();
   }
 
   nb::object kept_;
@@ -330,8 +360,9 @@ NB_MODULE(_native, module) {
              "Instruction sets that run here, slowest first, each with its element types.");
   nb::class_<NativeEncoder>(module, "Encoder")
       .def(nb::init<nb::object, const std::string&, int>(), "program"_a, "isa"_a, "threads"_a)
-      .def("run", &NativeEncoder::run, "ids"_a, "positions"_a, "types"_a, "following"_a,
-           "previous"_a, "starts"_a, "wanted_rows"_a, "results"_a)
+      .def("run", &NativeEncoder::run, "ids"_a.noconvert(), "positions"_a.noconvert(),
+           "types"_a.noconvert(), "following"_a.noconvert(), "previous"_a.noconvert(),
+           "starts"_a.noconvert(), "wanted_rows"_a.noconvert(), "results"_a)
       .def_prop_ro("threads", &NativeEncoder::threads)
       .def_prop_ro("isa", &NativeEncoder::isa);
 }

@@ -2,6 +2,10 @@
 
 #include <unistd.h>
 
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
 #if defined(MOBILEBERT_X86)
 #include <immintrin.h>
 #endif
@@ -44,7 +48,18 @@ void Barrier::wait() {
 }
 
 Pool::Pool(int size) : size_(size), process_(getpid()), parking_(new Parking) {
-  for (int index = 1; index < size; ++index) threads_.emplace_back([this, index] { serve(index); });
+  threads_.reserve(size);
+  try {
+    while (static_cast<int>(threads_.size()) < size - 1)
+      threads_.emplace_back([this, index = static_cast<int>(threads_.size()) + 1] { serve(index); });
+  } catch (const std::system_error&) {
+    stop();
+    throw std::runtime_error("The system gives no more than " + std::to_string(threads_.size() + 1) +
+                             " of " + std::to_string(size) + " threads; use fewer.");
+  } catch (...) {
+    stop();
+    throw;
+  }
 }
 
 bool Pool::forked() const { return getpid() != process_; }
@@ -55,6 +70,10 @@ Pool::~Pool() {
     parking_.release();  // destroying it would wait for threads that are not there
     return;
   }
+  stop();
+}
+
+void Pool::stop() {
   {
     std::lock_guard<std::mutex> lock(parking_->mutex);
     stopping_ = true;

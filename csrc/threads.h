@@ -40,6 +40,7 @@ class Pool {
 
  private:
   void serve(int index);
+  void stop();
   bool forked() const;
 
   const int size_;
