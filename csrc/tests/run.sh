@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds the fuzz target with a sanitizer and runs it.
+# Builds the native tests and runs them: the kernels one by one, then the fuzz target.
 #
-#   csrc/tests/run.sh [address|thread|coverage] [amount] [seed]
+#   csrc/tests/run.sh [address|thread|coverage|plain] [amount] [seed]
 #
 # address: AddressSanitizer and UndefinedBehaviorSanitizer; thread: ThreadSanitizer; coverage: lines
-# that were run, by gcov, at least 90 %. The amount is seconds, or executions if an x follows it:
-# 60 or 1000000x. Fails if another set of instruction sets ran than the processor reports.
+# that were run, by gcov, at least 90 %; plain: as it is installed. The amount is seconds, or
+# executions if an x follows it: 60 or 1000000x. Fails if another set of instruction sets ran than
+# the processor reports. CXX is the compiler, for this or another processor; RUNNER is put before
+# each program, such as "qemu-aarch64 -L /usr/aarch64-linux-gnu".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,20 +28,27 @@ case "$kind" in
     ;;
   thread) flags="-O2 -fsanitize=thread" kernels="" ;;
   coverage) flags="-O2 --coverage" kernels="" ;;
+  plain) flags="-O3" kernels="" ;;
   *)
-    echo "Unknown kind $kind; choose address, thread or coverage." >&2
+    echo "Unknown kind $kind; choose address, thread, coverage or plain." >&2
     exit 2
     ;;
 esac
 flags="$flags -g1 -std=c++17 -Wall -Wextra -pthread"
-sources="tests/fuzz_encoder.cc cpu.cc encoder.cc isa_generic.cc threads.cc"
+tests="fuzz_encoder test_kernels"
+sources="cpu.cc encoder.cc isa_generic.cc threads.cc"
 declare -A own=([isa_generic.cc]="-ffp-contract=off")
-if [[ "$(uname -m)" == x86_64 ]]; then
+machine="$("$compiler" -dumpmachine)"
+if [[ "$machine" == x86_64* ]]; then
   flags="$flags -DMOBILEBERT_X86"
   sources="$sources isa_avx2.cc isa_avx512.cc isa_amx.cc"
   own[isa_avx2.cc]="-mavx2 -mfma"
   own[isa_avx512.cc]="-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -Wno-maybe-uninitialized -Wno-uninitialized"
   own[isa_amx.cc]="${own[isa_avx512.cc]} -mavx512bf16 -mamx-tile -mamx-bf16"
+elif [[ "$machine" == aarch64* || "$machine" == arm64* ]]; then
+  flags="$flags -DMOBILEBERT_ARM64"
+  sources="$sources isa_neon.cc"
+  own[isa_neon.cc]="-ffp-contract=off"
 fi
 objects=""
 for source in $sources; do
@@ -50,15 +59,22 @@ for source in $sources; do
   "$compiler" $flags $optimize ${own[$source]:-} -c "$source" -o "$object" &
   objects="$objects $object"
 done
+for test in $tests; do
+  # shellcheck disable=SC2086
+  "$compiler" $flags -c "tests/$test.cc" -o "$build/$test.o" &
+done
 wait
-# shellcheck disable=SC2086
-"$compiler" $flags $objects -o "$build/fuzz_encoder"
+for test in $tests; do
+  # shellcheck disable=SC2086
+  "$compiler" $flags "$build/$test.o" $objects -o "$build/$test"
+done
 # ThreadSanitizer of older compilers cannot live with the address randomisation of newer kernels.
-fixed=()
+read -ra runner <<<"${RUNNER:-}"
 if [[ "$kind" == thread ]] && setarch "$(uname -m)" -R true 2>/dev/null; then
-  fixed=(setarch "$(uname -m)" -R)
+  runner=(setarch "$(uname -m)" -R)
 fi
-"${fixed[@]}" "$build/fuzz_encoder" "$amount" "$seed" | tee "$build/report"
+"${runner[@]}" "$build/test_kernels"
+"${runner[@]}" "$build/fuzz_encoder" "$amount" "$seed" | tee "$build/report"
 
 # What Linux says the processor has; other systems say it elsewhere.
 declare -A needs=(
@@ -69,12 +85,12 @@ declare -A needs=(
   [amx]="avx512f avx512bw avx512vl avx512dq fma avx512_bf16 amx_tile amx_bf16"
   [neon]=""
 )
-if [[ -r /proc/cpuinfo ]]; then
+if [[ -r /proc/cpuinfo && "$machine" == "$(uname -m)"* ]]; then
   reported=" $(grep -m1 '^flags' /proc/cpuinfo || true) "
   wanted=""
   for source in $sources; do
     isa="$(sed -n 's/^isa_\(.*\)\.cc$/\1/p' <<< "$source")"
-    if [[ -z "$isa" ]]; then continue; fi
+    if [[ -z "$isa" || -z "${needs[$isa]+known}" ]]; then continue; fi
     for flag in ${needs[$isa]}; do
       if [[ "$reported" != *" $flag "* ]]; then continue 2; fi
     done
