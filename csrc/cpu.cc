@@ -64,6 +64,8 @@ std::vector<const Kernels*> available_kernels() {
   if (found.avx2) kernels.push_back(&kAvx2);
   if (found.avx512) kernels.push_back(&kAvx512);
   if (found.amx) kernels.push_back(&kAmx);
+#elif defined(MOBILEBERT_ARM64)
+  kernels.push_back(&kNeon);
 #endif
   return kernels;
 }

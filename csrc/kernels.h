@@ -86,6 +86,8 @@ extern const Kernels kGeneric;
 extern const Kernels kAvx2;
 extern const Kernels kAvx512;
 extern const Kernels kAmx;
+#elif defined(MOBILEBERT_ARM64)
+extern const Kernels kNeon;
 #endif
 
 }  // namespace mobilebert
