@@ -6,6 +6,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#elif defined(MOBILEBERT_ARM64)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 #endif
 
 namespace mobilebert {
@@ -53,6 +59,20 @@ Features features() {
     found.amx = bit(a, 5) && tiles_granted();  // bit 5: conversions to bfloat16
   return found;
 }
+#elif defined(MOBILEBERT_ARM64)
+// FEAT_BF16: products in bfloat16. NEON itself is in the baseline.
+bool multiplies_bfloat16() {
+#if defined(__linux__)
+  constexpr unsigned long kBf16 = 1ul << 14;  // HWCAP2_BF16 (Documentation/arch/arm64/elf_hwcaps)
+  return getauxval(AT_HWCAP2) & kBf16;
+#elif defined(__APPLE__)
+  int has = 0;
+  std::size_t size = sizeof has;
+  return sysctlbyname("hw.optional.arm.FEAT_BF16", &has, &size, nullptr, 0) == 0 && has;
+#else
+  return false;
+#endif
+}
 #endif
 
 }  // namespace
@@ -65,7 +85,8 @@ std::vector<const Kernels*> available_kernels() {
   if (found.avx512) kernels.push_back(&kAvx512);
   if (found.amx) kernels.push_back(&kAmx);
 #elif defined(MOBILEBERT_ARM64)
-  kernels.push_back(&kNeon);
+  static const bool bfloat16 = multiplies_bfloat16();
+  kernels.push_back(bfloat16 ? &kNeonBfloat16 : &kNeon);
 #endif
   return kernels;
 }

@@ -88,6 +88,7 @@ extern const Kernels kAvx512;
 extern const Kernels kAmx;
 #elif defined(MOBILEBERT_ARM64)
 extern const Kernels kNeon;
+extern const Kernels kNeonBfloat16;  // "neon" too, where the processor has FEAT_BF16
 #endif
 
 }  // namespace mobilebert

@@ -47,8 +47,9 @@ if [[ "$machine" == x86_64* ]]; then
   own[isa_amx.cc]="${own[isa_avx512.cc]} -mavx512bf16 -mamx-tile -mamx-bf16"
 elif [[ "$machine" == aarch64* || "$machine" == arm64* ]]; then
   flags="$flags -DMOBILEBERT_ARM64"
-  sources="$sources isa_neon.cc"
+  sources="$sources isa_neon.cc isa_neon_bfloat16.cc"
   own[isa_neon.cc]="-ffp-contract=off"
+  own[isa_neon_bfloat16.cc]="-march=armv8.2-a+bf16 -ffp-contract=off"
 fi
 objects=""
 for source in $sources; do

@@ -1,5 +1,6 @@
 """The native engine against the float64 reference: every variant, task and instruction set."""
 
+import ctypes
 import platform
 from pathlib import Path
 
@@ -54,6 +55,9 @@ def test_the_paths_are_those_of_the_processor():
     if platform.system() == "Linux" and platform.machine() in FLAGS:
         needs = FLAGS[platform.machine()]
         assert list(ISAS) == [isa for isa, needed in needs.items() if needed <= flags]
+        if platform.machine() == "aarch64":  # AT_HWCAP2 (getauxval(3)) and its HWCAP2_BF16
+            multiplies_bfloat16 = ctypes.CDLL(None).getauxval(26) >> 14 & 1
+            assert len(isa_dtypes()["neon"]) == 1 + multiplies_bfloat16
     assert isa_dtypes()[ISAS[-1]][0] == "float32"
 
 
