@@ -230,12 +230,19 @@ void attend_some(const Attention& t, int first, int rows) {
     block<kTall>(probabilities, key_steps * kTileBytes,
                  static_cast<const char*>(t.values) + panel * key_steps * 2 * kTileBytes, key_steps,
                  sums);
+    const int column = t.first_column / kPanel + panel;
     for (int i = 0; i < rows; ++i) {
       const float* from = sums + (i / kRows16) * 2 * kSums + (i % kRows16) * kRows16;
       const Vec factor = Vec::set(1.0f / totals[i]);
-      _mm512_store_si512(packed_row(t.context, t.first_row + first + i, t.width,
-                                    t.first_column / kPanel + panel),
-                         to_bfloat16(Vec::load(from) * factor, Vec::load(from + kSums) * factor));
+      const Vec left = Vec::load(from) * factor, right = Vec::load(from + kSums) * factor;
+      const int row = t.first_row + first + i;
+      if (t.exact) {
+        float* to = t.exact + static_cast<std::size_t>(row) * t.width + column * kPanel;
+        Vec::store(to, left);
+        Vec::store(to + 16, right);
+      } else {
+        _mm512_store_si512(packed_row(t.context, row, t.width, column), to_bfloat16(left, right));
+      }
     }
   }
 }

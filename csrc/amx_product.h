@@ -17,8 +17,8 @@ constexpr int kBlockRows = 2 * kRows16;
 // Everything of a product is inlined into one loop, where what does not change is in registers.
 #define MOBILEBERT_INLINE inline __attribute__((always_inline))
 
-// Rows of an epilogue that are computed together; a tile has whole groups.
-constexpr int kGroup = 4;
+// Rows of an epilogue that are finished together; a tile has whole groups of them.
+constexpr int kFinished = 4;
 
 // A block whose sums are computed: in tiles, then in memory, then turned into results.
 struct Pending {
@@ -76,13 +76,13 @@ struct Epilogue {
   }
 
   static MOBILEBERT_INLINE void group(const Product& p, Pending& block) {
-    if (block.next + kGroup > block.rows) return;
-    rows<kGroup>(p, block);
-    block.next += kGroup;
+    if (block.next + kFinished > block.rows) return;
+    rows<kFinished>(p, block);
+    block.next += kFinished;
   }
 
   static MOBILEBERT_INLINE void rest(const Product& p, Pending& block) {
-    while (block.next + kGroup <= block.rows) group(p, block);
+    while (block.next + kFinished <= block.rows) group(p, block);
     for (; block.next < block.rows; ++block.next) rows<1>(p, block);
   }
 };

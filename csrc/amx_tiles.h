@@ -27,8 +27,10 @@ struct alignas(64) TileConfiguration {
 // While a thread works in bfloat16, float32 numbers below 2**-126 are zeros, as the tiles have it;
 // powers of two far below the top score would else take a hundred times as long.
 thread_local unsigned caller_rounding;
+thread_local int entered;  // once for each element type of a program
 
 void enter_tiles() {
+  if (entered++) return;
   TileConfiguration configuration;
   for (int tile = 0; tile < 8; ++tile) {
     configuration.bytes_of_row[tile] = kRowBytes;
@@ -42,6 +44,7 @@ void enter_tiles() {
 }
 
 void leave_tiles() {
+  if (--entered) return;
   _tile_release();
   _mm_setcsr(caller_rounding);
 }

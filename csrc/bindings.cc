@@ -20,6 +20,7 @@ namespace mobilebert {
 namespace {
 
 using Floats = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
+using Bytes = nb::ndarray<const std::int8_t, nb::c_contig, nb::device::cpu>;
 using Halves = nb::ndarray<const std::uint16_t, nb::c_contig, nb::device::cpu>;
 using Integers = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Results = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
@@ -54,9 +55,10 @@ constexpr int kWidest = 1 << 15;
 // Reading a program. The Python objects keep the arrays alive; `NativeEncoder` keeps the objects.
 
 // Which arithmetic a dense layer is packed for.
-const Arithmetic* arithmetic_of(nb::handle owner, const Kernels& kernels) {
-  const std::string dtype = nb::cast<std::string>(owner.attr("dtype"));
-  for (const Arithmetic* known : {kernels.float32, kernels.bfloat16})
+const Arithmetic* arithmetic_of(nb::handle owner, const Kernels& kernels,
+                                const char* name = "dtype") {
+  const std::string dtype = nb::cast<std::string>(owner.attr(name));
+  for (const Arithmetic* known : {kernels.float32, kernels.bfloat16, kernels.int8})
     if (known && dtype == known->dtype) return known;
   refuse(std::string(kernels.name) + " has no arithmetic in " + dtype + ".");
 }
@@ -92,13 +94,20 @@ Norm read_norm(nb::handle owner, int width) {
   return norm;
 }
 
-// A packed weight; bfloat16 comes as its bits.
-const void* packed_weight(nb::handle owner, std::size_t size, const Arithmetic& arithmetic) {
-  const nb::object value = owner.attr("weight");
-  if (arithmetic.element == sizeof(float)) return floats(owner, "weight", size);
-  const Halves array = array_of<Halves>(value, "weight");
+template <class Numbers>
+const void* checked_weight(nb::handle owner, std::size_t size) {
+  const Numbers array = array_of<Numbers>(owner.attr("weight"), "weight");
   check_size(array.size(), size, "weight");
   return array.data();
+}
+
+// A packed weight; bfloat16 comes as its bits.
+const void* packed_weight(nb::handle owner, int in, int out, const Arithmetic& arithmetic) {
+  const std::size_t depth = (in + arithmetic.depth_unit - 1) / arithmetic.depth_unit;
+  const std::size_t size = depth * arithmetic.depth_unit * out;
+  if (arithmetic.element == sizeof(float)) return floats(owner, "weight", size);
+  return arithmetic.element == 1 ? checked_weight<Bytes>(owner, size)
+                                 : checked_weight<Halves>(owner, size);
 }
 
 Linear read_linear(nb::handle owner, const char* name, const Kernels& kernels) {
@@ -110,12 +119,15 @@ Linear read_linear(nb::handle owner, const char* name, const Kernels& kernels) {
   step.width = integer(given, "width", 1);
   if (step.width > step.out) refuse("width is larger than width_out.");
   step.arithmetic = arithmetic_of(given, kernels);
-  step.weight =
-      packed_weight(given, static_cast<std::size_t>(step.in) * step.out, *step.arithmetic);
+  step.weight = packed_weight(given, step.in, step.out, *step.arithmetic);
+  step.column_scale = floats(given, "column_scale", step.out);
+  step.column_sum = floats(given, "column_sum", step.out);
   step.bias = floats(given, "bias", step.out);
   step.scale = floats(given, "residual_scale", step.out);
   step.norm = read_norm(given, step.width);
   if (!step.weight || !step.bias) refuse(std::string(name) + " lacks its weight or bias.");
+  if (step.arithmetic == kernels.int8 && !(step.column_scale && step.column_sum))
+    refuse(std::string(name) + " lacks the scales or sums of its columns.");
   return step;
 }
 
@@ -170,13 +182,21 @@ Layer read_layer(nb::handle given, const Program& p, const Kernels& kernels) {
     expect(network.outer, p.inner, p.narrow, "outer");
   }
   expect(layer.output_bottleneck, p.narrow, p.stream, "output_bottleneck");
-  for (const Linear* step : {&layer.input_bottleneck, &layer.attention_bottleneck, &layer.query,
-                             &layer.key, &layer.value, &layer.attention_output,
-                             &layer.output_bottleneck})
-    if (*step && step->arithmetic != p.arithmetic) refuse("A layer mixes element types.");
-  for (const FeedForward& network : layer.feed_forward)
-    if (network.inner.arithmetic != p.arithmetic || network.outer.arithmetic != p.arithmetic)
-      refuse("A layer mixes element types.");
+  const auto in = [](const Linear& step, const Arithmetic* arithmetic) {
+    if (step && step.arithmetic != arithmetic) refuse("A layer mixes element types.");
+  };
+  const bool streamed = layer.reads == Reads::kStream;
+  in(layer.input_bottleneck, p.streamed);
+  in(layer.attention_bottleneck, p.streamed);
+  in(layer.query, streamed ? p.streamed : p.inside);
+  in(layer.key, streamed ? p.streamed : p.inside);
+  in(layer.value, layer.reads == Reads::kBottleneck ? p.inside : p.streamed);
+  in(layer.attention_output, p.inside);
+  for (const FeedForward& network : layer.feed_forward) {
+    in(network.inner, p.inside);
+    in(network.outer, p.inside);
+  }
+  in(layer.output_bottleneck, p.streamed);
   if (layer.feed_forward.empty()) refuse("A layer has no feed-forward network.");
   return layer;
 }
@@ -215,7 +235,10 @@ Activation activation_of(const std::string& name) {
 
 Program read_program(nb::handle given, const Kernels& kernels) {
   Program p;
-  p.arithmetic = arithmetic_of(given, kernels);
+  p.arithmetic = arithmetic_of(given, kernels, "attention_dtype");
+  p.streamed = arithmetic_of(given, kernels, "stream_dtype");
+  p.inside = arithmetic_of(given, kernels);
+  if (!p.arithmetic->attend) refuse("Attention is not computed in integers.");
   p.stream = width_of(given, "stream");
   p.stream_width = integer(given, "stream_width", 1);
   p.narrow = width_of(given, "narrow");
@@ -342,7 +365,7 @@ std::vector<std::pair<std::string, std::vector<std::string>>> isas() {
   std::vector<std::pair<std::string, std::vector<std::string>>> found;
   for (const Kernels* kernels : available_kernels()) {
     std::vector<std::string> dtypes;
-    for (const Arithmetic* arithmetic : {kernels->float32, kernels->bfloat16})
+    for (const Arithmetic* arithmetic : {kernels->float32, kernels->bfloat16, kernels->int8})
       if (arithmetic) dtypes.push_back(arithmetic->dtype);
     found.emplace_back(kernels->name, dtypes);
   }

@@ -28,6 +28,7 @@ unsigned long long saved_states() {
 struct Features {
   bool avx2 = false;
   bool avx512 = false;
+  bool avx512vnni = false;
   bool amx = false;
 };
 
@@ -54,7 +55,9 @@ Features features() {
   found.avx2 = ymm && fma && bit(b, 5);
   // F, DQ, BW and VL: all that are in servers since Skylake, and in Zen 4.
   found.avx512 = found.avx2 && zmm && bit(b, 16) && bit(b, 17) && bit(b, 30) && bit(b, 31);
-  const bool tiles = (states & 0x60000) == 0x60000 && bit(d, 22) && bit(d, 24);
+  found.avx512vnni = found.avx512 && bit(c, 11);
+  // Tiles, with products of bfloat16 and of int8.
+  const bool tiles = (states & 0x60000) == 0x60000 && bit(d, 22) && bit(d, 24) && bit(d, 25);
   if (found.avx512 && tiles && __get_cpuid_count(7, 1, &a, &b, &c, &d))
     found.amx = bit(a, 5) && tiles_granted();  // bit 5: conversions to bfloat16
   return found;
@@ -83,6 +86,7 @@ std::vector<const Kernels*> available_kernels() {
   static const Features found = features();
   if (found.avx2) kernels.push_back(&kAvx2);
   if (found.avx512) kernels.push_back(&kAvx512);
+  if (found.avx512vnni) kernels.push_back(&kAvx512Vnni);
   if (found.amx) kernels.push_back(&kAmx);
 #elif defined(MOBILEBERT_ARM64)
   static const bool bfloat16 = multiplies_bfloat16();

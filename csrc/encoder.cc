@@ -90,8 +90,8 @@ void Encoder::run(const Call& call) {
   }
   const std::size_t tokens = call.tokens;
   const Arithmetic& arithmetic = *program_.arithmetic;
-  space.stream.reserve(tokens, program_.stream, arithmetic);
-  space.narrow.reserve(tokens, program_.narrow, arithmetic);
+  space.stream.reserve(tokens, program_.stream, *program_.streamed);
+  space.narrow.reserve(tokens, program_.narrow, *program_.inside);
   space.query.reserve(tokens * width * sizeof(float));
   for (int parity = 0; parity < 2; ++parity) {
     space.keys[parity].reserve(key_rows * width * arithmetic.element);

@@ -29,6 +29,8 @@ struct Linear {
   int width = 0;        // true width of what comes out
   const Arithmetic* arithmetic = nullptr;
   const void* weight = nullptr;  // packed for the arithmetic
+  const float* column_scale = nullptr;  // of integers, as for `Product`
+  const float* column_sum = nullptr;
   const float* bias = nullptr;
   const float* scale = nullptr;  // null: no residual
   Norm norm;                     // weight null: none
@@ -36,7 +38,7 @@ struct Linear {
 
   explicit operator bool() const { return weight != nullptr; }
   std::size_t panel_bytes() const {
-    return static_cast<std::size_t>(in) * kPanel * arithmetic->element;
+    return (arithmetic->row_bytes(in) - arithmetic->row_extra) * kPanel;
   }
 };
 
@@ -75,7 +77,10 @@ struct Program {
   int head = 0;        // D, padded
   int heads_width = 0;  // N * D of the layer with most heads; the encoder finds it
   Activation activation = Activation::kRelu;
-  const Arithmetic* arithmetic = nullptr;  // of the layers
+  const Arithmetic* arithmetic = nullptr;  // of attention, embedding and vocabulary
+  const Arithmetic* streamed = nullptr;    // of a layer's products that read or write the stream
+  const Arithmetic* inside = nullptr;      // of those between: from a bottleneck, or from attention,
+                                           // to the last feed-forward network
   Embedding embedding;
   std::vector<Layer> layers;
   bool pools = false;   // whether the projection reads the pooled first position

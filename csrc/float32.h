@@ -284,7 +284,7 @@ void attend(const Attention& t) {
     mixed.b_stride = t.head;
     mixed.panel_stride = kPanel;
     mixed.last = t.head / kPanel;
-    mixed.c = static_cast<float*>(t.context) +
+    mixed.c = (t.exact ? t.exact : static_cast<float*>(t.context)) +
               static_cast<std::size_t>(t.first_row + first) * t.width + t.first_column;
     mixed.c_stride = t.width;
     multiply_dense(mixed);

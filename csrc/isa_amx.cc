@@ -1,4 +1,4 @@
-// AMX with AVX-512: bfloat16 products on tiles, everything else as with AVX-512.
+// AMX with AVX-512: products of bfloat16 and int8 on tiles, everything else as with AVX-512.
 #include "kernels.h"
 #include "vec_avx512.h"
 #include "float32.h"
@@ -22,7 +22,11 @@ const Arithmetic kBfloat16{"bfloat16",
                            attention_scratch_bfloat16};
 
 }  // namespace
-
-const Kernels kAmx{"amx", &kFloat32, &kBfloat16, normalize, apply_tanh};
-
 }  // namespace mobilebert
+
+#include "int8.h"
+#include "amx_int8.h"
+
+namespace mobilebert {
+const Kernels kAmx{"amx", &kFloat32, &kBfloat16, normalize, apply_tanh, &kInt8};
+}

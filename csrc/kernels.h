@@ -19,11 +19,14 @@ enum class Activation : int { kNone, kRelu, kRelu6, kGelu, kGeluNew, kSilu };
 // activation(a b + bias + scale * residual), for the columns of panels [first, last). The result
 // goes to `exact` (float32 rows), to `packed` (ready to be the `a` of another product), or both.
 // In float32 packed rows are plain rows, and the two are one: `exact` is written where it is given.
+// Where only whole rows can be packed it goes to `exact`.
 struct Product {
   const void* a;  // packed rows of `depth` numbers
   int rows;
   int depth;
   const void* b;  // packed weights
+  const float* column_scale;  // of integers: what one stands for in each column of b, and the
+  const float* column_sum;    // sum of the column's; null otherwise
   int first, last;
   const float* bias;
   const float* residual;  // null: none
@@ -49,6 +52,7 @@ struct Attention {
   int length;          // tokens of the text
   void* scratch;       // `attention_scratch` bytes, aligned to 64
   void* context;       // packed rows of `width` numbers
+  float* exact;        // where given, float32 rows of `width` numbers instead
   int first_row, first_column, width;
 };
 
@@ -70,6 +74,15 @@ struct Arithmetic {
                       void* values, int first);
   void (*attend)(const Attention& attention);
   std::size_t (*attention_scratch)(int longest, int head);
+  int depth_unit = 1;         // packed rows have a multiple of so many numbers
+  std::size_t row_extra = 0;  // and so many bytes beside them
+
+  std::size_t row_bytes(int width) const {
+    const std::size_t units = (width + depth_unit - 1) / depth_unit;
+    return units * depth_unit * element + row_extra;
+  }
+  // Whether a row has to be whole before it is packed, because all its numbers share a scale.
+  bool packs_whole_rows() const { return row_extra != 0; }
 };
 
 struct Kernels {
@@ -79,12 +92,14 @@ struct Kernels {
   void (*normalize)(float* x, std::size_t stride, int rows, int width, const float* weight,
                     const float* bias, float eps);
   void (*tanh)(float* x, std::size_t stride, int rows, int width);
+  const Arithmetic* int8 = nullptr;  // products only: attention is in one of the others
 };
 
 extern const Kernels kGeneric;
 #if defined(MOBILEBERT_X86)
 extern const Kernels kAvx2;
 extern const Kernels kAvx512;
+extern const Kernels kAvx512Vnni;
 extern const Kernels kAmx;
 #elif defined(MOBILEBERT_ARM64)
 extern const Kernels kNeon;

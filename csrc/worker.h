@@ -3,29 +3,10 @@
 
 #include <algorithm>
 
+#include "ranges.h"
 #include "workspace.h"
 
 namespace mobilebert {
-
-struct Range {
-  int first, end;
-  int size() const { return end - first; }
-};
-
-inline Range share(int count, int index, int size) {
-  const auto at = [&](long number) { return static_cast<int>(count * number / size); };
-  return {at(index), at(index + 1)};
-}
-
-// A share in whole units, the last one as long as it is.
-inline Range share_of(int count, int unit, int index, int size) {
-  const Range units = share((count + unit - 1) / unit, index, size);
-  return {std::min(units.first * unit, count), std::min(units.end * unit, count)};
-}
-
-// Below this many rows for a thread the weights are the larger part: threads then split the
-// columns, so that each reads its own part of the weights only.
-constexpr int kFewRows = 16;
 
 // One thread's work in a call.
 class Worker {
@@ -35,6 +16,8 @@ class Worker {
       : p_(encoder.program_),
         kernels_(encoder.kernels_),
         arithmetic_(*p_.arithmetic),
+        inside_(*p_.inside),
+        row_unit_(std::max({arithmetic_.row_unit, p_.streamed->row_unit, inside_.row_unit})),
         call_(call),
         space_(space),
         barrier_(barrier),
@@ -42,11 +25,12 @@ class Worker {
         size_(size),
         by_columns_(size > 1 && call.tokens < kFewRows * size),
         rows_(by_columns_ ? Range{0, call.tokens}
-                          : share_of(call.tokens, arithmetic_.row_unit, index, size)),
+                          : share_of(call.tokens, row_unit_, index, size)),
         scratch_(*space.scratch[by_columns_ ? 0 : index]) {}
 
   void run() {
     arithmetic_.enter();
+    inside_.enter();
     for_blocks([&](Range block) { embed(block); });
     keep_state(0);
     const int layers = static_cast<int>(p_.layers.size());
@@ -62,6 +46,7 @@ class Worker {
     barrier_.wait();
     by_columns_ = size_ > 1;
     heads();
+    inside_.leave();
     arithmetic_.leave();
   }
 
@@ -70,7 +55,7 @@ class Worker {
   void for_blocks(F f) {
     const int blocks = (rows_.size() + kBlock - 1) / kBlock;
     for (int block = 0; block < blocks; ++block) {
-      const Range part = share_of(rows_.size(), arithmetic_.row_unit, block, blocks);
+      const Range part = share_of(rows_.size(), row_unit_, block, blocks);
       if (part.size()) f(Range{rows_.first + part.first, rows_.first + part.end});
     }
   }
@@ -84,37 +69,46 @@ class Worker {
 
   // Where the result of a dense layer goes.
   struct Target {
-    float* exact;  // null: not wanted
+    float* exact;
     std::size_t stride;
-    void* packed;  // null: not wanted
+    bool keeps_exact;  // otherwise `exact` is room to work in
+    void* packed;      // null: not wanted, or the same as `exact`
+    const Arithmetic* reader;
   };
   static Target both(const Rows& rows, int row = 0) {
-    return {rows.exact(row), static_cast<std::size_t>(rows.width()), rows.packed(row)};
+    const bool same = rows.packed(row) == reinterpret_cast<char*>(rows.exact(row));
+    return {rows.exact(row), static_cast<std::size_t>(rows.width()), true,
+            same ? nullptr : rows.packed(row), &rows.reader()};
   }
   static Target only_packed(const Rows& rows) {
-    return {nullptr, static_cast<std::size_t>(rows.width()), rows.packed()};
+    Target target = both(rows);
+    target.keeps_exact = !target.packed;
+    return target;
   }
-  static Target only_exact(float* rows, std::size_t stride) { return {rows, stride, nullptr}; }
+  static Target only_exact(float* rows, std::size_t stride) {
+    return {rows, stride, true, nullptr, nullptr};
+  }
 
   void linear(const Linear& step, const void* a, int rows, Target target,
               const float* residual = nullptr, std::size_t residual_stride = 0,
-              Activation activation = Activation::kNone, float* before_norm = nullptr) {
+              Activation activation = Activation::kNone) {
+    // Whether the product leaves float32 rows, and the rest is done when rows are whole.
+    const bool apart = step.norm.weight || (target.packed && (target.reader != step.arithmetic ||
+                                                              target.reader->packs_whole_rows()));
     const Range panels = my(step.out / kPanel);
     Product product{};
-    product.a = a;
-    product.rows = rows;
     product.depth = step.in;
     product.b = step.weight;
+    product.column_scale = step.column_scale;
+    product.column_sum = step.column_sum;
     product.first = panels.first;
     product.last = panels.end;
     product.bias = step.bias;
-    product.residual = step.scale ? residual : nullptr;
     product.residual_stride = residual_stride;
     product.scale = step.scale;
     product.activation = activation;
-    product.exact = target.exact;
     product.exact_stride = target.stride;
-    product.packed = target.packed;
+    product.packed = apart ? nullptr : target.packed;
     product.packed_width = step.out;
     if (step.next) {
       const Range ahead = my(step.next->out / kPanel);
@@ -122,23 +116,32 @@ class Worker {
                      ahead.first * step.next->panel_bytes();
       product.next_bytes = ahead.size() * step.next->panel_bytes();
     }
-    if (step.norm.weight) {
-      if (!product.exact) product.exact = before_norm;
-      product.packed = nullptr;
+    const bool few = target.packed && target.reader->packs_whole_rows() && !by_columns_;
+    const int group = few ? kWholeRows : rows;
+    for (int row = 0; row < rows; row += group) {
+      Target part = target;
+      if (target.keeps_exact) part.exact += row * target.stride;
+      product.a = static_cast<const char*>(a) + row * step.arithmetic->row_bytes(step.in);
+      product.rows = std::min(group, rows - row);
+      product.residual = step.scale ? residual + row * residual_stride : nullptr;
+      product.exact = apart || target.keeps_exact ? part.exact : nullptr;
+      step.arithmetic->multiply(product);
+      product.next_bytes = 0;  // what is next was fetched
+      meet();
+      if (apart) complete(step.norm, step.width, step.out, product.rows, part, row);
     }
-    step.arithmetic->multiply(product);
-    meet();
-    if (step.norm.weight)
-      normalize(step.norm, step.width, step.out, rows, product.exact, target.stride, target.packed);
   }
 
-  void normalize(const Norm& norm, int width, int padded_width, int rows, float* x,
-                 std::size_t stride, void* packed) {
+  // What needs whole rows: the norm, and packing as rows `row`, `row` + 1, ...
+  void complete(const Norm& norm, int width, int padded_width, int rows, const Target& target,
+                int row = 0) {
     const Range mine = my(rows);
-    float* first = x + mine.first * stride;
-    kernels_.normalize(first, stride, mine.size(), width, norm.weight, norm.bias, norm.eps);
-    if (packed && packed != x)
-      arithmetic_.pack(first, stride, mine.size(), padded_width, packed, mine.first);
+    float* first = target.exact + mine.first * target.stride;
+    if (norm.weight)
+      kernels_.normalize(first, target.stride, mine.size(), width, norm.weight, norm.bias, norm.eps);
+    if (target.packed)
+      target.reader->pack(first, target.stride, mine.size(), padded_width, target.packed,
+                          row + mine.first);
     meet();
   }
 
@@ -196,15 +199,8 @@ class Worker {
       meet();
       linear(e.transformation, input.packed(), block.size(), both(space_.stream, block.first),
              scratch_.placed.floats(), p_.stream);
-    } else if (e.norm.weight) {
-      meet();
-      normalize(e.norm, p_.stream_width, p_.stream, block.size(), space_.stream.exact(block.first),
-                p_.stream, space_.stream.packed(block.first));
     } else {
-      if (space_.stream.packed() != reinterpret_cast<char*>(space_.stream.exact()))
-        arithmetic_.pack(space_.stream.exact(block.first + mine.first), p_.stream, mine.size(),
-                         p_.stream, space_.stream.packed(block.first), mine.first);
-      meet();
+      complete(e.norm, p_.stream_width, p_.stream, block.size(), both(space_.stream, block.first));
     }
   }
 
@@ -224,13 +220,15 @@ class Worker {
     const void* h = space_.stream.packed(block.first);
     const void* queried = h;  // what queries and keys read
     const void* valued = h;
-    if (layer.input_bottleneck)
-      linear(layer.input_bottleneck, h, rows, both(space_.narrow, block.first));
+    if (layer.input_bottleneck) {
+      Target x = both(space_.narrow, block.first);
+      if (layer.reads != Reads::kBottleneck) x.packed = nullptr;
+      linear(layer.input_bottleneck, h, rows, x);
+    }
     if (layer.reads == Reads::kBottleneck) {
       queried = valued = space_.narrow.packed(block.first);
     } else if (layer.reads == Reads::kSharedBottleneck) {
-      linear(layer.attention_bottleneck, h, rows, only_packed(scratch_.shared), nullptr, 0,
-             Activation::kNone, scratch_.shared.exact());
+      linear(layer.attention_bottleneck, h, rows, only_packed(scratch_.shared));
       queried = scratch_.shared.packed();
     }
     linear(layer.query, queried, rows, only_exact(query(block.first), p_.heads_width));
@@ -289,6 +287,12 @@ class Worker {
         attend(layer, text, head, parity, part, part.first - block.first);
     });
     meet();
+    if (&inside_ != &arithmetic_) {
+      const int width = layer.attention_output.in;
+      Target context = both(scratch_.context);
+      context.stride = width;
+      complete(Norm{}, width, width, rows, context);
+    }
     const Rows* y = &scratch_.narrow;
     const Rows* next = &scratch_.other;
     linear(layer.attention_output, scratch_.context.packed(), rows, both(*y),
@@ -296,9 +300,11 @@ class Worker {
     for (const FeedForward& network : layer.feed_forward) {
       linear(network.inner, y->packed(), rows, only_packed(scratch_.inner), nullptr, 0,
              p_.activation);
-      const bool last = !layer.output_bottleneck && &network == &layer.feed_forward.back();
+      const bool last = &network == &layer.feed_forward.back();
+      if (last) next = &scratch_.leaving;
       linear(network.outer, scratch_.inner.packed(), rows,
-             last ? both(space_.stream, block.first) : both(*next), y->exact(), p_.narrow);
+             last && !layer.output_bottleneck ? both(space_.stream, block.first) : both(*next),
+             y->exact(), p_.narrow);
       std::swap(y, next);
     }
     if (layer.output_bottleneck)
@@ -319,6 +325,7 @@ class Worker {
     attention.length = length(text);
     attention.scratch = space_.attention[index_]->data();
     attention.context = scratch_.context.packed();
+    attention.exact = &inside_ == &arithmetic_ ? nullptr : scratch_.context.exact();
     attention.first_row = row;
     attention.first_column = head * p_.head;
     attention.width = static_cast<int>(width);
@@ -383,7 +390,8 @@ class Worker {
 
   const Program& p_;
   const Kernels& kernels_;
-  const Arithmetic& arithmetic_;
+  const Arithmetic &arithmetic_, &inside_;
+  const int row_unit_;
   const Call& call_;
   Workspace& space_;
   Barrier& barrier_;

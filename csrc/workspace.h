@@ -46,29 +46,31 @@ class Buffer {
   std::size_t size_ = 0;
 };
 
-// Rows as float32 and as an arithmetic packs them; in float32 both are the same memory.
+// Rows as float32 and as the arithmetic of the products that read them packs them; in float32 both
+// are the same memory.
 class Rows {
  public:
   void reserve(std::size_t rows, int width, const Arithmetic& arithmetic) {
     width_ = width;
-    element_ = arithmetic.element;
-    shared_ = element_ == sizeof(float);
+    reader_ = &arithmetic;
+    shared_ = arithmetic.element == sizeof(float);
     rows = up_to(rows, arithmetic.row_unit);
     exact_.reserve(rows * width * sizeof(float));
-    if (!shared_) packed_.reserve(rows * width * element_);
+    if (!shared_) packed_.reserve(rows * arithmetic.row_bytes(width));
   }
   int width() const { return width_; }
+  const Arithmetic& reader() const { return *reader_; }
   float* exact(int row = 0) const {
     return exact_.floats() + static_cast<std::size_t>(row) * width_;
   }
   // `row` is a multiple of the arithmetic's row unit.
   char* packed(int row = 0) const {
-    return (shared_ ? exact_ : packed_).data() + static_cast<std::size_t>(row) * width_ * element_;
+    return (shared_ ? exact_ : packed_).data() + row * reader_->row_bytes(width_);
   }
 
  private:
   int width_ = 0;
-  std::size_t element_ = 0;
+  const Arithmetic* reader_ = nullptr;
   bool shared_ = true;
   Buffer exact_, packed_;
 };
@@ -76,19 +78,21 @@ class Rows {
 // What one thread needs for a block; shared by all where they split columns.
 struct Scratch {
   Rows input, shared, projected, context, narrow, other, inner;
+  Rows leaving;  // what the output bottleneck reads
   Buffer placed;
 
   void reserve(const Program& p) {
-    const Arithmetic& arithmetic = *p.arithmetic;
+    const Arithmetic &arithmetic = *p.arithmetic, &inside = *p.inside;
     const Linear& transformation = p.embedding.transformation;
     if (transformation) input.reserve(kBlock, transformation.in, *transformation.arithmetic);
     placed.reserve(sizeof(float) * kBlock * p.stream);
-    shared.reserve(kBlock, p.narrow, arithmetic);
+    shared.reserve(kBlock, p.narrow, inside);
     projected.reserve(kBlock, p.heads_width, arithmetic);
-    context.reserve(kBlock, p.heads_width, arithmetic);
-    narrow.reserve(kBlock, p.narrow, arithmetic);
-    other.reserve(kBlock, p.narrow, arithmetic);
-    inner.reserve(kBlock, p.inner, arithmetic);
+    context.reserve(kBlock, p.heads_width, inside);
+    narrow.reserve(kBlock, p.narrow, inside);
+    other.reserve(kBlock, p.narrow, inside);
+    inner.reserve(kBlock, p.inner, inside);
+    leaving.reserve(kBlock, p.narrow, *p.streamed);
   }
 };
 

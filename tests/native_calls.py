@@ -7,7 +7,7 @@ import numpy as np
 
 from mobilebert.engine import _native
 from mobilebert.engine.native import isa_dtypes
-from mobilebert.engine.packing import pack_program
+from mobilebert.engine.packing import pack_program, recipes
 from mobilebert.engine.program import build_program
 from mobilebert.engine.ragged import RaggedBatch
 from mobilebert.tasks import TASKS
@@ -33,11 +33,12 @@ REFUSALS = (TypeError, ValueError, RuntimeError, AttributeError, MemoryError, Ov
 ARGUMENTS = ("ids", "positions", "types", "following", "previous", "starts", "wanted_rows")
 
 
-def packed(dtype, variant="mobilebert"):
+def packed(isa, dtype, variant="mobilebert"):
     """Return a packed program with all heads."""
     config = small_config(variant)
     tensors = random_tensors(config, "pretraining")
-    return pack_program(build_program(tensors, config, TASKS["pretraining"]), dtype)
+    program = build_program(tensors, config, TASKS["pretraining"])
+    return pack_program(program, recipes(dtype, isa_dtypes()[isa])[-1])
 
 
 def arguments():
@@ -64,7 +65,7 @@ def room(program, tokens=24, texts=3, wanted=3):
 @cache
 def build(isa, dtype):
     """Return an encoder with its program and the results of `arguments`."""
-    program = packed(dtype)
+    program = packed(isa, dtype)
     made = _native.Encoder(program, isa, 2)
     right = room(program)
     made.run(**arguments(), results=right)

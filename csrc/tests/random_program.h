@@ -53,6 +53,8 @@ class RandomProgram {
   RandomProgram(Choices& choose, const Kernels& kernels, int positions)
       : numbers_(choose.between(0, 255)) {
     p_.arithmetic = kernels.bfloat16 && choose.below(4) ? kernels.bfloat16 : kernels.float32;
+    p_.inside = kernels.int8 && choose.below(2) ? kernels.int8 : p_.arithmetic;
+    p_.streamed = choose.below(2) ? p_.inside : p_.arithmetic;
     p_.activation = static_cast<Activation>(1 + choose.below(5));
     wild_ = choose.one_in(16);
     norm_ = choose.one_in(2);
@@ -88,6 +90,12 @@ class RandomProgram {
   const void* weight(std::size_t count, float scale, const Arithmetic* arithmetic) {
     if (wild_) scale *= 1e15f;
     if (arithmetic->element == sizeof(float)) return floats(count, scale);
+    if (arithmetic->element == 1) {
+      bytes_.emplace_back(new std::int8_t[count]);
+      for (std::size_t i = 0; i < count; ++i)
+        bytes_.back()[i] = static_cast<std::int8_t>(127 * numbers_.next());
+      return bytes_.back().get();
+    }
     halves_.emplace_back(new std::uint16_t[count]);
     for (std::size_t i = 0; i < count; ++i) {
       const float value = scale * numbers_.next();
@@ -104,8 +112,12 @@ class RandomProgram {
     step.out = out;
     step.width = out == p_.stream ? p_.stream_width : out;
     step.arithmetic = arithmetic;
-    step.weight =
-        weight(static_cast<std::size_t>(in) * out, 1.0f / std::sqrt(float(in)), arithmetic);
+    const std::size_t unit = arithmetic->depth_unit, depth = (in + unit - 1) / unit * unit;
+    step.weight = weight(depth * out, 1.0f / std::sqrt(float(in)), arithmetic);
+    if (arithmetic->element == 1) {
+      step.column_scale = floats(out, 0.1f / 127);
+      step.column_sum = floats(out, 500);
+    }
     step.bias = floats(out, 0.3f);
     if (adds) step.scale = floats(out, 0.3f, 1.0f);
     if (norm) step.norm = {floats(step.width, 0.3f, 1.0f), floats(step.width, 0.3f), 1e-5f};
@@ -130,7 +142,7 @@ class RandomProgram {
   }
 
   void layer(Choices& choose, bool bottleneck) {
-    const Arithmetic* a = p_.arithmetic;
+    const Arithmetic *a = p_.streamed, *inside = p_.inside;
     Layer layer;
     layer.heads = mostly_one(choose, 3);
     layer.reads = bottleneck ? static_cast<Reads>(choose.below(3)) : Reads::kStream;
@@ -142,14 +154,16 @@ class RandomProgram {
       layer.attention_bottleneck = linear(p_.stream, p_.narrow, false, norm_, a);
     const int queried = layer.reads == Reads::kStream ? p_.stream : p_.narrow;
     const int width = layer.heads * p_.head;
-    layer.query = linear(queried, width, false, false, a);
-    layer.key = linear(queried, width, false, false, a);
+    const Arithmetic* asked = layer.reads == Reads::kStream ? a : inside;
+    layer.query = linear(queried, width, false, false, asked);
+    layer.key = linear(queried, width, false, false, asked);
+    const bool narrow = layer.reads == Reads::kBottleneck;
     layer.value =
-        linear(layer.reads == Reads::kBottleneck ? p_.narrow : p_.stream, width, false, false, a);
-    layer.attention_output = linear(width, p_.narrow, true, norm_, a);
+        linear(narrow ? p_.narrow : p_.stream, width, false, false, narrow ? inside : a);
+    layer.attention_output = linear(width, p_.narrow, true, norm_, inside);
     for (int networks = mostly_one(choose, 3); networks > 0; --networks)
-      layer.feed_forward.push_back({linear(p_.narrow, p_.inner, false, false, a),
-                                    linear(p_.inner, p_.narrow, true, norm_, a)});
+      layer.feed_forward.push_back({linear(p_.narrow, p_.inner, false, false, inside),
+                                    linear(p_.inner, p_.narrow, true, norm_, inside)});
     p_.layers.push_back(layer);
   }
 
@@ -171,6 +185,7 @@ class RandomProgram {
   Program p_;
   std::deque<std::unique_ptr<float[]>> blocks_;
   std::deque<std::unique_ptr<std::uint16_t[]>> halves_;
+  std::deque<std::unique_ptr<std::int8_t[]>> bytes_;
 };
 
 // The arrays of a RaggedBatch, for a program's tables.

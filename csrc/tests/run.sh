@@ -41,10 +41,11 @@ declare -A own=([isa_generic.cc]="-ffp-contract=off")
 machine="$("$compiler" -dumpmachine)"
 if [[ "$machine" == x86_64* ]]; then
   flags="$flags -DMOBILEBERT_X86"
-  sources="$sources isa_avx2.cc isa_avx512.cc isa_amx.cc"
+  sources="$sources isa_avx2.cc isa_avx512.cc isa_avx512vnni.cc isa_amx.cc"
   own[isa_avx2.cc]="-mavx2 -mfma"
   own[isa_avx512.cc]="-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -Wno-maybe-uninitialized -Wno-uninitialized"
-  own[isa_amx.cc]="${own[isa_avx512.cc]} -mavx512bf16 -mamx-tile -mamx-bf16"
+  own[isa_avx512vnni.cc]="${own[isa_avx512.cc]} -mavx512vnni"
+  own[isa_amx.cc]="${own[isa_avx512.cc]} -mavx512bf16 -mamx-tile -mamx-bf16 -mamx-int8"
 elif [[ "$machine" == aarch64* || "$machine" == arm64* ]]; then
   flags="$flags -DMOBILEBERT_ARM64"
   sources="$sources isa_neon.cc isa_neon_bfloat16.cc"
@@ -83,7 +84,7 @@ declare -A needs=(
   [avx2]="avx2 fma"
   [avx512]="avx512f avx512bw avx512vl avx512dq fma"
   [avx512vnni]="avx512f avx512bw avx512vl avx512dq fma avx512_vnni"
-  [amx]="avx512f avx512bw avx512vl avx512dq fma avx512_bf16 amx_tile amx_bf16"
+  [amx]="avx512f avx512bw avx512vl avx512dq fma avx512_bf16 amx_tile amx_bf16 amx_int8"
   [neon]=""
 )
 if [[ -r /proc/cpuinfo && "$machine" == "$(uname -m)"* ]]; then

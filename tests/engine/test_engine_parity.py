@@ -13,11 +13,11 @@ from mobilebert.engine.native import ISA_VARIABLE, isa_dtypes
 from mobilebert.reference import PadNeighbor, encode, forward
 from mobilebert.tasks import TASKS
 from models import VARIANTS, random_batch, random_tensors, small_config
-from tolerances import ENGINE_BFLOAT16, FLOAT32
+from tolerances import ENGINE_BFLOAT16, ENGINE_INT8, FLOAT32
 
 ISAS = tuple(isa_dtypes())
 PATHS = [(isa, dtype) for isa, dtypes in isa_dtypes().items() for dtype in dtypes]
-BOUNDS = {"float32": FLOAT32, "bfloat16": ENGINE_BFLOAT16}
+BOUNDS = {"float32": FLOAT32, "bfloat16": ENGINE_BFLOAT16, "int8": ENGINE_INT8}
 
 # Architecture -> instruction set -> what Linux calls the features of the processor that it needs.
 FLAGS = {
@@ -25,7 +25,8 @@ FLAGS = {
         "generic": set(),
         "avx2": {"avx2", "fma"},
         "avx512": {"avx512f", "avx512bw", "avx512vl", "avx512dq"},
-        "amx": {"avx512f", "avx512_bf16", "amx_tile", "amx_bf16"},
+        "avx512vnni": {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni"},
+        "amx": {"avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8"},
     },
     "aarch64": {"generic": set(), "neon": set()},  # of the baseline
 }

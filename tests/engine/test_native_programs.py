@@ -76,7 +76,7 @@ def try_program(program, isa):
 @pytest.mark.parametrize("variant", ["mobilebert", "tiny", "teacher", "no_bottleneck"])
 @pytest.mark.parametrize(("isa", "dtype"), [PATHS[0], PATHS[-1]])
 def test_any_changed_program_is_refused_or_runs(isa, dtype, variant):
-    program = open_copy(packed(dtype, variant))
+    program = open_copy(packed(isa, dtype, variant))
     assert not try_program(program, isa)
     refused = 0
     for owner, key in places(program):
@@ -142,7 +142,7 @@ BAD_PROGRAMS = {
 @pytest.mark.parametrize(("isa", "dtype"), PATHS)
 def test_a_program_that_would_reach_outside_is_refused(isa, dtype, case):
     change, message = BAD_PROGRAMS[case]
-    program = open_copy(packed(dtype))
+    program = open_copy(packed(isa, dtype))
     change(program)
     with pytest.raises(ValueError, match=message):
         _native.Encoder(program, isa, 1)
@@ -152,7 +152,7 @@ def test_a_program_that_would_reach_outside_is_refused(isa, dtype, case):
 @pytest.mark.parametrize(("isa", "dtype"), PATHS)
 def test_numbers_that_are_none_do_not_stop_the_kernels(isa, dtype, value):
     """Packing refuses such weights, but sums of finite ones may become infinite."""
-    program = open_copy(packed(dtype))
+    program = open_copy(packed(isa, dtype))
     program.embedding.positions[:, 3] = value
     results = room(program)
     _native.Encoder(program, isa, 2).run(**arguments(), results=results)
@@ -162,15 +162,15 @@ def test_numbers_that_are_none_do_not_stop_the_kernels(isa, dtype, value):
 @pytest.mark.parametrize("threads", [0, -1, 1025, BIG, 2**40, 1.5, "two", None])
 def test_numbers_of_threads_are_checked(threads):
     with pytest.raises((ValueError, TypeError)):
-        _native.Encoder(packed("float32"), "generic", threads)
+        _native.Encoder(packed("generic", "float32"), "generic", threads)
 
 
 def test_unknown_instruction_sets_are_refused():
     for isa in ("sse9", "", "GENERIC"):
         with pytest.raises(ValueError, match="cannot run"):
-            _native.Encoder(packed("float32"), isa, 1)
+            _native.Encoder(packed("generic", "float32"), isa, 1)
     with pytest.raises(ValueError, match="generic has no arithmetic in bfloat16"):
-        _native.Encoder(packed("bfloat16"), "generic", 1)
+        _native.Encoder(packed("generic", "bfloat16"), "generic", 1)
 
 
 LITTLE_MEMORY = """

@@ -12,7 +12,7 @@ from mobilebert.checkpoint import load_checkpoint
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine.execution import Axis, Execution, Result
 from mobilebert.engine.native import choose_isa, choose_threads, isa_dtypes
-from mobilebert.engine.packing import pack_program
+from mobilebert.engine.packing import pack_program, recipes
 from mobilebert.engine.program import build_program
 from mobilebert.engine.ragged import IntArray, RaggedBatch
 from mobilebert.engine.results import OUTPUT_CLASSES
@@ -27,7 +27,7 @@ __all__ = ["DTYPES", "Engine"]
 Array = npt.NDArray[np.floating[Any]]
 
 # What the engine computes in; auto is the fastest whose answers stay within the documented bound.
-DTYPES = ("float32", "bfloat16")
+DTYPES = ("float32", "bfloat16", "int8")
 
 
 class Engine:
@@ -39,7 +39,8 @@ class Engine:
         weights: Tensors by canonical name.
         config: The model's configuration.
         task: A row or name of the task table.
-        dtype: What to compute in: float32, or bfloat16 where the processor has AMX; "auto" chooses.
+        dtype: What to compute in: float32; bfloat16 where the processor has AMX; int8 where it has
+            AVX-512 VNNI or AMX; "auto" chooses.
         threads: How many threads; by default MOBILEBERT_NUM_THREADS, or else all processors that
             this process may use.
         pad_neighbor: What a padding neighbour contributes to the trigram.
@@ -72,7 +73,8 @@ class Engine:
         self.dtype = _choose_dtype(dtype, isa)
         self.pad_neighbor = PadNeighbor(pad_neighbor)
         check_weights(weight_specs(config, self.task), weights)
-        program = pack_program(build_program(_floats(weights), config, self.task), self.dtype)
+        recipe = recipes(self.dtype, isa_dtypes()[isa])[-1]
+        program = pack_program(build_program(_floats(weights), config, self.task), recipe)
         self.execution = Execution(program, self.task, isa, choose_threads(threads))
 
     @classmethod

@@ -23,7 +23,7 @@ def _norm(norm: Norm | None, x: Array) -> Array:
 
 
 def _linear(step: Linear, x: Array, residual: Array | None = None) -> Array:
-    y = x @ step.weight.T + step.bias
+    y = step.multiply(x) + step.bias
     if step.residual_scale is not None:
         assert residual is not None
         y = y + step.residual_scale * residual

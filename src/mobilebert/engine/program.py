@@ -57,6 +57,10 @@ class Linear:
     residual_scale: Array | None = None
     norm: Norm | None = None
 
+    def multiply(self, x: Array) -> Array:
+        """Return `weight @ x` for rows, [rows, in] -> [rows, out]."""
+        return x @ self.weight.T
+
 
 # A dense layer, here and as `packing.py` lays it out.
 LinearT = TypeVar("LinearT")
