@@ -85,9 +85,9 @@ ENGINE_ANSWERS = {"float32": (1.0, 1e-4), "bfloat16": (0.995, 0.01), "int8": (0.
 
 # The same on the random model with outliers, 24 layers deep. What a text changes in a random
 # network is about a fifth of its numbers, where trained ones differ by all of theirs; bfloat16's
-# 1 % of a number is then 5 % of what the head reads. Measured 2.1e-2.
+# 1 % of a number is then 5 % of what the head reads. Measured over 300 texts: 98.3 %, 2.0e-2.
 OUTLIER_ANSWERS = {"float32": (1.0, 1e-4), "bfloat16": (0.95, 0.05)}
 
 # Largest error of a token relative to its largest number: over 24 layers in float32, as promised;
-# in bfloat16 measured 1.6e-2.
+# in bfloat16 measured 1.8e-2.
 ENGINE_TOKEN = {"float32": 1e-4, "bfloat16": 0.03}
