@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from mobilebert.checkpoint.names import Dialect
 from mobilebert.checkpoint.safetensors_file import read_safetensors
-from mobilebert.checkpoint.shards import checked_shard, read_shards
+from mobilebert.checkpoint.shards import checked_shard, read_shards, shards_of_index
 from mobilebert.checkpoint.stored import StoredTensor
 from mobilebert.checkpoint.tensorflow_files import read_h5, read_tf1, tf1_prefix
 from mobilebert.checkpoint.torch_file import read_torch_file
@@ -28,6 +29,7 @@ __all__ = [
     "config_location",
     "load_config",
     "read_weights",
+    "weights_files",
     "with_variant",
 ]
 
@@ -38,6 +40,7 @@ TF1_NAME = "*.index"  # of Google's checkpoints, which have no name of their own
 INDEX_SUFFIX = ".index.json"
 
 Name = str | os.PathLike[str]
+Formats = Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,7 @@ def read_weights(
     options: WeightsOptions | None = None,
     hub: HubOptions | None = None,
     *,
-    formats: Sequence[str] = STANDARD_FORMATS,
+    formats: Formats = STANDARD_FORMATS,
 ) -> WeightsSource:
     """Find and read the weights of a checkpoint.
 
@@ -119,35 +122,69 @@ def read_weights(
         CheckpointError: There are none, or they are damaged.
         MissingExtraError: The format needs a library that is not installed.
     """
-    options, hub = options or WeightsOptions(), hub or HubOptions()
+    hub = hub or HubOptions()
+    found = _find(name_or_path, options or WeightsOptions(), hub, formats)
+    if found.suffix == ".json":
+        return _read_index(name_or_path, found, hub)
+    if found.suffix in _READERS:
+        return _read_file(found)
+    return WeightsSource(found, Dialect.GOOGLE, read_tf1(found))
+
+
+def weights_files(
+    name_or_path: Name,
+    options: WeightsOptions | None = None,
+    hub: HubOptions | None = None,
+    *,
+    formats: Formats = STANDARD_FORMATS,
+) -> tuple[Path, ...]:
+    """Find the files that `read_weights` would read, without reading tensors.
+
+    Args:
+        name_or_path: As for `read_weights`.
+        options: As for `read_weights`.
+        hub: As for `read_weights`.
+        formats: As for `read_weights`.
+
+    Raises:
+        CheckpointError: There are none.
+    """
+    hub = hub or HubOptions()
+    found = _find(name_or_path, options or WeightsOptions(), hub, formats)
+    if found.suffix == ".json":
+        locate = _locator(name_or_path, found, hub)
+        return (found, *map(locate, shards_of_index(found)))
+    if found.suffix in _READERS:
+        return (found,)
+    return tuple(sorted(found.parent.glob(f"{escape(found.name)}.*")))
+
+
+def _find(name_or_path: Name, options: WeightsOptions, hub: HubOptions, formats: Formats) -> Path:
+    """Return the weights file, the index of several, or the prefix of a TF1 checkpoint."""
     path = Path(name_or_path)
     if path.is_file() and path.suffix in _READERS:
-        return _read_file(path, path.suffix)
+        return path
     folder = path / hub.subfolder if hub.subfolder else path
     candidates = _candidates(_wanted(options, formats), options.variant)
     if not path.is_dir() and (prefix := tf1_prefix(folder)) is not None:
-        return WeightsSource(prefix, Dialect.GOOGLE, read_tf1(prefix))
+        return prefix
     for filename in candidates:
         if filename == TF1_NAME:
-            if (prefix := tf1_prefix(folder)) is not None:
-                return WeightsSource(prefix, Dialect.GOOGLE, read_tf1(prefix))
-            continue
-        found = resolve_file(name_or_path, filename, hub, required=False)
-        if found is None:
-            continue
-        if filename.endswith(".json"):
-            return _read_index(name_or_path, found, hub)
-        return _read_file(found, Path(filename).suffix)
+            found = tf1_prefix(folder)
+        else:
+            found = resolve_file(name_or_path, filename, hub, required=False)
+        if found is not None:
+            return found
     raise CheckpointError(_none_found(name_or_path, folder, options, candidates))
 
 
-def _wanted(options: WeightsOptions, formats: Sequence[str]) -> tuple[str, ...]:
+def _wanted(options: WeightsOptions, formats: Formats) -> tuple[str, ...]:
     """Return the formats that the options leave, in order."""
     names, only = _TENSORFLOW if options.from_tf else formats, options.use_safetensors
     return tuple(name for name in names if only is None or bool(only) == (name == SAFETENSORS_NAME))
 
 
-def _candidates(formats: Sequence[str], variant: str | None) -> list[str]:
+def _candidates(formats: Formats, variant: str | None) -> list[str]:
     """Return the files to look for: each format as one file, then as the index of several."""
     names: list[str] = []
     for single in formats:
@@ -156,14 +193,16 @@ def _candidates(formats: Sequence[str], variant: str | None) -> list[str]:
     return names
 
 
-def _read_file(path: Path, suffix: str) -> WeightsSource:
+def _read_file(path: Path) -> WeightsSource:
+    suffix = path.suffix
     tensors = _READERS[suffix](path)
     # Keras variables end in ":0", in HDF5 files and in safetensors alike.
     keras = suffix == ".h5" or any(name.endswith(":0") for name in tensors)
     return WeightsSource(path, Dialect.KERAS if keras else Dialect.CANONICAL, tensors)
 
 
-def _read_index(name_or_path: Name, index: Path, hub: HubOptions) -> WeightsSource:
+def _locator(name_or_path: Name, index: Path, hub: HubOptions) -> Callable[[str], Path]:
+    """Return what finds the files that an index names."""
     local = Path(name_or_path).is_dir()
 
     def locate(filename: str) -> Path:
@@ -171,8 +210,12 @@ def _read_index(name_or_path: Name, index: Path, hub: HubOptions) -> WeightsSour
         assert path is not None  # required
         return checked_shard(index.parent, path) if local else path
 
+    return locate
+
+
+def _read_index(name_or_path: Name, index: Path, hub: HubOptions) -> WeightsSource:
     suffix = Path(index.name.partition(".index")[0]).suffix
-    tensors = read_shards(index, locate, _READERS[suffix])
+    tensors = read_shards(index, _locator(name_or_path, index, hub), _READERS[suffix])
     keras = any(name.endswith(":0") for name in tensors)
     return WeightsSource(index, Dialect.KERAS if keras else Dialect.CANONICAL, tensors)
 

@@ -9,7 +9,7 @@ from mobilebert.checkpoint.stored import StoredTensor
 from mobilebert.errors import ArgumentError, CheckpointError
 from mobilebert.files import read_json
 
-__all__ = ["checked_shard", "parse_size", "read_shards", "shard_names", "split"]
+__all__ = ["checked_shard", "parse_size", "read_shards", "shard_names", "shards_of_index", "split"]
 
 Reader = Callable[[Path], Mapping[str, StoredTensor]]
 Locate = Callable[[str], Path]
@@ -99,6 +99,15 @@ def read_shards(index: Path, locate: Locate, reader: Reader) -> dict[str, Stored
             f"{' and others' if len(lost) > 8 else ''}."
         )
     return tensors
+
+
+def shards_of_index(index: Path) -> list[str]:
+    """Return the names of the files that an index names.
+
+    Raises:
+        CheckpointError: The index is damaged or names files outside the checkpoint.
+    """
+    return sorted(set(_weight_map(index).values()))
 
 
 def _in_file(name: str) -> str:
