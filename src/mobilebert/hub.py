@@ -7,7 +7,6 @@ when a Hub name is used).
 
 import importlib
 import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,7 +173,8 @@ def _is_reachable(hub: Any) -> bool:
     huggingface_hub tries six times over 23 seconds before it gives up, for each file and also when
     the file is in its cache. Behind a proxy only the proxy knows, so the question is left to it.
     """
-    # Imported here: the two take 25 ms, and most checkpoints are not on the Hub.
+    # Imported here: they take 25 ms, and most checkpoints are not on the Hub.
+    import socket
     from urllib.parse import urlsplit
     from urllib.request import getproxies
 

@@ -14,7 +14,7 @@ _TRUNCATION = 2.0
 
 
 def initial_value(
-    spec: WeightSpec, scale: float, generator: np.random.Generator
+    spec: WeightSpec, scale: float, generator: "np.random.Generator"
 ) -> npt.NDArray[Any]:
     """Draw a weight's first value.
 

@@ -5,7 +5,6 @@ build tensors and nothing else. PyTorch is imported when one of these functions 
 """
 
 import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +52,8 @@ def read_torch_file(path: str | Path) -> dict[str, StoredTensor]:
 
 def _check_archive(path: Path) -> None:
     """Refuse archives whose entries are compressed: PyTorch writes none, bombs are."""
+    import zipfile  # other formats do without it
+
     try:
         size = path.stat().st_size
         if size == 0:
@@ -76,6 +77,8 @@ def _check_archive(path: Path) -> None:
 
 
 def _load(torch: Any, path: Path) -> Any:
+    import zipfile
+
     options = {"map_location": "cpu", "weights_only": True}
     try:
         with warnings.catch_warnings():

@@ -1,7 +1,6 @@
 """Reading the parameters of a task: names, numbers and choices, with errors that say what goes."""
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -33,6 +32,8 @@ def merged(task: str, parameters: Parameters, given: Mapping[str, Any]) -> Param
     names = [field.name for field in dataclasses.fields(parameters)]  # type: ignore[arg-type]
     for name in given:
         if name not in names:
+            import difflib
+
             close = difflib.get_close_matches(name, names, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ArgumentError(
