@@ -22,6 +22,14 @@ def pytest_configure(config):
         importlib.import_module("torch").set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def pack_cache(tmp_path_factory):
+    """Packed weights go to a directory of the test run, in subprocesses too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOBILEBERT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def uploads(monkeypatch):
     """What huggingface_hub is told, without a network."""

@@ -102,7 +102,8 @@ class Backend(Protocol):
 # Name -> "module:Class" of every backend; nothing is imported until a backend is asked for.
 # A class is made by Class(weights, config, task, device=..., dtype=...). It says which `dtypes` it
 # knows, and in which `formats` its users have checkpoints, those that are preferred first. Classes
-# of frameworks also have from_model(model, device=..., dtype=...).
+# of frameworks also have from_model(model, device=..., dtype=...); the engine's has
+# from_checkpoint(name, task, ...), which reads the checkpoint only where it has not packed it yet.
 BACKENDS: dict[str, str] = {
     "engine": "mobilebert.engine.backend:EngineBackend",
     "numpy": "mobilebert.numpy_backend:NumpyBackend",

@@ -281,7 +281,7 @@ def test_another_column_with_a_lone_surrogate_does_no_harm(tmp_path, checkpoints
 @pytest.mark.parametrize("backend", ["torch", "keras"])
 def test_a_framework_computes_when_asked(backend, checkpoints):
     model = ["run", "--model", checkpoints["text-classification"], "--format", "json", "a text"]
-    ((wanted,),) = json.loads(answers(*model))
+    ((wanted,),) = json.loads(answers(*model, "--dtype", "float32"))
     ((answer,),) = json.loads(answers(*model, "--backend", backend, "--dtype", "float64"))
     assert wanted["label"] == answer["label"]
     assert wanted["score"] == pytest.approx(answer["score"], rel=PIPELINE_SCORES)

@@ -93,7 +93,7 @@ def wanted(monkeypatch):
 
 
 def test_pipeline_block(wanted):
-    found = mobilebert.pipeline(task="fill-mask", model=BUNDLED_MODEL)(CAPITAL)
+    found = mobilebert.pipeline(task="fill-mask", model=BUNDLED_MODEL, dtype="float32")(CAPITAL)
     assert_same_answers(found, wanted)
 
 
@@ -122,7 +122,7 @@ def test_command_line_block(wanted):
     # echo -e "The capital of France is [MASK]." | ... run --task fill-mask --model NAME --device 0
     start = "from mobilebert.commands.main import main; main()"
     command = [sys.executable, "-c", start, "run", "--task", "fill-mask"]
-    options = ["--model", BUNDLED_MODEL, "--format", "json"]
+    options = ["--model", BUNDLED_MODEL, "--format", "json", "--dtype", "float32"]
     done = subprocess.run(
         command + options, input=f"{CAPITAL}\n", capture_output=True, text=True, check=False
     )

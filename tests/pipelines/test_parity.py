@@ -150,7 +150,7 @@ def peers(checkpoints):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("task", CASES)
 def test_answers_equal_the_peers(task, backend, checkpoints, peers):
-    ours = pipeline(task, checkpoints[task], backend=backend)
+    ours = pipeline(task, checkpoints[task], backend=backend, dtype="float32")
     for arguments, options in CASES[task]():
         found, wanted = ours(*arguments, **options), peers[task](*arguments, **options)
         assert difference(found, wanted) is None, (arguments, options)
@@ -160,7 +160,7 @@ def test_answers_equal_the_peers(task, backend, checkpoints, peers):
 def test_a_small_mistake_is_seen(task, checkpoints, peers):
     """The twin: with logits moved by little, or by much where only a choice is made, it fails."""
     ours, _ = recorded(
-        pipeline(task, checkpoints[task]),
+        pipeline(task, checkpoints[task], dtype="float32"),
         lambda outputs: {
             name: x * (1 + 100 * SMALL_MISTAKE) + x[..., :1] * 0.01 for name, x in outputs.items()
         },

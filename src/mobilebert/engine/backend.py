@@ -1,7 +1,8 @@
 """The engine behind the backend seam."""
 
+import os
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from mobilebert.checkpoint.reading import STANDARD_FORMATS
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine.engine import DTYPES, Engine
 from mobilebert.engine.native import choose_isa, isa_dtypes
+from mobilebert.engine.packed_checkpoint import Inspect
 from mobilebert.errors import InputError
 from mobilebert.reference import PadNeighbor
 from mobilebert.tasks import TaskSpec
@@ -24,6 +26,11 @@ class _DtypesHere:
     def __get__(self, instance: object, owner: type) -> tuple[str, ...]:
         # Asked for by name, a backend that was not compiled says so itself.
         return isa_dtypes()[choose_isa()] if isa_dtypes() else DTYPES
+
+
+def _check_device(device: Any) -> None:
+    if not wants_cpu(device):
+        raise InputError(f"The engine runs on the CPU only, not on {device!r}.")
 
 
 class EngineBackend:
@@ -56,14 +63,44 @@ class EngineBackend:
         dtype: str | None = None,
         pad_neighbor: PadNeighbor | str = PadNeighbor.ZERO,
     ) -> None:
-        if not wants_cpu(device):
-            raise InputError(f"The engine runs on the CPU only, not on {device!r}.")
-        self.engine = Engine(
-            weights, config, task, dtype=dtype or "auto", pad_neighbor=pad_neighbor
+        _check_device(device)
+        self._start(Engine(weights, config, task, dtype=dtype or "auto", pad_neighbor=pad_neighbor))
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        task: TaskSpec,
+        *,
+        inspect: Inspect,
+        device: Any = None,
+        dtype: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Load a checkpoint: mapped from its pack, where there is one.
+
+        Args:
+            name_or_path: As for `load_checkpoint`.
+            task: The row of the task table.
+            inspect: Is told what the checkpoint lacks and has too much; may refuse it.
+            device: As for the class.
+            dtype: As for the class.
+            **options: As for `load_checkpoint`.
+        """
+        _check_device(device)
+        backend = cls.__new__(cls)
+        backend._start(
+            Engine.from_checkpoint(
+                name_or_path, task, inspect=inspect, dtype=dtype or "auto", **options
+            )
         )
-        self.config = config
-        self.task = self.engine.task
-        self.pad_neighbor = self.engine.pad_neighbor
+        return backend
+
+    def _start(self, engine: Engine) -> None:
+        self.engine = engine
+        self.config = engine.config
+        self.task = engine.task
+        self.pad_neighbor = engine.pad_neighbor
 
     def run(self, batch: TokenBatch, positions: IntArray | None = None) -> dict[str, FloatArray]:
         """Compute the task's outputs; see `mobilebert.backend.Backend.run`.

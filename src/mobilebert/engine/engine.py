@@ -2,25 +2,26 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from mobilebert.backend import check_batch, check_weights
-from mobilebert.checkpoint import load_checkpoint
+from mobilebert.backend import check_batch
+from mobilebert.checkpoint import LoadReport
+from mobilebert.checkpoint.directory import architectures_of
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine.execution import Axis, Execution, Result
 from mobilebert.engine.native import choose_isa, choose_threads, isa_dtypes
-from mobilebert.engine.packing import pack_program, recipes
-from mobilebert.engine.program import build_program
+from mobilebert.engine.packed_checkpoint import Inspect, PackedCheckpoint
+from mobilebert.engine.packed_model import PackedModel, pack_model
 from mobilebert.engine.ragged import IntArray, RaggedBatch
 from mobilebert.engine.results import OUTPUT_CLASSES
 from mobilebert.errors import InputError
 from mobilebert.named_results import NamedResults
 from mobilebert.reference import PadNeighbor
 from mobilebert.tasks import TaskSpec, resolve_task
-from mobilebert.weights import weight_specs
 
 __all__ = ["DTYPES", "Engine"]
 
@@ -28,6 +29,39 @@ Array = npt.NDArray[np.floating[Any]]
 
 # What the engine computes in; auto is the fastest whose answers stay within the documented bound.
 DTYPES = ("float32", "bfloat16", "int8")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an engine runs.
+
+    Attributes:
+        dtype: An element type of the instruction set, or auto.
+        isa: The instruction set.
+        threads: How many threads.
+    """
+
+    dtype: str
+    isa: str
+    threads: int
+
+    @classmethod
+    def choose(cls, dtype: str = "auto", threads: int | None = None) -> Self:
+        """Check what the user wants against what is there.
+
+        Raises:
+            InputError: An unknown dtype, number of threads or instruction set; the engine was not
+                compiled.
+        """
+        isa = choose_isa()
+        if dtype not in ("auto", *DTYPES):
+            raise InputError(
+                f"The engine computes in {', '.join(DTYPES)} (or auto), not in {dtype!r}."
+            )
+        known = isa_dtypes()[isa]
+        if dtype not in ("auto", *known):
+            raise InputError(f"The engine has no {dtype} with {isa}, only {', '.join(known)}.")
+        return cls(dtype, isa, choose_threads(threads))
 
 
 class Engine:
@@ -39,8 +73,9 @@ class Engine:
         weights: Tensors by canonical name.
         config: The model's configuration.
         task: A row or name of the task table.
-        dtype: What to compute in: float32; bfloat16 where the processor has AMX; int8 where it has
-            AVX-512 VNNI or AMX; "auto" chooses.
+        dtype: What to compute in: float32; bfloat16 where the processor has AMX or is a newer Arm;
+            int8 where it has AVX-512 VNNI or AMX. "auto" is the fastest whose error on this model,
+            measured when it is packed, is within the documented bound (docs/engine.md).
         threads: How many threads; by default MOBILEBERT_NUM_THREADS, or else all processors that
             this process may use.
         pad_neighbor: What a padding neighbour contributes to the trigram.
@@ -49,6 +84,8 @@ class Engine:
         config: The model's configuration.
         task: The row of the task table.
         dtype: What it computes in.
+        measured: Element type -> how far it is from float32 on this model, for those that "auto"
+            tried.
         pad_neighbor: What a padding neighbour contributes to the trigram.
 
     Raises:
@@ -67,15 +104,26 @@ class Engine:
         threads: int | None = None,
         pad_neighbor: PadNeighbor | str = PadNeighbor.ZERO,
     ) -> None:
-        isa = choose_isa()  # what is missing is told before anything is computed
+        # What is missing or wrong is told before anything is computed.
+        spec, neighbor = resolve_task(task), PadNeighbor(pad_neighbor)
+        settings = Settings.choose(dtype, threads)
+        packed = pack_model(weights, config, spec, **vars(settings))
+        self._start(config, spec, packed, settings, neighbor)
+
+    def _start(
+        self,
+        config: MobileBertConfig,
+        task: TaskSpec,
+        packed: PackedModel,
+        settings: "Settings",
+        pad_neighbor: PadNeighbor,
+    ) -> None:
         self.config = config
-        self.task = resolve_task(task)
-        self.dtype = _choose_dtype(dtype, isa)
-        self.pad_neighbor = PadNeighbor(pad_neighbor)
-        check_weights(weight_specs(config, self.task), weights)
-        recipe = recipes(self.dtype, isa_dtypes()[isa])[-1]
-        program = pack_program(build_program(_floats(weights), config, self.task), recipe)
-        self.execution = Execution(program, self.task, isa, choose_threads(threads))
+        self.task = task
+        self.dtype = packed.program.dtype
+        self.measured = dict(packed.measured)
+        self.pad_neighbor = pad_neighbor
+        self.execution = Execution(packed.program, task, settings.isa, settings.threads)
 
     @classmethod
     def from_pretrained(
@@ -88,6 +136,9 @@ class Engine:
     ) -> Self:
         """Load a checkpoint.
 
+        Packed weights are kept on disk; the next time they are mapped into memory and the
+        checkpoint is not read (docs/engine.md).
+
         Args:
             name_or_path: A directory, the bundled model or a name on the Hub.
             task: Name of the task; the bare encoder by default.
@@ -96,9 +147,44 @@ class Engine:
             **kwargs: As for `load_checkpoint`: revision, token, cache_dir and so on.
         """
         spec = resolve_task(task or "feature_extraction")
-        checkpoint = load_checkpoint(name_or_path, spec, **kwargs)
-        arrays = checkpoint.arrays("float32")
-        return cls(arrays, checkpoint.config, spec, dtype=dtype, threads=threads)
+
+        def announce(report: LoadReport, config: MobileBertConfig) -> None:
+            report.announce(spec.class_name, architectures_of(config))
+
+        return cls.from_checkpoint(
+            name_or_path, spec, dtype=dtype, threads=threads, inspect=announce, **kwargs
+        )
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        task: TaskSpec,
+        *,
+        inspect: Inspect,
+        dtype: str = "auto",
+        threads: int | None = None,
+        pad_neighbor: PadNeighbor | str = PadNeighbor.ZERO,
+        **options: Any,
+    ) -> Self:
+        """Load a checkpoint whose fit somebody else judges.
+
+        Args:
+            name_or_path: As for `from_pretrained`.
+            task: The row of the task table.
+            inspect: Is told what the checkpoint lacks and has too much; what it raises ends the
+                loading.
+            dtype: As for the class.
+            threads: As for the class.
+            pad_neighbor: As for the class.
+            **options: As for `load_checkpoint`.
+        """
+        neighbor, settings = PadNeighbor(pad_neighbor), Settings.choose(dtype, threads)
+        checkpoint = PackedCheckpoint(name_or_path, task, options)
+        loaded = checkpoint.load(**vars(settings), inspect=inspect)
+        engine = cls.__new__(cls)
+        engine._start(loaded.config, task, loaded.packed, settings, neighbor)
+        return engine
 
     @classmethod
     def from_model(cls, model: Any, dtype: str = "auto", threads: int | None = None) -> Self:
@@ -244,22 +330,6 @@ class Engine:
                 over_tokens = result.axis is Axis.TOKENS
                 fields[name] = place(result.array) if over_tokens else result.array
         return OUTPUT_CLASSES[self.task.name](**fields)
-
-
-def _choose_dtype(dtype: str, isa: str) -> str:
-    if dtype not in ("auto", *DTYPES):
-        raise InputError(f"The engine computes in {', '.join(DTYPES)} (or auto), not in {dtype!r}.")
-    known = isa_dtypes()[isa]
-    if dtype not in ("auto", *known):
-        raise InputError(f"The engine has no {dtype} with {isa}, only {', '.join(known)}.")
-    return "float32" if dtype == "auto" else dtype
-
-
-def _floats(weights: Mapping[str, npt.NDArray[Any]]) -> dict[str, Array]:
-    return {
-        name: array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
-        for name, array in weights.items()
-    }
 
 
 def _is_array(value: Any) -> bool:

@@ -81,9 +81,11 @@ def pipeline(
         framework: transformers' way to say backend="torch", "pt", or backend="keras", "tf".
         device: None, "cpu" or -1 for the CPU; a number, name or device of PyTorch; for keras a
             number or a name. An object of Keras stays where it is.
-        dtype: Element type to compute in: float32 and float64; also bfloat16 on torch and keras
-            and float16 on torch; "auto" for what the checkpoint has, if the backend knows it. An
-            object of Keras keeps its own.
+        dtype: Element type to compute in: float32 and float64; also bfloat16 on torch, keras and
+            the engine and float16 on torch. The engine takes by default, and for "auto", the
+            fastest that is near enough to float32 on this model (docs/engine.md); for others
+            "auto" is what the checkpoint has, if the backend knows it. An object of Keras keeps
+            its own.
         batch_size: Sequences per batch, and inputs read ahead of a generator; by default as many
             as 512 tokens allow, and 1.
         allow_untrained: Whether a model may run whose head was newly initialised.

@@ -15,7 +15,7 @@ from mobilebert.backend import (
     engine_is_compiled,
     wants_cpu,
 )
-from mobilebert.checkpoint import check_vocabulary, load_checkpoint, task_of_config
+from mobilebert.checkpoint import LoadReport, check_vocabulary, load_checkpoint, task_of_config
 from mobilebert.checkpoint.reading import load_config
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError, WeightsError
@@ -204,15 +204,24 @@ def load_model(model: Any, task: str, source: ModelSource) -> Backend:
     name = source.backend_name
     made_by = backend_class(name)  # an unknown or missing backend is told before files are read
     spec = PIPELINE_TASKS[task]
-    checkpoint = load_checkpoint(
-        model, spec, config=source.configuration, formats=made_by.formats, **vars(source.hub)
-    )
-    if not source.allow_untrained:
-        _refuse_untrained(str(model), task, checkpoint.report.newly_initialized)
+    options = {"config": source.configuration, "formats": made_by.formats, **vars(source.hub)}
+
+    def inspect(report: LoadReport, _: MobileBertConfig) -> None:
+        if not source.allow_untrained:
+            _refuse_untrained(str(model), task, report.newly_initialized)
+
+    made: Backend
+    if name == "engine":  # its packs stand for the checkpoint, which is then not read
+        made = made_by.from_checkpoint(
+            model, spec, inspect=inspect, device=source.device, dtype=source.dtype_name, **options
+        )
+        return made
+    checkpoint = load_checkpoint(model, spec, **options)
+    inspect(checkpoint.report, checkpoint.config)
     dtype = source.dtype_name
     if dtype == "auto":
         dtype = checkpoint.dtype if checkpoint.dtype in made_by.dtypes else None
-    made: Backend = made_by(
+    made = made_by(
         checkpoint.arrays("float64" if dtype == "float64" else "float32"),
         checkpoint.config,
         spec,
