@@ -33,6 +33,7 @@ def machine_facts() -> dict[str, Any]:
         "backends": {name: _state(name) for name in BACKENDS},
         "processor": _processor(),
         "bundled model": BUNDLED_MODEL,
+        "packed weights": _cache(),
     }
 
 
@@ -62,6 +63,17 @@ def _engine_state() -> str:
     from mobilebert.engine.native import choose_isa, choose_threads, isa_dtypes
 
     return f"available: {choose_isa()} of {', '.join(isa_dtypes())}; {choose_threads()} threads"
+
+
+def _cache() -> dict[str, Any] | str:
+    """Tell where packed weights lie and how large they are."""
+    from mobilebert.engine.cache import SWITCH_VARIABLE, cache_directory, packs_in_cache
+
+    directory = cache_directory()
+    if directory is None:
+        return f"not kept ({SWITCH_VARIABLE})"
+    sizes = [file.stat().st_size for file in packs_in_cache()]
+    return {"directory": str(directory), "files": len(sizes), "bytes": sum(sizes)}
 
 
 def _processor() -> dict[str, Any]:
