@@ -4,14 +4,17 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "cpu.h"
 #include "encoder.h"
+#include "peak.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -372,6 +375,34 @@ std::vector<std::pair<std::string, std::vector<std::string>>> isas() {
   return found;
 }
 
+const PeakLoop& peak_loop_named(const std::string& isa, const std::string& dtype) {
+  for (const PeakLoop* loop : available_peak_loops())
+    if (isa == loop->isa && dtype == loop->dtype) return *loop;
+  refuse("This processor has no peak of " + isa + " in " + dtype + ".");
+}
+
+// Instruction set, element type, and multiply-adds a cycle of one core.
+std::vector<std::tuple<std::string, std::string, int>> peaks() {
+  std::vector<std::tuple<std::string, std::string, int>> found;
+  for (const PeakLoop* loop : available_peak_loops())
+    found.emplace_back(loop->isa, loop->dtype, loop->multiply_adds_a_cycle);
+  return found;
+}
+
+double peak(const std::string& isa, const std::string& dtype, int threads, double seconds) {
+  const PeakLoop& loop = peak_loop_named(isa, dtype);
+  if (threads < 1 || threads > 1024) refuse("threads must be between 1 and 1024.");
+  if (!(seconds > 0 && seconds <= 60)) refuse("seconds must be above 0 and at most 60.");
+  nb::gil_scoped_release release;
+  return measure_peak(loop, threads, seconds);
+}
+
+double clock_rate(double seconds) {
+  if (!(seconds > 0 && seconds <= 60)) refuse("seconds must be above 0 and at most 60.");
+  nb::gil_scoped_release release;
+  return measure_clock(seconds);
+}
+
 }  // namespace
 }  // namespace mobilebert
 
@@ -381,6 +412,13 @@ NB_MODULE(_native, module) {
   module.attr("PANEL") = mobilebert::kPanel;
   module.def("isas", &mobilebert::isas,
              "Instruction sets that run here, slowest first, each with its element types.");
+  module.def("peaks", &mobilebert::peaks,
+             "Loops over registers that run here: instruction set, element type, multiply-adds a "
+             "cycle of one core.");
+  module.def("peak", &mobilebert::peak, "isa"_a, "dtype"_a, "threads"_a, "seconds"_a,
+             "Multiply-adds a second of such a loop on some threads together.");
+  module.def("clock_rate", &mobilebert::clock_rate, "seconds"_a,
+             "Cycles a second of one core; 0 where it cannot be measured.");
   nb::class_<NativeEncoder>(module, "Encoder")
       .def(nb::init<nb::object, const std::string&, int>(), "program"_a, "isa"_a, "threads"_a)
       .def("run", &NativeEncoder::run, "ids"_a.noconvert(), "positions"_a.noconvert(),
