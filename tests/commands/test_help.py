@@ -18,7 +18,9 @@ def test_version():
     assert mobilebert.__version__ in answers("--version")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["info", "-h"], ["-V"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["info", "-h"], ["bench", "-h"], ["-V"]]
+)
 def test_help_imports_nothing_heavy(arguments):
     code = (
         "import sys\nfrom mobilebert.commands.main import cli\n"
@@ -55,7 +57,7 @@ def load_script():
 def test_the_page_is_current():
     script = load_script()
     page = script.PAGE.read_text(encoding="utf-8")
-    assert len(script.BLOCK.findall(page)) == 3
+    assert len(script.BLOCK.findall(page)) == 4
     assert script.updated(page) == page, "run python docs/update_command_line.py"
 
 

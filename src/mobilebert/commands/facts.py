@@ -12,7 +12,7 @@ from mobilebert.backend import BACKENDS, engine_is_compiled
 from mobilebert.extras import KERAS_BACKENDS, is_installed, keras_backend
 from mobilebert.hub import BUNDLED_MODEL, HubOptions
 
-__all__ = ["checkpoint_facts", "machine_facts"]
+__all__ = ["checkpoint_facts", "machine_facts", "processor_facts"]
 
 LIBRARIES = (
     *("numpy", "tokenizers", "safetensors", "huggingface_hub", "click", "tqdm"),
@@ -31,7 +31,7 @@ def machine_facts() -> dict[str, Any]:
         "platform": platform.platform(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "backends": {name: _state(name) for name in BACKENDS},
-        "processor": _processor(),
+        "processor": processor_facts(),
         "bundled model": BUNDLED_MODEL,
         "packed weights": _cache(),
     }
@@ -76,7 +76,7 @@ def _cache() -> dict[str, Any] | str:
     return {"directory": str(directory), "files": len(sizes), "bytes": sum(sizes)}
 
 
-def _processor() -> dict[str, Any]:
+def processor_facts() -> dict[str, Any]:
     """Describe the processor; /proc/cpuinfo is there on Linux only."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()

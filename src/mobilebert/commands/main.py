@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from mobilebert import __version__
+from mobilebert.commands.bench import bench
 from mobilebert.commands.info import info
 from mobilebert.commands.run import run
 from mobilebert.errors import MobileBertError
@@ -55,6 +56,7 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(info)
+cli.add_command(bench)
 
 
 def main() -> None:

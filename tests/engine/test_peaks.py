@@ -1,0 +1,35 @@
+"""The loops over registers that measure what the processor could do."""
+
+import pytest
+
+from mobilebert.engine.native import isa_dtypes, native
+
+
+def test_every_instruction_set_with_matrix_units_has_a_loop():
+    loops = {(isa, dtype) for isa, dtype, _ in native().peaks()}
+    for isa, dtypes in isa_dtypes().items():
+        if isa in ("avx2", "avx512"):
+            assert (isa, "float32") in loops
+        if isa == "amx":
+            assert {(isa, dtype) for dtype in dtypes if dtype != "float32"} <= loops
+
+
+def test_a_peak_is_a_rate():
+    assert native().clock_rate(0.002) >= 0
+    for isa, dtype, multiply_adds in native().peaks():
+        assert multiply_adds >= 16
+        assert native().peak(isa, dtype, 1, 0.002) > 1e6
+        assert native().peak(isa, dtype, 3, 0.002) > 1e6
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("sse9", "float32", 1, 0.1), ("avx2", "float99", 1, 0.1)]
+    + [("avx2", "float32", threads, 0.1) for threads in (0, -1, 100_000)]
+    + [("avx2", "float32", 1, seconds) for seconds in (0.0, -1.0, float("nan"), 1e9)],
+)
+def test_other_arguments_are_refused(arguments):
+    with pytest.raises(ValueError, match="peak|threads|seconds"):
+        native().peak(*arguments)
+    with pytest.raises(ValueError, match="seconds"):
+        native().clock_rate(0)
