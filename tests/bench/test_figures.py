@@ -36,7 +36,8 @@ def test_a_ratio_is_against_the_best_peer():
 
 def test_a_share_of_the_peak_can_be_promised_too():
     def reached(share):
-        own = record("own", 0.01, ours=True, percent_of_peak=share)
+        rate = {} if share is None else {"gflops": 60.0 * share}  # the peak is 6000
+        own = record("own", 0.01, ours=True, dtype="int8", **rate)
         return found((work_name(3), [own, record("peer", 0.05)]))["S=128, batch 16"].reached
 
     assert reached(51.0)

@@ -12,7 +12,7 @@ from mobilebert.bench.runners import BOUNDS, Cost
 from mobilebert.bench.work import Caches, Work
 from mobilebert.bench.worker import RunnerFailure, Worker, in_own_process
 
-EFFORT = Effort(rounds=4, seconds=5.0, least_rounds=2, turn_seconds=0.002)
+EFFORT = Effort(rounds=4, seconds=5.0, least_rounds=2, turn_seconds=0.002, settle_seconds=0.0)
 
 
 def records(tmp_path, *runners, work=WORK, effort=EFFORT):
@@ -72,11 +72,12 @@ def test_what_is_not_installed_is_a_row(tmp_path):
 @pytest.mark.parametrize(
     ("cost", "compiled", "dearest", "state"),
     [
-        (Cost.COMPILATION, False, Cost.COMPILATION, State.LEFT_OUT),
-        (Cost.COMPILATION, True, Cost.COMPILATION, State.MEASURED),
-        (Cost.COMPILATION, True, Cost.SECONDS, State.LEFT_OUT),
-        (Cost.EXPORT, False, Cost.SECONDS, State.LEFT_OUT),
-        (Cost.EXPORT, False, Cost.EXPORT, State.MEASURED),
+        (Cost.COMPILATION, (), Cost.COMPILATION, State.LEFT_OUT),
+        (Cost.COMPILATION, ("int8",), Cost.COMPILATION, State.LEFT_OUT),
+        (Cost.COMPILATION, ("float32",), Cost.COMPILATION, State.MEASURED),
+        (Cost.COMPILATION, ("float32",), Cost.SECONDS, State.LEFT_OUT),
+        (Cost.EXPORT, (), Cost.SECONDS, State.LEFT_OUT),
+        (Cost.EXPORT, (), Cost.EXPORT, State.MEASURED),
     ],
 )
 def test_costly_runners_are_kept_for_some_works(tmp_path, cost, compiled, dearest, state):
@@ -149,3 +150,13 @@ def test_a_process_for_one_call():
     assert in_own_process(max, 2, 3) == 3
     with pytest.raises(RunnerFailure, match="ZeroDivisionError"):
         in_own_process(divmod, 1, 0)
+
+
+def test_a_process_ends_when_nobody_asks_any_more(tmp_path):
+    worker = Worker(runner("good"), tmp_path)
+    worker.load(WORK, None)
+    process = worker._process
+    process._connection.close()
+    process._process.join(30)
+    assert process._process.exitcode == 0
+    worker.close()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.contents import record, work_name
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,17 +29,12 @@ def test_the_pages_are_current(script):
 
 
 def test_another_table_is_seen(script, tmp_path, monkeypatch):
-    """The twin: with one time changed in the JSON the page is no longer current."""
+    """The twin: with other results in the JSON the page is no longer current."""
     content = json.loads(script.RESULTS.read_text(encoding="utf-8"))
-    measured = [
-        record
-        for row in content["rows"]
-        for record in row["runners"]
-        if record["state"] == "measured"
-    ]
-    for record in measured:
-        record["median"] *= 1.5
+    own, peer = record("own", 0.0123, ours=True, dtype="float32"), record("peer", 0.0456)
+    content["rows"] = [{"work": work_name(0), "runners": [own, peer]}]
     monkeypatch.setattr(script, "RESULTS", tmp_path / "changed.json")
     script.RESULTS.write_text(json.dumps(content))
     page = script.PAGES[1].read_text(encoding="utf-8")
     assert script.updated(page) != page
+    assert "12.3 ms (own)" in script.updated(page)

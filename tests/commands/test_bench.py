@@ -10,7 +10,6 @@ from bench.contents import content, record, work_name
 from commands.running import answers, assert_refused, invoke, start
 from mobilebert.bench.results import read_results
 
-
 # One layer is enough here.
 SMALL = ("--layers", 1, "--runner", "engine float32")
 

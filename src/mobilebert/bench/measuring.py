@@ -41,6 +41,7 @@ class Effort:
         seconds: After so long no further round begins.
         least_rounds: Rounds that there are in any case.
         turn_seconds: What a turn lasts about, where calls are short.
+        settle_seconds: Pause before a turn: threads of the runner before may still be spinning.
         dearest: Which runners take part, by what getting them ready takes.
     """
 
@@ -48,6 +49,7 @@ class Effort:
     seconds: float = 30.0
     least_rounds: int = 3
     turn_seconds: float = 0.03
+    settle_seconds: float = 0.02
     dearest: Cost = Cost.COMPILATION
 
 
@@ -202,7 +204,7 @@ def _refusal(runner: Runner, work: Work, effort: Effort) -> tuple[State, str] | 
         return State.MISSING, missing
     if runner.cost > effort.dearest:
         return State.LEFT_OUT, "getting it ready takes a minute"
-    if runner.cost is Cost.COMPILATION and not work.compiled:
+    if runner.cost is Cost.COMPILATION and runner.dtype not in work.compiled:
         return State.LEFT_OUT, "compiling takes a minute for every work, and is kept for some"
     return None
 
@@ -277,6 +279,7 @@ def _rounds(
 
 
 def _turn(entry: _Entry, work: Work, workshop: Workshop, effort: Effort) -> None:
+    time.sleep(effort.settle_seconds)
     calls = max(1, min(_MOST_CALLS, int(effort.turn_seconds / entry.quick)))
     seconds, entry.facts = workshop.worker(entry.runner).times(calls, work.caches)
     entry.seconds.extend(seconds)

@@ -26,6 +26,9 @@ __all__ = ["SENTENCE", "TOP_K", "BenchModel", "answer_vector", "texts_of"]
 
 Array = npt.NDArray[Any]
 
+# Part of the folder's name: another model gets another folder.
+_VERSION = 1
+
 TASK = "pretraining"  # the encoder with all that the pipelines need
 
 # 9 tokens with [CLS] and [SEP].
@@ -64,7 +67,7 @@ class BenchModel:
         Raises:
             CheckpointError: The folder cannot be written.
         """
-        name = f"random-{config.num_hidden_layers}-layers-{config.hidden_size}"
+        name = f"random-{_VERSION}-{config.num_hidden_layers}-layers-{config.hidden_size}"
         model = cls(make_directory(cache / name))
         if not (model.folder / "complete").exists():
             tensors = _random_tensors(config)

@@ -15,6 +15,8 @@ __all__ = ["measure_peaks", "peak_of"]
 GEMM_SIZES = (512, 1024, 2048)
 SECONDS = 0.25
 
+_NO_UNITS: dict[str, Any] = {"clock_ghz": None, "units": {}, "theory": {}}
+
 
 def measure_peaks(threads: int, seconds: float = SECONDS) -> dict[str, Any]:
     """Measure the peaks of some threads together.
@@ -35,7 +37,11 @@ def measure_peaks(threads: int, seconds: float = SECONDS) -> dict[str, Any]:
                 gemms[library] = in_own_process(_gemm, library, threads, seconds)
             except RunnerFailure:
                 continue  # the other one is the peak then
-    return {"threads": threads, "gemm": gemms, **in_own_process(_units, threads, seconds)}
+    try:
+        units = in_own_process(_units, threads, seconds)
+    except RunnerFailure:
+        units = _NO_UNITS
+    return {"threads": threads, "gemm": gemms, **units}
 
 
 def peak_of(peaks: dict[str, Any], dtype: str) -> float | None:
@@ -79,7 +85,7 @@ def _multiplication(library: str, threads: int, matrices: list[Any]) -> Any:
 def _units(threads: int, seconds: float) -> dict[str, Any]:
     module = find_native()
     if module is None:
-        return {"clock_ghz": None, "units": {}, "theory": {}}
+        return _NO_UNITS
     clock = module.clock_rate(seconds)
     found: dict[str, Any] = {"clock_ghz": clock / 1e9 or None, "units": {}, "theory": {}}
     for isa, dtype, multiply_adds in module.peaks():

@@ -63,7 +63,7 @@ class Runner:
 
     def ways(self, work: Work, processors: int) -> tuple[Way, ...]:
         """List the ways it may do the work; one where it divides work itself or must compile."""
-        if self.ours or self.kind is not Kind.ENCODER:
+        if self.ours or self.kind is Kind.PROCESS:
             return (Way(processors, 1, 1),)
         if self.cost is Cost.COMPILATION:
             return (Way(processors, 1, len(work.lengths)),)

@@ -29,8 +29,7 @@ def _time(seconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds >= 100 else f"{milliseconds:.3g} ms"
 
 
-def _share(record: Mapping[str, Any]) -> str:
-    share = record.get("percent_of_peak")
+def _share(share: float | None) -> str:
     return "" if share is None else f"{share:.0f} %"
 
 
@@ -46,7 +45,7 @@ def _figure_line(finding: Finding) -> tuple[str, ...]:
         shown = "" if record is None else _amount(record, figure.quantity)
         cells.append(f"{shown} ({record['runner']})" if record is not None else "")
     ratio = f"**{finding.ratio:.2f} x**" if finding.ratio is not None else f"{finding.reason}"
-    share = "" if finding.fast is None else _share(finding.fast)
+    share = _share(finding.share)
     promised = f"{figure.least:g} x"
     if figure.least_percent is not None:
         promised += f", {figure.least_percent:g} %"
@@ -72,7 +71,7 @@ def _record_line(record: Mapping[str, Any], peer: Mapping[str, Any] | None) -> t
         _time(record["median"]),
         _time(record["p90"]),
         ratio,
-        _share(record),
+        _share(record.get("percent_of_peak")),
         f"{record['error']:.0e}",
         record["way"] or "",
     )

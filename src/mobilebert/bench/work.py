@@ -39,7 +39,7 @@ class Work:
         isa: The instruction set that the engine is told to use (MOBILEBERT_ISA).
         dtypes: Only runners that compute in these take part; empty: all.
         peers: Whether other runtimes take part.
-        compiled: Whether runners that compile for a minute take part.
+        compiled: In which types runners take part that compile for a minute.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Work:
     isa: str | None = None
     dtypes: tuple[str, ...] = ()
     peers: bool = True
-    compiled: bool = False
+    compiled: tuple[str, ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -85,7 +85,7 @@ def useful_flop(config: MobileBertConfig, lengths: Iterable[int]) -> int:
     return 2 * sum(length * (token + pair * length) for length in lengths)
 
 
-def _uniform(length: int, batch: int, compiled: bool = False) -> Work:
+def _uniform(length: int, batch: int, compiled: tuple[str, ...] = ()) -> Work:
     return Work(f"S={length}, batch {batch}", (length,) * batch, compiled=compiled)
 
 
@@ -97,10 +97,10 @@ def _mixed(name: str) -> Work:
 SENTENCE_TOKENS = 9
 
 _FIGURES = (
-    _uniform(128, 1, compiled=True),
+    _uniform(128, 1, compiled=("bfloat16",)),
     _uniform(16, 1),
     _uniform(384, 1),
-    _uniform(128, 16, compiled=True),
+    _uniform(128, 16, compiled=("bfloat16",)),
     _mixed("squad"),
     _mixed("sst2"),
     Work(
@@ -108,7 +108,7 @@ _FIGURES = (
         (128,) * 16,
         isa="avx512",
         dtypes=("float32",),
-        compiled=True,
+        compiled=("float32",),
     ),
     Work(
         "int8 and float32 with avx512vnni, S=128, batch 16",
@@ -126,7 +126,12 @@ GRID_BATCHES = (1, 8, 32)
 
 
 def _grid() -> tuple[Work, ...]:
-    works = [_uniform(length, batch) for batch in GRID_BATCHES for length in GRID_LENGTHS]
+    both = ("float32", "bfloat16")
+    works = [
+        _uniform(length, batch, compiled=both if batch == 1 else ())
+        for batch in GRID_BATCHES
+        for length in GRID_LENGTHS
+    ]
     works += [_mixed("squad"), _mixed("sst2")]
     for length in (16, 128, 384):
         works.append(Work(f"S={length}, batch 1, 1 thread", (length,), threads=1))

@@ -208,7 +208,7 @@ def _serve_runner(connection: Connection, runner: Runner, folder: Path) -> None:
         try:
             function, *arguments = connection.recv()
         except (EOFError, OSError):
-            return
+            os._exit(0)  # nobody asks any more; some runtimes hang when they are taken down
         connection.send(_attempt(function, state, *arguments))
 
 
