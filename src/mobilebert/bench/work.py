@@ -89,6 +89,9 @@ def _uniform(length: int, batch: int, compiled: tuple[str, ...] = ()) -> Work:
     return Work(f"S={length}, batch {batch}", (length,) * batch, compiled=compiled)
 
 
+_COMPILED = ("float32", "bfloat16")
+
+
 def _mixed(name: str) -> Work:
     return Work(f"64 texts as in {name}", mixed_lengths(name, 64))
 
@@ -126,9 +129,8 @@ GRID_BATCHES = (1, 8, 32)
 
 
 def _grid() -> tuple[Work, ...]:
-    both = ("float32", "bfloat16")
     works = [
-        _uniform(length, batch, compiled=both if batch == 1 else ())
+        _uniform(length, batch, compiled=_COMPILED if batch == 1 else ())
         for batch in GRID_BATCHES
         for length in GRID_LENGTHS
     ]
@@ -165,4 +167,4 @@ def suite(name: str, lengths: Iterable[int] = (), batches: Iterable[int] = ()) -
     if not chosen:
         return SUITES[name]
     counts = tuple(batches) or (1,)
-    return tuple(_uniform(length, batch) for batch in counts for length in chosen)
+    return tuple(_uniform(length, batch, _COMPILED) for batch in counts for length in chosen)
