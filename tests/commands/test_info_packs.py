@@ -6,10 +6,10 @@ import os
 import pytest
 
 from commands.running import answers, assert_refused, invoke
-from engine.checkpoints import write
 from mobilebert.commands import pack_facts
 from mobilebert.engine import Engine
 from mobilebert.engine.native import choose_isa, choose_threads
+from packed_checkpoints import write
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from engine.checkpoints import write
 from mobilebert.engine import Engine, accuracy, packed_model
 from mobilebert.engine.accuracy import (
     BOUNDS,
@@ -24,6 +23,7 @@ from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.pipelines.build import pipeline
 from mobilebert.tasks import TASKS
 from models import random_tensors, small_config
+from packed_checkpoints import write
 
 # What a model may run in that rounding does not hurt.
 FASTEST = (*candidates(choose_isa()), "float32")[0]

@@ -10,7 +10,6 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from engine.checkpoints import arrays_of, write
 from mobilebert.checkpoint import load_checkpoint, save_checkpoint
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine import Engine, cache, pack_file, packed_checkpoint
@@ -21,6 +20,7 @@ from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.pipelines.build import pipeline
 from mobilebert.tasks import TASKS
 from models import random_tensors, small_config
+from packed_checkpoints import arrays_of, write
 
 IDS = [[5, 17, 3, 96], [1] * 30]
 

@@ -9,24 +9,25 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from engine.checkpoints import arrays_of
 from mobilebert.engine import pack_file
 from mobilebert.engine.execution import Execution
 from mobilebert.engine.native import isa_dtypes
 from mobilebert.engine.pack_file import ALIGNMENT, PackError, check_payload, open_pack, write_pack
-from mobilebert.engine.packing import pack_program
+from mobilebert.engine.packing import pack_program, recipes
 from mobilebert.engine.program import build_program
 from mobilebert.engine.ragged import RaggedBatch
 from mobilebert.tasks import TASKS
 from models import VARIANTS, random_tensors, small_config
+from packed_checkpoints import arrays_of
 
 HEADER = slice(64, None)
 PATHS = [(isa, dtype) for isa, dtypes in isa_dtypes().items() for dtype in dtypes]
 
 
-def packed(variant="mobilebert", dtype="float32", task="pretraining"):
+def packed(variant="mobilebert", dtype="float32", task="pretraining", isa="generic"):
     config = small_config(variant)
-    return pack_program(build_program(random_tensors(config, task), config, TASKS[task]), dtype)
+    program = build_program(random_tensors(config, task), config, TASKS[task])
+    return pack_program(program, recipes(dtype, isa_dtypes()[isa])[-1])
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_a_program_comes_back_whole(variant, dtype, tmp_path):
 
 @pytest.mark.parametrize(("isa", "dtype"), PATHS)
 def test_the_native_part_reads_the_mapped_file_itself(isa, dtype, tmp_path):
-    program = packed(dtype=dtype)
+    program = packed(dtype=dtype, isa=isa)
     write_pack(tmp_path / "a.pack", program, {})
     mapped = open_pack(tmp_path / "a.pack").program()
     for array in arrays_of(mapped):
