@@ -1,12 +1,14 @@
 // One block of memory for all weights, in the order in which they are read.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace mobilebert {
@@ -32,6 +34,19 @@ class Arena {
     if (!data_) throw std::bad_alloc();
 #if defined(__linux__)
     if (unit == kLargePage) madvise(data_, bytes, MADV_HUGEPAGE);  // where it fails: small pages
+#endif
+  }
+
+  // Gives the memory of read-only pages of a file back: they can be read again, but were only read
+  // to be copied.
+  static void drop_pages(const void* from, std::size_t bytes) {
+#if defined(__linux__)
+    const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto at = reinterpret_cast<std::uintptr_t>(from);
+    const std::uintptr_t first = (at + page - 1) / page * page, end = (at + bytes) / page * page;
+    if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+#else
+    (void)from, (void)bytes;
 #endif
   }
 

@@ -241,6 +241,10 @@ Program read_program(nb::handle given, const Kernels& kernels) {
   p.arithmetic = arithmetic_of(given, kernels, "attention_dtype");
   p.streamed = arithmetic_of(given, kernels, "stream_dtype");
   p.inside = arithmetic_of(given, kernels);
+  // A thread prepares for these two, and attention hands whole rows to int8 only.
+  if ((p.streamed != p.arithmetic && p.streamed != p.inside) ||
+      (p.inside != p.arithmetic && p.inside != kernels.int8))
+    refuse("These element types do not go together.");
   if (!p.arithmetic->attend) refuse("Attention is not computed in integers.");
   p.stream = width_of(given, "stream");
   p.stream_width = integer(given, "stream_width", 1);
@@ -303,8 +307,9 @@ void check_starts(const Integers& starts, std::size_t tokens) {
 
 class NativeEncoder {
  public:
-  NativeEncoder(nb::object program, const std::string& isa, int threads)
-      : kept_(program), encoder_(checked(program, isa, threads), kernels_named(isa), threads) {}
+  NativeEncoder(nb::object program, const std::string& isa, int threads, bool mapped)
+      : kept_(program),
+        encoder_(checked(program, isa, threads), kernels_named(isa), threads, mapped) {}
 
   // Arguments are the arrays of a RaggedBatch; results are written into arrays of padded width.
   void run(const Integers& ids, const Integers& positions, const Integers& types,
@@ -351,6 +356,7 @@ class NativeEncoder {
   }
 
   int threads() const { return encoder_.threads(); }
+  int last_layer_rows() const { return encoder_.last_layer_rows(); }
   std::string isa() const { return encoder_.kernels().name; }
 
  private:
@@ -420,10 +426,13 @@ NB_MODULE(_native, module) {
   module.def("clock_rate", &mobilebert::clock_rate, "seconds"_a,
              "Cycles a second of one core; 0 where it cannot be measured.");
   nb::class_<NativeEncoder>(module, "Encoder")
-      .def(nb::init<nb::object, const std::string&, int>(), "program"_a, "isa"_a, "threads"_a)
+      .def(nb::init<nb::object, const std::string&, int, bool>(), "program"_a, "isa"_a,
+           "threads"_a, "mapped"_a = false)
       .def("run", &NativeEncoder::run, "ids"_a.noconvert(), "positions"_a.noconvert(),
            "types"_a.noconvert(), "following"_a.noconvert(), "previous"_a.noconvert(),
            "starts"_a.noconvert(), "wanted_rows"_a.noconvert(), "results"_a)
       .def_prop_ro("threads", &NativeEncoder::threads)
+      .def_prop_ro("last_layer_rows", &NativeEncoder::last_layer_rows,
+                   "Rows that the last layer computed in the latest call.")
       .def_prop_ro("isa", &NativeEncoder::isa);
 }

@@ -8,8 +8,8 @@
 namespace mobilebert {
 namespace {
 
-// Calls f(step) for the dense layers that every call reads, in their order. The vocabulary, which is
-// as large as all of them together and read for few tokens, stays where it is.
+// Calls f(step) for the dense layers that every call reads, in their order. The vocabulary, which
+// is as large as all of them together and read for few tokens, stays where it is.
 template <class F>
 void for_steps(Program& p, F f) {
   const auto given = [&](Linear& step) {
@@ -29,12 +29,25 @@ void for_steps(Program& p, F f) {
   given(p.transform);
 }
 
+// The rows of a call whose last state anything reads; none where all may as well be computed.
+void find_needed(const Program& p, const Call& call, std::vector<int>& needed) {
+  needed.clear();
+  const bool over_tokens = p.projection && call.projection && !p.pools;
+  if (call.stream || call.states || over_tokens || p.layers.empty()) return;
+  if (p.pools || call.pooled) needed.assign(call.starts, call.starts + call.texts);
+  if (p.vocabulary) needed.insert(needed.end(), call.wanted_rows, call.wanted_rows + call.wanted);
+  std::sort(needed.begin(), needed.end());
+  needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
+  // Rows apart from each other cost more each: half of them cost as much as all.
+  if (2 * static_cast<int>(needed.size()) > call.tokens) needed.clear();
+}
+
 std::size_t weight_bytes(const Linear& step) { return step.out / kPanel * step.panel_bytes(); }
 
 }  // namespace
 
 // Copies the weights of `for_steps` behind each other, and tells each step the next one.
-void Encoder::gather_weights() {
+void Encoder::gather_weights(bool mapped) {
   std::size_t bytes = 0;
   for_steps(program_, [&](Linear& step) {
     bytes += Arena::room(weight_bytes(step)) + 2 * Arena::room(step.out * sizeof(float));
@@ -45,17 +58,19 @@ void Encoder::gather_weights() {
   for_steps(program_, [&](Linear& step) {
     if (before) before->next = &step;
     before = &step;
-    step.weight = weights_.copy(step.weight, weight_bytes(step));
+    const void* given = step.weight;
+    step.weight = weights_.copy(given, weight_bytes(step));
+    if (mapped) Arena::drop_pages(given, weight_bytes(step));
     step.bias = weights_.copy(step.bias, step.out * sizeof(float));
     if (step.scale) step.scale = weights_.copy(step.scale, step.out * sizeof(float));
   });
 }
 
-Encoder::Encoder(Program program, const Kernels& kernels, int threads)
+Encoder::Encoder(Program program, const Kernels& kernels, int threads, bool mapped)
     : program_(std::move(program)), kernels_(kernels), pool_(threads) {
   for (const Layer& layer : program_.layers)
     program_.heads_width = std::max(program_.heads_width, layer.heads * program_.head);
-  gather_weights();
+  gather_weights(mapped);
 }
 
 Encoder::~Encoder() = default;
@@ -92,6 +107,10 @@ void Encoder::run(const Call& call) {
   const Arithmetic& arithmetic = *program_.arithmetic;
   space.stream.reserve(tokens, program_.stream, *program_.streamed);
   space.narrow.reserve(tokens, program_.narrow, *program_.inside);
+  find_needed(program_, call, space.needed);
+  last_layer_rows_ = space.needed.empty() ? call.tokens : static_cast<int>(space.needed.size());
+  space.last_stream.reserve(space.needed.size(), program_.stream, *program_.streamed);
+  space.last_narrow.reserve(space.needed.size(), program_.narrow, *program_.inside);
   space.query.reserve(tokens * width * sizeof(float));
   for (int parity = 0; parity < 2; ++parity) {
     space.keys[parity].reserve(key_rows * width * arithmetic.element);

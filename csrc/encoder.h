@@ -5,6 +5,7 @@
 // padded to 32 with zeros; true widths are kept only where they matter.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -107,7 +108,8 @@ struct Workspace;
 
 class Encoder {
  public:
-  Encoder(Program program, const Kernels& kernels, int threads);
+  // `mapped`: the layers' weights are read-only pages of a file.
+  Encoder(Program program, const Kernels& kernels, int threads, bool mapped = false);
   ~Encoder();
 
   // Safe to call from several threads at once.
@@ -115,11 +117,13 @@ class Encoder {
 
   const Kernels& kernels() const { return kernels_; }
   int threads() const { return pool_.size(); }
+  // Rows that the last layer computed, in the call that began last.
+  int last_layer_rows() const { return last_layer_rows_; }
   const Program& program() const { return program_; }
 
  private:
   friend class Worker;
-  void gather_weights();
+  void gather_weights(bool mapped);
   std::unique_ptr<Workspace> take_workspace();
   void give_back(std::unique_ptr<Workspace> workspace);
 
@@ -129,6 +133,7 @@ class Encoder {
   Pool pool_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Workspace>> idle_;
+  std::atomic<int> last_layer_rows_{0};
 };
 
 }  // namespace mobilebert

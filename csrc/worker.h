@@ -4,29 +4,26 @@
 #include <algorithm>
 
 #include "ranges.h"
-#include "workspace.h"
+#include "steps.h"
 
 namespace mobilebert {
 
 // One thread's work in a call.
-class Worker {
+class Worker : private Steps {
  public:
   Worker(const Encoder& encoder, const Call& call, Workspace& space, Barrier& barrier, int index,
          int size)
-      : p_(encoder.program_),
-        kernels_(encoder.kernels_),
+      : Steps(encoder.kernels_, barrier, index, size, size > 1 && call.tokens < kFewRows * size),
+        p_(encoder.program_),
         arithmetic_(*p_.arithmetic),
         inside_(*p_.inside),
         row_unit_(std::max({arithmetic_.row_unit, p_.streamed->row_unit, inside_.row_unit})),
         call_(call),
         space_(space),
-        barrier_(barrier),
-        index_(index),
-        size_(size),
-        by_columns_(size > 1 && call.tokens < kFewRows * size),
         rows_(by_columns_ ? Range{0, call.tokens}
                           : share_of(call.tokens, row_unit_, index, size)),
-        scratch_(*space.scratch[by_columns_ ? 0 : index]) {}
+        scratch_(space.scratch[by_columns_ ? 0 : index].get()),
+        last_(&space.stream) {}
 
   void run() {
     arithmetic_.enter();
@@ -37,8 +34,16 @@ class Worker {
     if (layers) for_blocks([&](Range block) { project(p_.layers[0], 0, block); });
     for (int number = 0; number < layers; ++number) {
       barrier_.wait();  // keys and values of all rows are there
+      const Layer& layer = p_.layers[number];
+      if (number + 1 == layers && !space_.needed.empty()) {
+        finish_needed(layer, number % 2);
+        break;
+      }
       for_blocks([&](Range block) {
-        attend_and_feed_forward(p_.layers[number], number % 2, block);
+        attend_texts(block, [&](int text, Range part) {
+          attend(layer, text, number % 2, part, part.first - block.first);
+        });
+        feed_forward(layer, block, narrow(), space_.stream);
         if (number + 1 < layers) project(p_.layers[number + 1], (number + 1) % 2, block);
       });
       keep_state(number + 1);
@@ -58,91 +63,6 @@ class Worker {
       const Range part = share_of(rows_.size(), row_unit_, block, blocks);
       if (part.size()) f(Range{rows_.first + part.first, rows_.first + part.end});
     }
-  }
-
-  // Where threads split columns, a stage is whole only when all have done their part.
-  void meet() {
-    if (by_columns_) barrier_.wait();
-  }
-
-  Range my(int count) const { return by_columns_ ? share(count, index_, size_) : Range{0, count}; }
-
-  // Where the result of a dense layer goes.
-  struct Target {
-    float* exact;
-    std::size_t stride;
-    bool keeps_exact;  // otherwise `exact` is room to work in
-    void* packed;      // null: not wanted, or the same as `exact`
-    const Arithmetic* reader;
-  };
-  static Target both(const Rows& rows, int row = 0) {
-    const bool same = rows.packed(row) == reinterpret_cast<char*>(rows.exact(row));
-    return {rows.exact(row), static_cast<std::size_t>(rows.width()), true,
-            same ? nullptr : rows.packed(row), &rows.reader()};
-  }
-  static Target only_packed(const Rows& rows) {
-    Target target = both(rows);
-    target.keeps_exact = !target.packed;
-    return target;
-  }
-  static Target only_exact(float* rows, std::size_t stride) {
-    return {rows, stride, true, nullptr, nullptr};
-  }
-
-  void linear(const Linear& step, const void* a, int rows, Target target,
-              const float* residual = nullptr, std::size_t residual_stride = 0,
-              Activation activation = Activation::kNone) {
-    // Whether the product leaves float32 rows, and the rest is done when rows are whole.
-    const bool apart = step.norm.weight || (target.packed && (target.reader != step.arithmetic ||
-                                                              target.reader->packs_whole_rows()));
-    const Range panels = my(step.out / kPanel);
-    Product product{};
-    product.depth = step.in;
-    product.b = step.weight;
-    product.column_scale = step.column_scale;
-    product.column_sum = step.column_sum;
-    product.first = panels.first;
-    product.last = panels.end;
-    product.bias = step.bias;
-    product.residual_stride = residual_stride;
-    product.scale = step.scale;
-    product.activation = activation;
-    product.exact_stride = target.stride;
-    product.packed = apart ? nullptr : target.packed;
-    product.packed_width = step.out;
-    if (step.next) {
-      const Range ahead = my(step.next->out / kPanel);
-      product.next = static_cast<const char*>(step.next->weight) +
-                     ahead.first * step.next->panel_bytes();
-      product.next_bytes = ahead.size() * step.next->panel_bytes();
-    }
-    const bool few = target.packed && target.reader->packs_whole_rows() && !by_columns_;
-    const int group = few ? kWholeRows : rows;
-    for (int row = 0; row < rows; row += group) {
-      Target part = target;
-      if (target.keeps_exact) part.exact += row * target.stride;
-      product.a = static_cast<const char*>(a) + row * step.arithmetic->row_bytes(step.in);
-      product.rows = std::min(group, rows - row);
-      product.residual = step.scale ? residual + row * residual_stride : nullptr;
-      product.exact = apart || target.keeps_exact ? part.exact : nullptr;
-      step.arithmetic->multiply(product);
-      product.next_bytes = 0;  // what is next was fetched
-      meet();
-      if (apart) complete(step.norm, step.width, step.out, product.rows, part, row);
-    }
-  }
-
-  // What needs whole rows: the norm, and packing as rows `row`, `row` + 1, ...
-  void complete(const Norm& norm, int width, int padded_width, int rows, const Target& target,
-                int row = 0) {
-    const Range mine = my(rows);
-    float* first = target.exact + mine.first * target.stride;
-    if (norm.weight)
-      kernels_.normalize(first, target.stride, mine.size(), width, norm.weight, norm.bias, norm.eps);
-    if (target.packed)
-      target.reader->pack(first, target.stride, mine.size(), padded_width, target.packed,
-                          row + mine.first);
-    meet();
   }
 
   // The residual inside a layer: the bottleneck's output, or the stream where there is none.
@@ -170,7 +90,7 @@ class Worker {
   void embed(Range block) {
     const Embedding& e = p_.embedding;
     const Range mine = my(block.size());
-    const Rows& input = scratch_.input;
+    const Rows& input = scratch_->input;
     for (int i = mine.first; i < mine.end; ++i) {
       const int row = block.first + i;
       const float* position =
@@ -191,14 +111,14 @@ class Worker {
       } else {
         word(call_.ids[row], x);
       }
-      float* placed = scratch_.placed.floats() + static_cast<std::size_t>(i) * p_.stream;
+      float* placed = scratch_->placed.floats() + static_cast<std::size_t>(i) * p_.stream;
       for (int j = 0; j < p_.stream; ++j) placed[j] = position[j] + type[j];
     }
     if (e.transformation) {
       pack(input, mine, *e.transformation.arithmetic);
       meet();
       linear(e.transformation, input.packed(), block.size(), both(space_.stream, block.first),
-             scratch_.placed.floats(), p_.stream);
+             scratch_->placed.floats(), p_.stream);
     } else {
       complete(e.norm, p_.stream_width, p_.stream, block.size(), both(space_.stream, block.first));
     }
@@ -228,12 +148,12 @@ class Worker {
     if (layer.reads == Reads::kBottleneck) {
       queried = valued = space_.narrow.packed(block.first);
     } else if (layer.reads == Reads::kSharedBottleneck) {
-      linear(layer.attention_bottleneck, h, rows, only_packed(scratch_.shared));
-      queried = scratch_.shared.packed();
+      linear(layer.attention_bottleneck, h, rows, only_packed(scratch_->shared));
+      queried = scratch_->shared.packed();
     }
     linear(layer.query, queried, rows, only_exact(query(block.first), p_.heads_width));
     const std::size_t width = heads_width(layer);
-    float* projected = scratch_.projected.exact();
+    float* projected = scratch_->projected.exact();
     linear(layer.key, queried, rows, only_exact(projected, width));
     pack_heads(layer, block, arithmetic_.pack_keys, space_.keys[parity]);
     linear(layer.value, valued, rows, only_exact(projected, width));
@@ -253,7 +173,7 @@ class Worker {
     for_texts(block, [&](int text, Range part) {
       const Range heads = my(layer.heads);
       for (int head = heads.first; head < heads.end; ++head)
-        pack(scratch_.projected.exact() + (part.first - block.first) * width + head * p_.head,
+        pack(scratch_->projected.exact() + (part.first - block.first) * width + head * p_.head,
              width, part.size(), p_.head, length(text), of_head(packed, width, text, head),
              part.first - call_.starts[text]);
     });
@@ -269,50 +189,95 @@ class Worker {
     return packed.data() + numbers * arithmetic_.element;
   }
 
+  int text_of(int row) const {
+    const std::int32_t* starts = call_.starts;
+    return static_cast<int>(std::upper_bound(starts, starts + call_.texts + 1, row) - starts - 1);
+  }
+
   // Calls f(text, rows) for the texts that have rows in the block.
   template <class F>
   void for_texts(Range block, F f) {
     const std::int32_t* starts = call_.starts;
-    int text = static_cast<int>(
-        std::upper_bound(starts, starts + call_.texts + 1, block.first) - starts - 1);
-    for (; text < call_.texts && starts[text] < block.end; ++text)
+    for (int text = text_of(block.first); text < call_.texts && starts[text] < block.end; ++text)
       f(text, Range{std::max(block.first, starts[text]), std::min(block.end, starts[text + 1])});
   }
 
-  void attend_and_feed_forward(const Layer& layer, int parity, Range block) {
-    const int rows = block.size();
-    for_texts(block, [&](int text, Range part) {
-      const Range heads = my(layer.heads);
-      for (int head = heads.first; head < heads.end; ++head)
-        attend(layer, text, head, parity, part, part.first - block.first);
-    });
+  template <class F>
+  void attend_texts(Range block, F f) {
+    for_texts(block, f);
     meet();
+  }
+
+  // The rest of a layer behind attention, whose rows are in `context`. Residuals are rows of `narrow`
+  // and `stream`, where the result goes too.
+  void feed_forward(const Layer& layer, Range block, const Rows& narrow, const Rows& stream) {
+    const int rows = block.size();
+    const Scratch& scratch = *scratch_;
     if (&inside_ != &arithmetic_) {
       const int width = layer.attention_output.in;
-      Target context = both(scratch_.context);
+      Target context = both(scratch.context);
       context.stride = width;
       complete(Norm{}, width, width, rows, context);
     }
-    const Rows* y = &scratch_.narrow;
-    const Rows* next = &scratch_.other;
-    linear(layer.attention_output, scratch_.context.packed(), rows, both(*y),
-           narrow().exact(block.first), narrow().width());
+    const Rows* y = &scratch.narrow;
+    const Rows* next = &scratch.other;
+    linear(layer.attention_output, scratch.context.packed(), rows, both(*y),
+           narrow.exact(block.first), narrow.width());
     for (const FeedForward& network : layer.feed_forward) {
-      linear(network.inner, y->packed(), rows, only_packed(scratch_.inner), nullptr, 0,
+      linear(network.inner, y->packed(), rows, only_packed(scratch.inner), nullptr, 0,
              p_.activation);
       const bool last = &network == &layer.feed_forward.back();
-      if (last) next = &scratch_.leaving;
-      linear(network.outer, scratch_.inner.packed(), rows,
-             last && !layer.output_bottleneck ? both(space_.stream, block.first) : both(*next),
+      if (last) next = &scratch.leaving;
+      linear(network.outer, scratch.inner.packed(), rows,
+             last && !layer.output_bottleneck ? both(stream, block.first) : both(*next),
              y->exact(), p_.narrow);
       std::swap(y, next);
     }
     if (layer.output_bottleneck)
-      linear(layer.output_bottleneck, y->packed(), rows, both(space_.stream, block.first),
-             space_.stream.exact(block.first), p_.stream);
+      linear(layer.output_bottleneck, y->packed(), rows, both(stream, block.first),
+             stream.exact(block.first), p_.stream);
   }
 
-  // Some queries of a text, with one head; the result goes to row `row` of the block's context.
+  // The last layer, for those rows only that a head reads.
+  void finish_needed(const Layer& layer, int parity) {
+    const std::vector<int>& needed = space_.needed;
+    const int count = static_cast<int>(needed.size());
+    by_columns_ = size_ > 1 && count < kFewRows * size_;
+    scratch_ = space_.scratch[by_columns_ ? 0 : index_].get();
+    rows_ = by_columns_ ? Range{0, count} : share_of(count, row_unit_, index_, size_);
+    last_ = &space_.last_stream;
+    const Rows& kept = p_.layers[0].input_bottleneck ? space_.last_narrow : *last_;
+    for_blocks([&](Range block) {
+      const Range mine = my(block.size());
+      for (int i = block.first + mine.first; i < block.first + mine.end; ++i) {
+        std::copy_n(space_.stream.exact(needed[i]), p_.stream, last_->exact(i));
+        if (&kept != last_) std::copy_n(narrow().exact(needed[i]), p_.narrow, kept.exact(i));
+      }
+      for (int i = block.first, end; i < block.end; i = end) {
+        const int text = text_of(needed[i]), last = call_.starts[text + 1];
+        for (end = i + 1; end < block.end && needed[end] == needed[end - 1] + 1; ++end)
+          if (needed[end] == last) break;
+        attend(layer, text, parity, {needed[i], needed[end - 1] + 1}, i - block.first);
+      }
+      meet();
+      feed_forward(layer, block, kept, *last_);
+    });
+  }
+
+  // Where the encoder's last state of a row is.
+  const float* final_state(int row) const {
+    if (last_ == &space_.stream) return last_->exact(row);
+    const auto at = std::lower_bound(space_.needed.begin(), space_.needed.end(), row);
+    return last_->exact(static_cast<int>(at - space_.needed.begin()));
+  }
+
+  // Some queries of a text, with all heads; the result goes to row `row` of the block's context.
+  void attend(const Layer& layer, int text, int parity, Range queries, int row) {
+    const Range heads = my(layer.heads);
+    for (int head = heads.first; head < heads.end; ++head)
+      attend(layer, text, head, parity, queries, row);
+  }
+
   void attend(const Layer& layer, int text, int head, int parity, Range queries, int row) {
     const std::size_t width = heads_width(layer);
     Attention attention{};
@@ -324,8 +289,8 @@ class Worker {
     attention.values = of_head(space_.values[parity], width, text, head);
     attention.length = length(text);
     attention.scratch = space_.attention[index_]->data();
-    attention.context = scratch_.context.packed();
-    attention.exact = &inside_ == &arithmetic_ ? nullptr : scratch_.context.exact();
+    attention.context = scratch_->context.packed();
+    attention.exact = &inside_ == &arithmetic_ ? nullptr : scratch_->context.exact();
     attention.first_row = row;
     attention.first_column = head * p_.head;
     attention.width = static_cast<int>(width);
@@ -353,7 +318,7 @@ class Worker {
     float* result = first + static_cast<std::size_t>(call_.texts) * p_.stream;
     const Range texts = my(call_.texts);
     for (int text = texts.first; text < texts.end; ++text)
-      std::copy_n(space_.stream.exact(call_.starts[text]), p_.stream,
+      std::copy_n(final_state(call_.starts[text]), p_.stream,
                   first + static_cast<std::size_t>(text) * p_.stream);
     meet();
     if (p_.pooler) {
@@ -377,7 +342,7 @@ class Worker {
       const int rows = std::min(kBlock, call_.wanted - first);
       const Range mine = my(rows);
       for (int i = mine.first; i < mine.end; ++i)
-        std::copy_n(space_.stream.exact(call_.wanted_rows[first + i]), p_.stream, chosen.exact(i));
+        std::copy_n(final_state(call_.wanted_rows[first + i]), p_.stream, chosen.exact(i));
       pack(chosen, mine, *p_.transform.arithmetic);
       meet();
       linear(p_.transform, chosen.packed(), rows, both(space_.transformed), nullptr, 0,
@@ -389,16 +354,13 @@ class Worker {
   }
 
   const Program& p_;
-  const Kernels& kernels_;
   const Arithmetic &arithmetic_, &inside_;
   const int row_unit_;
   const Call& call_;
   Workspace& space_;
-  Barrier& barrier_;
-  const int index_, size_;
-  bool by_columns_;
-  const Range rows_;
-  Scratch& scratch_;
+  Range rows_;
+  Scratch* scratch_;
+  const Rows* last_;  // the last layer's state: of all rows, or of those needed
 };
 
 }  // namespace mobilebert

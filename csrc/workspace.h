@@ -75,6 +75,28 @@ class Rows {
   Buffer exact_, packed_;
 };
 
+// Where the result of a dense layer goes.
+struct Target {
+  float* exact;
+  std::size_t stride;
+  bool keeps_exact;  // otherwise `exact` is room to work in
+  void* packed;      // null: not wanted, or the same as `exact`
+  const Arithmetic* reader;
+};
+inline Target both(const Rows& rows, int row = 0) {
+  const bool same = rows.packed(row) == reinterpret_cast<char*>(rows.exact(row));
+  return {rows.exact(row), static_cast<std::size_t>(rows.width()), true,
+          same ? nullptr : rows.packed(row), &rows.reader()};
+}
+inline Target only_packed(const Rows& rows) {
+  Target target = both(rows);
+  target.keeps_exact = !target.packed;
+  return target;
+}
+inline Target only_exact(float* rows, std::size_t stride) {
+  return {rows, stride, true, nullptr, nullptr};
+}
+
 // What one thread needs for a block; shared by all where they split columns.
 struct Scratch {
   Rows input, shared, projected, context, narrow, other, inner;
@@ -103,6 +125,8 @@ struct Workspace {
   std::vector<std::size_t> key_starts;  // of each text in `keys` and `values`, in tokens
   std::vector<std::unique_ptr<Scratch>> scratch;
   std::vector<std::unique_ptr<Buffer>> attention;  // of each thread
+  std::vector<int> needed;        // rows whose last state is wanted, rising; empty: all
+  Rows last_stream, last_narrow;  // of these
   Buffer pooled;
   Rows chosen, transformed;
 };

@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 
 from mobilebert.engine import _native
+from mobilebert.engine.packing import Recipe, pack_program
+from mobilebert.engine.program import build_program
+from mobilebert.tasks import TASKS
+from models import random_tensors, small_config
 from native_calls import BIG, PATHS, REFUSALS, arguments, packed, room, unaligned
 
 
@@ -146,6 +150,19 @@ def test_a_program_that_would_reach_outside_is_refused(isa, dtype, case):
     change(program)
     with pytest.raises(ValueError, match=message):
         _native.Encoder(program, isa, 1)
+
+
+@pytest.mark.parametrize(
+    ("isa", "stream"),
+    [(isa, dtype) for isa, dtype in PATHS if dtype != "float32"],
+)
+def test_element_types_that_no_thread_prepares_for_are_refused(isa, stream):
+    config = small_config()
+    tensors = random_tensors(config, "pretraining")
+    program = build_program(tensors, config, TASKS["pretraining"])
+    mixed = pack_program(program, Recipe("float32", stream, "float32"))
+    with pytest.raises(ValueError, match="do not go together"):
+        _native.Encoder(mixed, isa, 1)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -1,5 +1,6 @@
 """Running a packed program on ragged batches: results by name, over tokens, texts or positions."""
 
+import mmap
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -55,7 +56,7 @@ class Execution:
     def __init__(self, program: PackedProgram, task: TaskSpec, isa: str, threads: int) -> None:
         self.program = program
         self.task = task
-        self._encoder = native().Encoder(program, isa, threads)
+        self._encoder = native().Encoder(program, isa, threads, _is_mapped(program))
 
     @property
     def isa(self) -> str:
@@ -144,6 +145,20 @@ class Execution:
             states = room["states"][:, :, :width].transpose(1, 0, 2)
             named["hidden_states"] = Result(Axis.TOKENS, states)
         return named
+
+
+def _is_mapped(program: PackedProgram) -> bool:
+    """Tell whether the layers' weights are read-only pages of a file.
+
+    The encoder copies them into memory of its own, and can let go of such pages at once.
+    """
+    steps = [program.embedding.transformation, program.transform]
+    for layer in program.layers:
+        steps += [layer.input_bottleneck, layer.attention_bottleneck, layer.output_bottleneck]
+        steps += [layer.query, layer.key, layer.value, layer.attention_output]
+        for network in layer.feed_forward:
+            steps += [network.inner, network.outer]
+    return all(isinstance(step.weight.base, mmap.mmap) for step in steps if step is not None)
 
 
 def _true(scores: Float32Array, step: PackedLinear) -> Float32Array:
