@@ -125,6 +125,14 @@ def test_numbers_are_counted_as_documented():
     assert compare(wanted, wanted) == Measurement(0.0, 0.0, 1.0)
     broken = Answers(states * np.float32(np.nan), ())
     assert math.isnan(compare(broken, Answers(states, ())).error)
+    assert math.isnan(compare(Answers(states, ()), broken).error)
+
+
+def test_a_channel_that_dwarfs_the_others_does_not_hide_their_error():
+    states = np.ones((4, 8), np.float32)
+    states[:, 3] = 1e7
+    moved = states + np.float32(0.5) * (np.arange(8) == 5)
+    assert compare(Answers(moved, ()), Answers(states, ())).error == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -67,12 +67,17 @@ def _engine_state() -> str:
 
 def _cache() -> dict[str, Any] | str:
     """Tell where packed weights lie and how large they are."""
-    from mobilebert.engine.cache import SWITCH_VARIABLE, cache_directory, packs_in_cache
+    from mobilebert.engine.cache import (
+        SWITCH_VARIABLE,
+        cache_directory,
+        packs_in_cache,
+        size_of,
+    )
 
     directory = cache_directory()
     if directory is None:
         return f"not kept ({SWITCH_VARIABLE})"
-    sizes = [file.stat().st_size for file in packs_in_cache()]
+    sizes = [size_of(file) for file in packs_in_cache()]
     return {"directory": str(directory), "files": len(sizes), "bytes": sum(sizes)}
 
 

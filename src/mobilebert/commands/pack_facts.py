@@ -9,7 +9,7 @@ from mobilebert.checkpoint import LoadReport, task_of_config
 from mobilebert.checkpoint.reading import load_config
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine.accuracy import BOUNDS, Measurement, candidates
-from mobilebert.engine.cache import PackPlace, full_hashes, packs_in_cache
+from mobilebert.engine.cache import PackPlace, full_hashes, packs_in_cache, size_of
 from mobilebert.engine.engine import Settings
 from mobilebert.engine.pack_file import PackError, check_payload, open_pack
 from mobilebert.engine.packed_checkpoint import PackedCheckpoint, measured_of
@@ -48,7 +48,7 @@ def engine_facts(name: str, revision: str | None, verify: bool) -> dict[str, Any
         facts["packs"] = "not kept"
     else:
         packs = list(packs_in_cache(place.checkpoint))
-        facts["packs"] = {str(file): file.stat().st_size for file in packs} or "none yet"
+        facts["packs"] = {str(file): size_of(file) for file in packs} or "none yet"
     return facts
 
 

@@ -52,8 +52,8 @@ prediction unless --top-k says otherwise. A TEXT that begins with - goes behind 
 @click.option(
     "--dtype",
     metavar="D",
-    help="float32, float64 or bfloat16, with torch also float16. Default: float32, or on the "
-    "engine the fastest that is near enough to it.",
+    help="float32, float64 or bfloat16, with torch also float16, with the engine also int8. "
+    "Default: float32, or on the engine the fastest that is near enough to it.",
 )
 @click.option("--input", "input_path", metavar="FILE", help="File to read, - for standard input.")
 @click.option(

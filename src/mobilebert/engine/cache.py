@@ -33,6 +33,7 @@ __all__ = [
     "file_states",
     "full_hashes",
     "packs_in_cache",
+    "size_of",
 ]
 
 logger = logging.getLogger(__name__)
@@ -55,11 +56,11 @@ def cache_directory() -> Path | None:
     """Return where packs lie; None where the cache is switched off or there is no place for it."""
     if os.environ.get(SWITCH_VARIABLE, "").strip().lower() in _OFF:
         return None
-    if given := os.environ.get(DIRECTORY_VARIABLE):
-        return Path(given).expanduser() / "packs"
     try:
+        if given := os.environ.get(DIRECTORY_VARIABLE):
+            return Path(given).expanduser() / "packs"
         return _user_cache() / "mobilebert" / "packs"
-    except RuntimeError:  # the user has no home
+    except RuntimeError:  # the user, or the one named with ~, has no home
         return None
 
 
@@ -234,7 +235,7 @@ def _sweep(directory: Path) -> None:
                 gone = half and time.time() - file.stat().st_mtime > _ABANDONED_SECONDS
             if gone:
                 file.unlink()
-        except (OSError, PackError):
+        except (OSError, PackError, LookupError, TypeError):  # not ours, or of another version
             continue
 
 
@@ -253,10 +254,19 @@ def packs_in_cache(checkpoint: str | None = None) -> Iterator[Path]:
         checkpoint: `PackPlace.checkpoint`, to yield those of one checkpoint only.
     """
     directory = cache_directory()
-    if directory is not None and directory.is_dir():
-        start = "" if checkpoint is None else f"{checkpoint}-"
-        yield from sorted(
-            file
-            for file in directory.iterdir()
-            if file.suffix == _SUFFIX and file.name.startswith(start)
-        )
+    if directory is None:
+        return
+    start = "" if checkpoint is None else f"{checkpoint}-"
+    try:
+        files = sorted(directory.iterdir())
+    except OSError:  # there is none, or it is another user's
+        return
+    yield from (file for file in files if file.suffix == _SUFFIX and file.name.startswith(start))
+
+
+def size_of(pack: Path) -> int:
+    """Return a pack's size in bytes, 0 where it was deleted meanwhile."""
+    try:
+        return pack.stat().st_size
+    except OSError:
+        return 0
