@@ -65,7 +65,7 @@ def test_a_program_comes_back_whole(variant, dtype, tmp_path):
 
 
 @pytest.mark.parametrize(("isa", "dtype"), PATHS)
-def test_the_native_part_reads_the_mapped_file_itself(isa, dtype, tmp_path):
+def test_the_native_part_takes_a_mapped_file(isa, dtype, tmp_path):
     program = packed(dtype=dtype, isa=isa)
     write_pack(tmp_path / "a.pack", program, {})
     mapped = open_pack(tmp_path / "a.pack").program()

@@ -50,6 +50,8 @@ _HEAD, _TAIL = 512 * 2**10, 64 * 2**10
 
 # Nobody writes a pack for so long: the process has ended.
 _ABANDONED_SECONDS = 3600
+# A pack of another version may be in use by it; after so long it is not.
+_UNUSABLE_SECONDS = 30 * 24 * 3600
 
 
 def cache_directory() -> Path | None:
@@ -227,16 +229,25 @@ def _sweep(directory: Path) -> None:
     """Delete what nobody will use: packs of checkpoints that are gone, files half written."""
     for file in directory.iterdir():
         try:
+            age = time.time() - file.stat().st_mtime
             if file.suffix == _SUFFIX:
-                sources = [Path(state["path"]) for state in open_pack(file).facts["state"]["files"]]
-                gone = not all(source.exists() for source in sources)
+                gone = _is_orphan(file, age)
             else:
                 half = file.name.startswith(".") and file.name.endswith(".partial")
-                gone = half and time.time() - file.stat().st_mtime > _ABANDONED_SECONDS
+                gone = half and age > _ABANDONED_SECONDS
             if gone:
                 file.unlink()
-        except (OSError, PackError, LookupError, TypeError):  # not ours, or of another version
+        except OSError:
             continue
+
+
+def _is_orphan(pack: Path, age: float) -> bool:
+    """Tell whether a pack's checkpoint is gone, or nobody has made sense of the pack for long."""
+    try:
+        sources = [Path(state["path"]) for state in open_pack(pack).facts["state"]["files"]]
+    except (PackError, LookupError, TypeError):
+        return age > _UNUSABLE_SECONDS
+    return not all(source.exists() for source in sources)
 
 
 def _label(file: Path) -> str:

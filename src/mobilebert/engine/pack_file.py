@@ -100,11 +100,15 @@ def _makers() -> dict[str, str]:
     """Tell who makes packs here; what others made is not used.
 
     Between releases layouts change under one version, so the sources that fold and pack count
-    too.
+    too, and the state of the native part, whose numbers are stored.
     """
     checksum = 0
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    here = Path(__file__).parent
+    for file in sorted(here.glob("*.py")):
         checksum = zlib.crc32(file.read_bytes(), checksum)
+    for file in sorted(here.glob("_native*")):
+        facts = file.stat()
+        checksum = zlib.crc32(f"{file.name} {facts.st_size} {facts.st_mtime_ns}".encode(), checksum)
     return {"library": __version__, "sources": f"{checksum:08x}", "byte order": sys.byteorder}
 
 
