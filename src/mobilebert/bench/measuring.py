@@ -1,5 +1,6 @@
 """Measuring one piece of work: who is right, who does it best how, and then all in turn."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -119,7 +120,7 @@ class _Entry:
             "ours": self.runner.ours,
             "state": self.state.value,
             "reason": self.reason,
-            "error": self.error,
+            "error": self.error if self.error is None or math.isfinite(self.error) else None,
             "first_seconds": self.first,
             "way": None if self.way is None else str(self.way),
             "padded": None if self.way is None else self.way.padded,

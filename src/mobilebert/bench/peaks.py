@@ -44,13 +44,16 @@ def measure_peaks(threads: int, seconds: float = SECONDS) -> dict[str, Any]:
     return {"threads": threads, "gemm": gemms, **units}
 
 
-def peak_of(peaks: dict[str, Any], dtype: str) -> float | None:
+def peak_of(peaks: dict[str, Any], dtype: str, isa: str | None = None) -> float | None:
     """Return the peak that an element type is measured by, GFLOP/s; None where there is none.
 
-    The best matrix product for float32; the fastest units for the others.
+    The best matrix product for float32; for the others the units of the instruction set that was
+    forced, or else the fastest.
     """
     if dtype == "float32":
         return max(peaks["gemm"].values(), default=None)
+    if forced := peaks["units"].get(f"{isa} {dtype}"):
+        return float(forced)
     rates = [rate for name, rate in peaks["units"].items() if name.endswith(f" {dtype}")]
     return max(rates, default=None)
 

@@ -146,7 +146,7 @@ def _row(
     flop = useful_flop(plan.config, work.lengths) if work.kind is Kind.ENCODER else None
     threads = work.threads or plan.processors
     for record in records:
-        peak = peak_of(peaks, record["dtype"])
+        peak = peak_of(peaks, record["dtype"], work.isa)
         if flop and peak and "median" in record:
             rate = 1e-9 * flop / record["median"]
             record["gflops"] = rate
