@@ -40,7 +40,8 @@ void enter_tiles() {
   __asm__ volatile("" : : "m"(configuration) : "memory");
   _tile_loadconfig(&configuration);
   caller_rounding = _mm_getcsr();
-  _mm_setcsr(caller_rounding | 0x8040);
+  // Nearest, nothing trapped, flushed to zero: the same on every thread, whatever the caller has.
+  _mm_setcsr(0x1f80 | 0x8040);
 }
 
 void leave_tiles() {
