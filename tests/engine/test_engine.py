@@ -86,6 +86,11 @@ def test_results_have_the_documented_names(engine):
         assert (again[0] == output[0]).all()
 
 
+def test_attentions_are_refused_with_the_way_to_them(engine):
+    with pytest.raises(InputError, match=r"output_attentions=True\), or mobilebert.reference"):
+        engine([[1, 2]], output_attentions=True)
+
+
 def test_a_checkpoint_is_loaded_by_name():
     engine = Engine.from_pretrained("mobilebert-mini-uncased", "fill-mask", threads=1)
     assert (engine.threads, engine.task.name) == (1, "masked_lm")

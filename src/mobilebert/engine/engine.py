@@ -223,6 +223,7 @@ class Engine:
         *,
         positions: Any | None = None,
         output_hidden_states: bool = False,
+        output_attentions: bool = False,
     ) -> NamedResults:
         """Run the model.
 
@@ -236,6 +237,7 @@ class Engine:
                 default.
             output_hidden_states: Whether to return the stream after the embeddings and after every
                 layer.
+            output_attentions: Not here: attention probabilities are never whole in memory.
 
         Returns:
             The fields of the task's documented output class. For a list of texts, what has a row
@@ -244,8 +246,13 @@ class Engine:
 
         Raises:
             InputError: Shapes contradict each other, a text has no tokens or is too long, an id is
-                outside its table.
+                outside its table; attentions are asked for.
         """
+        if output_attentions:
+            raise InputError(
+                "The engine does not keep attentions. Ask the PyTorch or Keras model for them "
+                "(output_attentions=True), or mobilebert.reference.encode, which needs neither."
+            )
         if _is_array(input_ids):
             return self._call_padded(
                 input_ids, attention_mask, token_type_ids, positions, output_hidden_states
