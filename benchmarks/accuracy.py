@@ -12,7 +12,9 @@ import argparse
 import csv
 import json
 import lzma
+import os
 import sys
+from contextlib import contextmanager
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from side_by_side import machine
 from mobilebert import AutoTokenizer
 from mobilebert.checkpoint import load_checkpoint
 from mobilebert.engine import Engine
-from mobilebert.engine.native import choose_isa, choose_threads, isa_dtypes
+from mobilebert.engine.native import ISA_VARIABLE, choose_isa, choose_threads, isa_dtypes
 from mobilebert.tasks import resolve_task
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the model is shared with the tests
@@ -68,11 +70,28 @@ def real_texts(data, count):
 
 
 def measured(tensors, config, task, rows, types, places=None):
-    """Compare every element type that the instruction set has."""
-    engines = {
-        dtype: Engine(tensors, config, task, dtype=dtype) for dtype in isa_dtypes()[choose_isa()]
-    }
+    """Compare every element type of every instruction set but float32, which is tried on one."""
+    fastest = choose_isa()
+    paths = [(fastest, "float32")]
+    for isa, dtypes in isa_dtypes().items():
+        paths += [(isa, dtype) for dtype in dtypes if dtype != "float32"]
+    engines = {}
+    for isa, dtype in paths:
+        with instruction_set(isa):
+            engines[f"{dtype} ({isa})"] = Engine(tensors, config, task, dtype=dtype)
     return measure(engines, tensors, config, task, rows, types, places)
+
+
+@contextmanager
+def instruction_set(name):
+    before = os.environ.get(ISA_VARIABLE)
+    os.environ[ISA_VARIABLE] = name
+    try:
+        yield
+    finally:
+        os.environ.pop(ISA_VARIABLE)
+        if before is not None:
+            os.environ[ISA_VARIABLE] = before
 
 
 def tokenized(tokenizer, texts, second=None):
