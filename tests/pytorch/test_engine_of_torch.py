@@ -17,7 +17,7 @@ def test_a_pytorch_model_can_be_taken():
     torch.manual_seed(0)
     model = MobileBertForMaskedLM(small_config()).eval()
     ids, mask, types = random_batch(model.config)
-    found = Engine.from_model(model)(ids, mask, types).logits
+    found = Engine.from_model(model, dtype="float32")(ids, mask, types).logits
     with torch.no_grad():
         batch = [torch.as_tensor(x) for x in (ids, mask, types)]
         wanted = model(*batch, pad_neighbor="zero").logits.numpy()
