@@ -103,37 +103,6 @@ void pack_values_bfloat16(const float* x, std::size_t stride, int rows, int head
   }
 }
 
-// The sums of a 32 x 32 block to 4 tiles in memory. With `kTall` false only the first 16 rows.
-template <bool kTall>
-inline void block(const char* a, std::size_t a_tall, const char* b, int steps, float* sums) {
-  _tile_zero(0);
-  _tile_zero(1);
-  if (kTall) {
-    _tile_zero(2);
-    _tile_zero(3);
-  }
-  for (int step = 0; step < steps; ++step) {
-    const char* left = a + step * kTileBytes;
-    const char* right = b + step * 2 * kTileBytes;
-    _tile_loadd(4, left, kRowBytes);
-    _tile_loadd(6, right, kRowBytes);
-    _tile_loadd(7, right + kTileBytes, kRowBytes);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    if (kTall) {
-      _tile_loadd(5, left + a_tall, kRowBytes);
-      _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
-    }
-  }
-  _tile_stored(0, sums, kRowBytes);
-  _tile_stored(1, sums + kSums, kRowBytes);
-  if (kTall) {
-    _tile_stored(2, sums + 2 * kSums, kRowBytes);
-    _tile_stored(3, sums + 3 * kSums, kRowBytes);
-  }
-}
-
 // 2**x for x <= 0, for a result that is rounded to bfloat16 (by at most 2e-3): a polynomial for the
 // fraction, fitted to the least relative error on [0, 1), which is 8e-5; `scalef` takes the floor.
 inline Vec power_of_two_bfloat16(Vec x) {
@@ -210,6 +179,13 @@ std::size_t attention_scratch_bfloat16(int longest, int head) {
 }
 
 template <bool kTall>
+inline void multiply_block(const char* a, std::size_t a_tall, const char* b, int steps,
+                           float* sums) {
+  sum_block<Bfloat16Products, kTall>(a, a_tall, b, steps);
+  store_block<kTall>(sums);
+}
+
+template <bool kTall>
 void attend_some(const Attention& t, int first, int rows) {
   const int strip = padded(t.length), steps = t.head / kPanel, key_steps = strip / kPanel;
   float* scores = static_cast<float*>(t.scratch);
@@ -218,18 +194,18 @@ void attend_some(const Attention& t, int first, int rows) {
   char* queries = probabilities + static_cast<std::size_t>(kTileQueries) * strip * 2;
   pack_rows_bfloat16(t.query + first * t.query_stride, t.query_stride, rows, t.head, queries, 0);
   for (int panel = 0; panel < key_steps; ++panel)
-    block<kTall>(queries, steps * kTileBytes,
-                 static_cast<const char*>(t.keys) + panel * steps * 2 * kTileBytes, steps,
-                 scores + panel * kScoresOfPanel);
+    multiply_block<kTall>(queries, steps * kTileBytes,
+                          static_cast<const char*>(t.keys) + panel * steps * 2 * kTileBytes, steps,
+                          scores + panel * kScoresOfPanel);
   float totals[kTileQueries];
   for (int i = 0; i < rows; i += kTogether)  // rows behind the last are computed and not looked at
     exponentiate_rows<kTogether>(scores + (i / kRows16) * 2 * kSums + (i % kRows16) * kRows16,
                                  t.length, packed_row(probabilities, i, strip, 0), totals + i);
   alignas(64) float sums[4 * kSums];
   for (int panel = 0; panel < steps; ++panel) {
-    block<kTall>(probabilities, key_steps * kTileBytes,
-                 static_cast<const char*>(t.values) + panel * key_steps * 2 * kTileBytes, key_steps,
-                 sums);
+    multiply_block<kTall>(probabilities, key_steps * kTileBytes,
+                          static_cast<const char*>(t.values) + panel * key_steps * 2 * kTileBytes,
+                          key_steps, sums);
     const int column = t.first_column / kPanel + panel;
     for (int i = 0; i < rows; ++i) {
       const float* from = sums + (i / kRows16) * 2 * kSums + (i % kRows16) * kRows16;

@@ -1,28 +1,16 @@
-// Tiles of AMX: how they are configured, and rows of bfloat16 numbers in them.
+// What a thread sets before it works on tiles of AMX, and rows of bfloat16 numbers in them.
 //
-// Layouts, in tiles of 16 rows of 64 bytes (1 KiB, contiguous):
+// Layouts, in tiles (tiles.h):
 //   left matrices   [rows / 16][depth / 32], a tile is [16 rows][32 numbers]
 //   right matrices  [columns / 32][depth / 32][2], a tile is [16 pairs of rows][16 columns][2]
 //
 // Included by the file that is compiled for AMX, after float32.h.
 #pragma once
 
-#include <cstring>
+#include "amx_registers.h"
 
 namespace mobilebert {
 namespace {
-
-constexpr int kRows16 = 16;  // rows of a tile
-constexpr std::size_t kTileBytes = 1024;
-constexpr int kRowBytes = 64;
-constexpr int kSums = kRows16 * kRows16;  // numbers of a tile of sums
-
-struct alignas(64) TileConfiguration {
-  std::uint8_t palette = 1, start_row = 0;
-  std::uint8_t reserved[14] = {};
-  std::uint16_t bytes_of_row[16] = {};
-  std::uint8_t rows[16] = {};
-};
 
 // While a thread works in bfloat16, float32 numbers below 2**-126 are zeros, as the tiles have it;
 // powers of two far below the top score would else take a hundred times as long.
@@ -31,14 +19,7 @@ thread_local int entered;  // once for each element type of a program
 
 void enter_tiles() {
   if (entered++) return;
-  TileConfiguration configuration;
-  for (int tile = 0; tile < 8; ++tile) {
-    configuration.bytes_of_row[tile] = kRowBytes;
-    configuration.rows[tile] = kRows16;
-  }
-  // GCC 12 believes that only the first 8 bytes are read, and may leave out the stores to the rest.
-  __asm__ volatile("" : : "m"(configuration) : "memory");
-  _tile_loadconfig(&configuration);
+  configure_tiles();
   caller_rounding = _mm_getcsr();
   // Nearest, nothing trapped, flushed to zero: the same on every thread, whatever the caller has.
   _mm_setcsr(0x1f80 | 0x8040);

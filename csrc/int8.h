@@ -6,38 +6,38 @@
 //   product = row scale * column scale * (sum of u8 * s8 + row offset * column sum)
 // Sums of integers are exact: they do not depend on how a kernel cuts a product.
 //
-// Layouts, in tiles of 16 rows of 64 bytes (1 KiB), which AMX loads as they are:
+// Layouts, in tiles (tiles.h), which AMX loads as they are:
 //   left matrices   [rows / 16] groups of [depth / 64] tiles of [16 rows][64], and behind them the
 //                   scales and the offsets of the rows, float32
 //   right matrices  [columns / 32][depth / 64][2] tiles of [16 fours of rows][16 columns][4]
 // Depths are padded to 64; the zeros of the right matrix make what is there in the left harmless.
 
+#include "tiles.h"
+
 namespace mobilebert {
 namespace {
 
-constexpr int kGroup = 16;  // rows of a tile
-constexpr int kDeep = 64;   // depth of a tile
-constexpr std::size_t kTile8 = 1024;
+constexpr int kDeep = kRowBytes;  // depth of a tile
 constexpr std::size_t kRowExtra = 2 * sizeof(float);
 
 inline int deep_tiles(int depth) { return (depth + kDeep - 1) / kDeep; }
 
 inline std::size_t group_bytes(int depth) {
-  return deep_tiles(depth) * kTile8 + kGroup * kRowExtra;
+  return deep_tiles(depth) * kTileBytes + kRows16 * kRowExtra;
 }
 
 // Where a panel of the right matrix starts.
 inline const char* panel_of(const Product& p, int panel) {
   const std::size_t tiles = static_cast<std::size_t>(panel) * deep_tiles(p.depth) * 2;
-  return static_cast<const char*>(p.b) + tiles * kTile8;
+  return static_cast<const char*>(p.b) + tiles * kTileBytes;
 }
 
 // Scales of a group of 16 rows, then their offsets.
 inline float* group_scales(char* group, int depth) {
-  return reinterpret_cast<float*>(group + deep_tiles(depth) * kTile8);
+  return reinterpret_cast<float*>(group + deep_tiles(depth) * kTileBytes);
 }
 inline const float* group_scales(const char* group, int depth) {
-  return reinterpret_cast<const float*>(group + deep_tiles(depth) * kTile8);
+  return reinterpret_cast<const float*>(group + deep_tiles(depth) * kTileBytes);
 }
 
 // 16 numbers as integers.
@@ -74,12 +74,12 @@ inline Vec fold16(const Vec* x, Meet meet) {
 struct RowScales {
   Vec scale, inverse, zero;
 
-  // A row goes from its least to its largest number in 255 steps, such that 0 is one of them: behind
-  // a ReLU the offset is 0 by itself. A row whose step has no normal float32 number is taken for
-  // zeros.
+  // A row goes from its least to its largest number in 255 steps, such that 0 is one of them:
+  // behind a ReLU the offset is 0 by itself. A row whose step has no normal float32 number is taken
+  // for zeros.
   RowScales(const float* x, std::size_t stride, int rows, int width) {
-    Vec least[kGroup], most[kGroup];
-    for (int i = 0; i < kGroup; ++i) least[i] = most[i] = Vec::zero();
+    Vec least[kRows16], most[kRows16];
+    for (int i = 0; i < kRows16; ++i) least[i] = most[i] = Vec::zero();
     for (int i = 0; i < rows; ++i) {
       Vec low[2] = {Vec::zero(), Vec::zero()}, high[2] = {Vec::zero(), Vec::zero()};
       for (const float *at = x + i * stride, *end = at + width; at < end; at += kPanel)
@@ -105,7 +105,7 @@ struct RowScales {
 inline void pack_group(const float* x, std::size_t stride, int rows, int width, char* group,
                        int first) {
   const RowScales found(x, stride, rows, width);
-  alignas(64) float inverses[kGroup], zeros[kGroup], scales[kGroup];
+  alignas(64) float inverses[kRows16], zeros[kRows16], scales[kRows16];
   Vec::store(inverses, found.inverse);
   Vec::store(zeros, found.zero);
   Vec::store(scales, found.scale);
@@ -114,24 +114,24 @@ inline void pack_group(const float* x, std::size_t stride, int rows, int width, 
     const Vec inverse = Vec::set(inverses[i]), zero = Vec::set(zeros[i]);
     const float* from = x + i * stride;
     char* to = group + (first + i) * kDeep;
-    for (int j = 0; j < width; j += kDeep, to += kTile8) {
+    for (int j = 0; j < width; j += kDeep, to += kTileBytes) {
       const float* right = j + kPanel < width ? from + j + kPanel : from + j;
       _mm512_store_si512(
           to, to_bytes(quantized(from + j, inverse, zero), quantized(from + j + 16, inverse, zero),
                        quantized(right, inverse, zero), quantized(right + 16, inverse, zero)));
     }
     kept[i] = scales[i];
-    kept[kGroup + i] = -zeros[i];
+    kept[kRows16 + i] = -zeros[i];
   }
 }
 
 void pack_rows_int8(const float* x, std::size_t stride, int rows, int width, void* packed,
                     int first) {
   for (int row = first; row < first + rows;) {
-    const int left = first + rows - row, place = row % kGroup;
-    const int count = left < kGroup - place ? left : kGroup - place;
+    const int left = first + rows - row, place = row % kRows16;
+    const int count = left < kRows16 - place ? left : kRows16 - place;
     pack_group(x + (row - first) * stride, stride, count, width,
-               static_cast<char*>(packed) + row / kGroup * group_bytes(width), place);
+               static_cast<char*>(packed) + row / kRows16 * group_bytes(width), place);
     row += count;
   }
 }

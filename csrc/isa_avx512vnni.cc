@@ -15,16 +15,16 @@ constexpr int kRows8 = 8;  // 8 x 2 sums are more than the latency of the instru
 template <int R, bool kAdds>
 void block(const Product& p, const Columns& columns, int row, int panel) {
   const int tiles = deep_tiles(p.depth);
-  const char* group = static_cast<const char*>(p.a) + row / kGroup * group_bytes(p.depth);
-  const char* a = group + row % kGroup * kDeep;
+  const char* group = static_cast<const char*>(p.a) + row / kRows16 * group_bytes(p.depth);
+  const char* a = group + row % kRows16 * kDeep;
   const char* b = panel_of(p, panel);
   __m512i sum[R][2];
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i) sum[i][0] = sum[i][1] = _mm512_setzero_si512();
-  for (int tile = 0; tile < tiles; ++tile, a += kTile8, b += 2 * kTile8)
+  for (int tile = 0; tile < tiles; ++tile, a += kTileBytes, b += 2 * kTileBytes)
     for (int four = 0; four < kDeep; four += 4) {
       const __m512i right[2] = {_mm512_loadu_si512(b + four * 16),
-                                _mm512_loadu_si512(b + kTile8 + four * 16)};
+                                _mm512_loadu_si512(b + kTileBytes + four * 16)};
 #pragma GCC unroll 8
       for (int i = 0; i < R; ++i) {
         std::int32_t numbers;
@@ -34,11 +34,11 @@ void block(const Product& p, const Columns& columns, int row, int panel) {
         sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], left, right[1]);
       }
     }
-  const float* scales = group_scales(group, p.depth) + row % kGroup;
+  const float* scales = group_scales(group, p.depth) + row % kRows16;
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i)
     finish_row<kAdds>(p, columns, sum[i][0], sum[i][1], row + i, panel * kPanel, scales[i],
-                      scales[kGroup + i]);
+                      scales[kRows16 + i]);
 }
 
 template <int R, bool kAdds>
@@ -73,7 +73,7 @@ void multiply_int8(const Product& p) {
     multiply_panels<false>(p);
 }
 
-const Arithmetic kInt8{"int8",  1,       kGroup,  nothing, nothing, pack_rows_int8, multiply_int8,
+const Arithmetic kInt8{"int8",  1,       kRows16, nothing, nothing, pack_rows_int8, multiply_int8,
                        nullptr, nullptr, nullptr, nullptr, kDeep,   kRowExtra};
 
 }  // namespace

@@ -2,29 +2,11 @@
 // measured against. Only benchmarks use it.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <utility>
 #include <vector>
 
+#include "peak_loop.h"
+
 namespace mobilebert {
-
-// A loop over registers in one instruction set and element type.
-struct PeakLoop {
-  const char* isa;
-  const char* dtype;
-  int multiply_adds_a_cycle;  // of one core, by the published instruction tables
-  std::uint64_t multiply_adds_a_turn;
-  void (*run)(std::uint64_t turns);
-};
-
-#if defined(MOBILEBERT_X86)
-extern const PeakLoop kPeakAvx2Float32;
-extern const PeakLoop kPeakAvx512Float32;
-extern const PeakLoop kPeakAvx512VnniInt8;
-extern const PeakLoop kPeakAmxBfloat16;
-extern const PeakLoop kPeakAmxInt8;
-#endif
 
 // The loops that this processor can run.
 std::vector<const PeakLoop*> available_peak_loops();

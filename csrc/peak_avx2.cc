@@ -1,24 +1,25 @@
 // Products and sums in float32, AVX2 and FMA.
 #include <immintrin.h>
 
-#include "peak.h"
+#include "peak_loop.h"
 
 namespace mobilebert {
 namespace {
 
-// Two units with a latency of 4 cycles need 8 sums in flight; 10 leave room for the loop itself.
-constexpr int kSums = 10, kLanes = 8;
-
-void run(std::uint64_t turns) {
-  __m256 sums[kSums];
-  for (__m256& sum : sums) sum = _mm256_setzero_ps();
-  const __m256 x = _mm256_set1_ps(0.5f), y = _mm256_set1_ps(0.25f);
-  for (std::uint64_t turn = 0; turn < turns; ++turn)
-    for (__m256& sum : sums) __asm__ volatile("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(x), "x"(y));
-}
+struct Float32 {
+  using Vector = __m256;
+  // Two units with a latency of 4 cycles need 8 sums in flight; 10 leave room for the loop itself.
+  static constexpr int kSums = 10, kProducts = 8;
+  static Vector zero() { return _mm256_setzero_ps(); }
+  static Vector left() { return _mm256_set1_ps(0.5f); }
+  static Vector right() { return _mm256_set1_ps(0.25f); }
+  static void add(Vector& sum, const Vector& x, const Vector& y) {
+    __asm__ volatile("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(x), "x"(y));
+  }
+};
 
 }  // namespace
 
-const PeakLoop kPeakAvx2Float32{"avx2", "float32", 2 * kLanes, kSums * kLanes, run};
+constexpr PeakLoop kPeakAvx2Float32 = vector_loop<Float32>("avx2", "float32");
 
 }  // namespace mobilebert
