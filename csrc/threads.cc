@@ -51,11 +51,13 @@ Pool::Pool(int size) : size_(size), process_(getpid()), parking_(new Parking) {
   threads_.reserve(size);
   try {
     while (static_cast<int>(threads_.size()) < size - 1)
-      threads_.emplace_back([this, index = static_cast<int>(threads_.size()) + 1] { serve(index); });
+      threads_.emplace_back(
+          [this, index = static_cast<int>(threads_.size()) + 1] { serve(index); });
   } catch (const std::system_error&) {
     stop();
-    throw std::runtime_error("The system gives no more than " + std::to_string(threads_.size() + 1) +
-                             " of " + std::to_string(size) + " threads; use fewer.");
+    throw std::runtime_error("The system gives no more than " +
+                             std::to_string(threads_.size() + 1) + " of " + std::to_string(size) +
+                             " threads; use fewer.");
   } catch (...) {
     stop();
     throw;

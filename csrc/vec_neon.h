@@ -7,8 +7,8 @@ namespace mobilebert {
 namespace {
 
 struct Vec {
-  // 5 x 4 sums, 4 vectors of the right matrix and 5 of the left are 29 of 32 registers; 6 rows would
-  // fit, but compilers load all of the left together.
+  // 5 x 4 sums, 4 vectors of the right matrix and 5 of the left are 29 of 32 registers; 6 rows
+  // would fit, but compilers load all of the left together.
   static constexpr int kLanes = 4, kColumns = 4, kRows = 5;
   float32x4_t v;
   static Vec zero() { return set(0.0f); }

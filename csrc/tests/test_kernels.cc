@@ -21,8 +21,8 @@ using namespace mobilebert;
 
 namespace {
 
-// Errors relative to the largest wanted number, at least 1. Products are float32 sums of at most 160
-// products of numbers below 1, 2**-24 a rounding: measured worst 1.3e-6.
+// Errors relative to the largest wanted number, at least 1. Products are float32 sums of at most
+// 160 products of numbers below 1, 2**-24 a rounding: measured worst 1.3e-6.
 constexpr double kFloat32Bound = 4e-6;
 // bfloat16 rounds to 2**-9: what is packed, and in attention the probabilities too.
 constexpr double kBfloat16Bound = 0.01;
