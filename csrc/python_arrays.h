@@ -1,0 +1,44 @@
+// Arrays that come from Python: what kinds there are, and checks that end in Python exceptions.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstdint>
+#include <string>
+
+namespace mobilebert {
+
+namespace nb = nanobind;
+
+using Floats = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
+using Bytes = nb::ndarray<const std::int8_t, nb::c_contig, nb::device::cpu>;
+using Halves = nb::ndarray<const std::uint16_t, nb::c_contig, nb::device::cpu>;
+using Integers = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Results = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
+
+[[noreturn]] inline void refuse(const std::string& what) { throw nb::value_error(what.c_str()); }
+
+inline void check_size(std::size_t found, std::size_t wanted, const char* name) {
+  if (found != wanted)
+    refuse(std::string(name) + " has " + std::to_string(found) + " numbers, not " +
+           std::to_string(wanted) + ".");
+}
+
+template <class Array>
+void check_aligned(const Array& array, const char* name) {
+  if (reinterpret_cast<std::uintptr_t>(array.data()) % sizeof(*array.data()))
+    refuse(std::string(name) + " is not aligned.");
+}
+
+// An array as it is: what would have to be converted is refused.
+template <class Array>
+Array array_of(nb::handle value, const char* name) {
+  Array array;
+  if (!nb::try_cast<Array>(value, array, /*convert=*/false))
+    refuse(std::string(name) + " is no contiguous array of the element type that is wanted here.");
+  check_aligned(array, name);
+  return array;
+}
+
+}  // namespace mobilebert
