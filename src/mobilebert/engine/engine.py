@@ -13,7 +13,7 @@ from mobilebert.checkpoint import LoadReport
 from mobilebert.checkpoint.directory import architectures_of
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine.execution import Axis, Execution, Result
-from mobilebert.engine.native import choose_isa, choose_threads, isa_dtypes
+from mobilebert.engine.native import choose_isa, choose_threads, isa_dtypes, native
 from mobilebert.engine.packed_checkpoint import Inspect, PackedCheckpoint
 from mobilebert.engine.packed_model import PackedModel, pack_model
 from mobilebert.engine.ragged import IntArray, RaggedBatch
@@ -109,6 +109,8 @@ class Engine:
         settings = Settings.choose(dtype, threads)
         packed = pack_model(weights, config, spec, **vars(settings))
         self._start(config, spec, packed, settings, neighbor)
+        del packed  # the encoder has copied what every call reads
+        native().return_free_memory()
 
     def _start(
         self,
@@ -184,6 +186,8 @@ class Engine:
         loaded = checkpoint.load(**vars(settings), inspect=inspect)
         engine = cls.__new__(cls)
         engine._start(loaded.config, task, loaded.packed, settings, neighbor)
+        del loaded
+        native().return_free_memory()
         return engine
 
     @classmethod

@@ -3,7 +3,7 @@
 import mmap
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +43,49 @@ class Result:
     array: Float32Array
 
 
+@dataclass(frozen=True)
+class _Width:
+    """How many numbers a row of results has in memory, and how many of them are meant."""
+
+    padded: int
+    true: int
+
+    @classmethod
+    def of(cls, step: PackedLinear | None) -> Self | None:
+        return None if step is None else cls(step.width_out, step.width)
+
+    def cut(self, rows: Float32Array) -> Float32Array:
+        """Leave out the padded columns."""
+        kept: Float32Array = rows[..., : self.true]
+        return kept
+
+
+@dataclass(frozen=True)
+class _Widths:
+    """What the results of a program depend on; it keeps no weights alive."""
+
+    stream: _Width
+    states: int
+    vocabulary: _Width | None
+    projection: _Width | None
+    pools: bool
+
+    @classmethod
+    def of(cls, program: PackedProgram) -> Self:
+        return cls(
+            stream=_Width(program.stream, program.stream_width),
+            states=len(program.layers) + 1,
+            vocabulary=_Width.of(program.vocabulary),
+            projection=_Width.of(program.projection),
+            pools=program.pools,
+        )
+
+
 class Execution:
     """A packed program in the native encoder.
+
+    The encoder copies the weights that every call reads and holds the arrays of the others. The
+    program itself is not kept: its copy of a model's weights can be let go of.
 
     Args:
         program: The program.
@@ -54,8 +95,8 @@ class Execution:
     """
 
     def __init__(self, program: PackedProgram, task: TaskSpec, isa: str, threads: int) -> None:
-        self.program = program
         self.task = task
+        self._widths = _Widths.of(program)
         self._encoder = native().Encoder(program, isa, threads, _is_mapped(program))
 
     @property
@@ -95,7 +136,8 @@ class Execution:
     def _run_part(
         self, batch: RaggedBatch, wanted: IntArray, all_wanted: bool, hidden_states: bool
     ) -> dict[str, Result]:
-        program, tokens, texts = self.program, len(batch.ids), len(batch.starts) - 1
+        widths, tokens, texts = self._widths, len(batch.ids), len(batch.starts) - 1
+        stream = widths.stream.padded
         room: dict[str, Float32Array] = {}
 
         def reserve(name: str, *shape: int) -> None:
@@ -103,17 +145,16 @@ class Execution:
 
         bare = self.task.name == "feature_extraction"
         if bare:
-            reserve("stream", tokens, program.stream)
-            reserve("pooled", texts, program.stream)
+            reserve("stream", tokens, stream)
+            reserve("pooled", texts, stream)
         if hidden_states:
-            reserve("states", len(program.layers) + 1, tokens, program.stream)
-        if program.vocabulary is not None:
-            reserve("vocabulary", len(wanted), program.vocabulary.width_out)
+            reserve("states", widths.states, tokens, stream)
+        if widths.vocabulary is not None:
+            reserve("vocabulary", len(wanted), widths.vocabulary.padded)
         else:
             wanted = wanted[:0]
-        if program.projection is not None:
-            rows = texts if program.pools else tokens
-            reserve("projection", rows, program.projection.width_out)
+        if widths.projection is not None:
+            reserve("projection", texts if widths.pools else tokens, widths.projection.padded)
         arrays = (
             batch.ids,
             batch.positions,
@@ -127,22 +168,22 @@ class Execution:
         return self._named(room, Axis.TOKENS if all_wanted else Axis.WANTED)
 
     def _named(self, room: dict[str, Float32Array], vocabulary_axis: Axis) -> dict[str, Result]:
-        program, width = self.program, self.program.stream_width
+        widths, stream = self._widths, self._widths.stream
         results: list[Result] = []
         if "stream" in room:
-            results.append(Result(Axis.TOKENS, room["stream"][:, :width]))
-            results.append(Result(Axis.TEXTS, room["pooled"][:, :width]))
-        if program.vocabulary is not None:
-            results.append(Result(vocabulary_axis, _true(room["vocabulary"], program.vocabulary)))
-        if program.projection is not None and self.task.projection is not None:
-            scores = _true(room["projection"], program.projection)
+            results.append(Result(Axis.TOKENS, stream.cut(room["stream"])))
+            results.append(Result(Axis.TEXTS, stream.cut(room["pooled"])))
+        if widths.vocabulary is not None:
+            results.append(Result(vocabulary_axis, widths.vocabulary.cut(room["vocabulary"])))
+        if widths.projection is not None and self.task.projection is not None:
+            scores = widths.projection.cut(room["projection"])
             reads_text = self.task.projection.reads is Reads.POOLED
             axis = Axis.TEXTS if reads_text else Axis.TOKENS
             columns = scores.T if self.task.projection.split else [scores]
             results.extend(Result(axis, column) for column in columns)
         named = dict(zip(self.task.emits, results, strict=True))
         if "states" in room:
-            states = room["states"][:, :, :width].transpose(1, 0, 2)
+            states = stream.cut(room["states"]).transpose(1, 0, 2)
             named["hidden_states"] = Result(Axis.TOKENS, states)
         return named
 
@@ -159,9 +200,3 @@ def _is_mapped(program: PackedProgram) -> bool:
         for network in layer.feed_forward:
             steps += [network.inner, network.outer]
     return all(isinstance(step.weight.base, mmap.mmap) for step in steps if step is not None)
-
-
-def _true(scores: Float32Array, step: PackedLinear) -> Float32Array:
-    """Leave out the padded columns."""
-    kept: npt.NDArray[Any] = scores[:, : step.width]
-    return kept
