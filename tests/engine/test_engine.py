@@ -247,17 +247,6 @@ def test_an_activation_of_the_users_is_refused():
         Engine(random_tensors(small_config()), config)
 
 
-def test_processors_are_counted_by_affinity_and_quota(monkeypatch, tmp_path):
-    monkeypatch.delenv(native.THREADS_VARIABLE, raising=False)
-    monkeypatch.setattr(native.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    quota = tmp_path / "cpu.max"
-    monkeypatch.setattr(native, "_QUOTA", quota)
-    assert native.choose_threads() == 8
-    for text, wanted in (("max 100000", 8), ("150000 100000", 2), ("50000 100000", 1), ("?", 8)):
-        quota.write_text(text)
-        assert native.choose_threads() == wanted
-
-
 def test_without_the_compiled_part_the_engine_says_so(monkeypatch):
     def absent(name):
         raise ModuleNotFoundError(name=name)

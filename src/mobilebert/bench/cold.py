@@ -1,6 +1,5 @@
 """Emptying the processor's caches, so that weights have to come from memory."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from mobilebert.engine.processors import processors_by_affinity
 
 __all__ = ["empty_caches"]
 
@@ -32,9 +33,9 @@ def _largest_cache() -> int:
 @cache
 def _buffers() -> list[npt.NDArray[Any]]:
     """One part for each processor: every core has caches of its own to be emptied."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    count = processors_by_affinity()
     size = min(_LARGEST_BUFFER, 3 * _largest_cache() // 2)
-    return [np.ones(size // 8 // (count or 1)) for _ in range(count or 1)]
+    return [np.ones(size // 8 // count) for _ in range(count)]
 
 
 @cache

@@ -83,17 +83,18 @@ def _cache() -> dict[str, Any] | str:
 
 def processor_facts() -> dict[str, Any]:
     """Describe the processor; /proc/cpuinfo is there on Linux only."""
+    from mobilebert.engine.processors import processors_by_affinity
+
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
     fields = dict(line.replace("\t", "").split(":", 1) for line in lines if ":" in line)
     flags = fields.get("flags", fields.get("Features", "")).split()
-    usable = getattr(os, "sched_getaffinity", None)
     return {
         "name": fields.get("model name", platform.processor() or platform.machine()).strip(),
         "cores": os.cpu_count(),
-        "usable cores": len(usable(0)) if usable else os.cpu_count(),
+        "usable cores": processors_by_affinity(),
         "instruction sets": [name for name in INSTRUCTION_SETS if name in flags],
     }
 

@@ -1,11 +1,10 @@
 """The compiled part: whether it is there, which instruction set runs, on how many threads."""
 
 import importlib
-import math
 import os
-from pathlib import Path
 from types import ModuleType
 
+from mobilebert.engine.processors import usable_processors
 from mobilebert.errors import InputError
 
 __all__ = [
@@ -22,9 +21,6 @@ ISA_VARIABLE = "MOBILEBERT_ISA"
 THREADS_VARIABLE = "MOBILEBERT_NUM_THREADS"
 
 _MODULE = "mobilebert.engine._native"
-
-# The quota of control groups, version 2: "max 100000" or "150000 100000" (microseconds).
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def find_native() -> ModuleType | None:
@@ -83,7 +79,7 @@ def choose_threads(threads: int | None = None) -> int:
 
     Args:
         threads: What the user wants; by default MOBILEBERT_NUM_THREADS, or else the processors
-            this process may use, by affinity and by the quota of its control group.
+            this process may use, by affinity and by the quota of its control groups.
 
     Raises:
         InputError: Not a whole number from 1 to 1024.
@@ -92,21 +88,10 @@ def choose_threads(threads: int | None = None) -> int:
         return _checked("threads", threads)
     if given := os.environ.get(THREADS_VARIABLE):
         return _checked(THREADS_VARIABLE, int(given) if given.isdecimal() else given)
-    affinity = getattr(os, "sched_getaffinity", None)
-    usable = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(usable, _quota() or usable))
+    return usable_processors()
 
 
 def _checked(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1024:
         raise InputError(f"{name} must be a whole number from 1 to 1024, not {value!r}.")
     return value
-
-
-def _quota() -> int | None:
-    """Processors that the control group allows, rounded up; None where it does not say."""
-    try:
-        quota, period = _QUOTA.read_text(encoding="ascii").split()
-        return None if quota == "max" else math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):
-        return None
