@@ -1,5 +1,7 @@
 """A whole run: the model, the rows, what is kept when it is interrupted, and percent of peak."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -11,11 +13,14 @@ from mobilebert.bench.model import SENTENCE, SENTENCE_IDS, BenchModel, texts_of
 from mobilebert.bench.own import engine_bfloat16, engine_float32, own_pipeline
 from mobilebert.bench.peaks import measure_peaks, peak_of
 from mobilebert.bench.results import Results, read_results
-from mobilebert.bench.running import Plan, facts_of, run
+from mobilebert.bench.running import Plan, bench_cache, facts_of, run
 from mobilebert.bench.startup import own_process
 from mobilebert.bench.ways import Call, Way
 from mobilebert.bench.work import Caches, Kind, Work, useful_flop
+from mobilebert.engine import cache as cache_places
+from mobilebert.engine.cache import DIRECTORY_VARIABLE
 from mobilebert.engine.native import isa_dtypes
+from mobilebert.errors import InputError
 from tolerances import ENGINE_BFLOAT16, FLOAT32
 
 WORKS = (Work("one", (5,)), Work("two", (3, 9)), Work("three", (4,)))
@@ -166,7 +171,7 @@ def test_the_engine_is_told_the_instruction_set(model, monkeypatch):
         engine = call.run.__closure__[0].cell_contents
         assert engine.isa == isa
     engine_float32(model.folder, Work("w", (5,)), WAY)
-    assert "MOBILEBERT_ISA" not in running.os.environ
+    assert "MOBILEBERT_ISA" not in os.environ
 
 
 def test_an_element_type_that_is_not_there_is_refused_in_a_sentence(model):
@@ -186,3 +191,24 @@ def test_peaks_are_there():
     assert set(peaks["theory"]) == set(peaks["units"])
     assert peak_of(peaks, "float64") is None
     assert peak_of({"gemm": {}, "units": {"amx int8": 3.0, "avx2 int8": 1.0}}, "int8") == 3.0
+
+
+def test_the_model_is_kept_beside_the_packs(monkeypatch, tmp_path):
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "cache"))
+    assert bench_cache() == tmp_path / "cache" / "bench"
+    assert bench_cache("") == tmp_path / "cache" / "bench"
+    assert bench_cache(str(tmp_path)) == tmp_path
+    monkeypatch.delenv(DIRECTORY_VARIABLE)
+    monkeypatch.setattr(cache_places.sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert bench_cache() == tmp_path / "mobilebert" / "bench"
+
+
+@pytest.mark.parametrize(
+    ("variable", "given"), [("~nobody-of-this-name", None), (None, "~nobody-of-this-name/here")]
+)
+def test_a_home_that_does_not_exist_is_told(variable, given, monkeypatch):
+    if variable:
+        monkeypatch.setenv(DIRECTORY_VARIABLE, variable)
+    with pytest.raises(InputError, match="no home directory"):
+        bench_cache(given)

@@ -17,6 +17,7 @@ from mobilebert.bench.runners import BOUNDS, Cost, Runner
 from mobilebert.bench.ways import Way
 from mobilebert.bench.work import Work
 from mobilebert.bench.worker import RunnerFailure, Worker
+from mobilebert.engine.accuracy import token_errors
 
 __all__ = ["Effort", "State", "Workshop", "largest_error", "measure"]
 
@@ -143,8 +144,7 @@ def largest_error(found: Sequence[Array], wanted: Sequence[Array]) -> float:
         wanted: The same, in float64.
 
     Returns:
-        The largest of max |difference| / max |reference| over tokens; infinite where shapes differ
-        or something is not finite.
+        The largest of `token_errors`; infinite where shapes differ or something is not finite.
     """
     if [x.shape for x in found] != [x.shape for x in wanted]:
         return float("inf")
@@ -152,8 +152,7 @@ def largest_error(found: Sequence[Array], wanted: Sequence[Array]) -> float:
     for mine, right in zip(found, wanted, strict=True):
         if not np.isfinite(mine).all():
             return float("inf")
-        error = np.abs(mine - right).max(axis=-1) / np.abs(right).max(axis=-1)
-        worst = max(worst, float(np.max(error)))
+        worst = max(worst, float(np.max(token_errors(mine, right))))
     return worst
 
 

@@ -1,6 +1,5 @@
 """A run of the benchmarks: the works of a suite one after the other, each kept when it is done."""
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +17,10 @@ from mobilebert.bench.results import Results
 from mobilebert.bench.runners import Runner
 from mobilebert.bench.work import Kind, Work, useful_flop
 from mobilebert.config import MobileBertConfig
+from mobilebert.engine.cache import DIRECTORY_VARIABLE, cache_root
+from mobilebert.errors import InputError
 
-__all__ = ["Plan", "default_cache", "facts_of", "run"]
+__all__ = ["Plan", "bench_cache", "facts_of", "run"]
 
 _PEERS = ("numpy", "torch", "transformers", "onnx", "onnxruntime", "openvino", "nncf")
 
@@ -47,12 +48,27 @@ class Plan:
     processors: int
 
 
-def default_cache() -> Path:
-    """Return where models and exports are kept; everything there may be deleted at any time."""
-    if given := os.environ.get("MOBILEBERT_CACHE"):
-        return Path(given).expanduser() / "bench"
-    root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return root / "mobilebert" / "bench"
+def bench_cache(given: str | None = None) -> Path:
+    """Return where models and exports are kept; everything there may be deleted at any time.
+
+    Args:
+        given: A directory that the user names.
+
+    Raises:
+        InputError: There is no such user as in ~user, or no home directory.
+    """
+    if given:
+        try:
+            return Path(given).expanduser()
+        except RuntimeError:
+            raise InputError(f"There is no home directory for {given!r}; write it out.") from None
+    root = cache_root()
+    if root is None:
+        raise InputError(
+            f"There is no home directory for the model and its exports. Name a directory with "
+            f"--cache or {DIRECTORY_VARIABLE}."
+        )
+    return root / "bench"
 
 
 def facts_of(plan: Plan, processor: Mapping[str, Any]) -> dict[str, Any]:

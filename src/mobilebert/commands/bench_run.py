@@ -10,7 +10,7 @@ import click
 from mobilebert.bench.measuring import Effort
 from mobilebert.bench.results import Results, read_results
 from mobilebert.bench.runners import Cost, chosen_runners
-from mobilebert.bench.running import Plan, default_cache, facts_of, run
+from mobilebert.bench.running import Plan, bench_cache, facts_of, run
 from mobilebert.bench.tables import figure_table, row_table, summary
 from mobilebert.bench.work import suite
 from mobilebert.commands.facts import processor_facts
@@ -55,7 +55,7 @@ def run_suite(name: str, options: dict[str, Any]) -> None:
         config=MobileBertConfig(num_hidden_layers=options["layers"] or layers),
         effort=effort,
         minutes=options["minutes"] or minutes,
-        cache=Path(options["cache"]).expanduser() if options["cache"] else default_cache(),
+        cache=bench_cache(options["cache"]),
         processors=choose_threads(),
     )
     path = None if options["output"] is None else Path(options["output"])

@@ -31,8 +31,10 @@ __all__ = [
     "decide",
     "from_facts",
     "to_facts",
+    "token_errors",
 ]
 
+Array = npt.NDArray[np.floating[Any]]
 Float32Array = npt.NDArray[np.float32]
 
 # Instruction set -> its element types that are faster than float32, the fastest first.
@@ -176,9 +178,18 @@ def _softmax(logits: Float32Array) -> npt.NDArray[np.float64]:
     return chances
 
 
-def _token_errors(found: Float32Array, wanted: Float32Array) -> Float32Array:
-    largest = np.maximum(np.abs(wanted).max(axis=1), np.finfo(np.float32).tiny)
-    errors: Float32Array = np.abs(found - wanted).max(axis=1) / largest
+def token_errors(found: Array, wanted: Array) -> Array:
+    """Return how far each token's vector is from the one wanted, relative to that.
+
+    Args:
+        found: [..., H].
+        wanted: The same.
+
+    Returns:
+        max |difference| / max |wanted| over the last axis, [...].
+    """
+    largest = np.maximum(np.abs(wanted).max(axis=-1), np.finfo(np.float32).tiny)
+    errors: Array = np.abs(found - wanted).max(axis=-1) / largest
     return errors
 
 
@@ -197,8 +208,8 @@ def compare(found: Answers, wanted: Answers) -> Measurement:
         reach = np.abs(wanted.states).max(axis=0)
         ordinary = reach <= _OUTLIER * np.median(reach)
         errors = np.maximum(
-            _token_errors(found.states, wanted.states),
-            _token_errors(found.states[:, ordinary], wanted.states[:, ordinary]),
+            token_errors(found.states, wanted.states),
+            token_errors(found.states[:, ordinary], wanted.states[:, ordinary]),
         )
         moved, same = [0.0], [np.ones(0, bool)]
         for mine, theirs in zip(found.probabilities, wanted.probabilities, strict=True):

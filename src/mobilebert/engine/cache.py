@@ -30,6 +30,7 @@ __all__ = [
     "SWITCH_VARIABLE",
     "PackPlace",
     "cache_directory",
+    "cache_root",
     "file_states",
     "full_hashes",
     "packs_in_cache",
@@ -58,10 +59,16 @@ def cache_directory() -> Path | None:
     """Return where packs lie; None where the cache is switched off or there is no place for it."""
     if os.environ.get(SWITCH_VARIABLE, "").strip().lower() in _OFF:
         return None
+    root = cache_root()
+    return None if root is None else root / "packs"
+
+
+def cache_root() -> Path | None:
+    """Return where the library keeps what it can make again; None where there is no place."""
     try:
         if given := os.environ.get(DIRECTORY_VARIABLE):
-            return Path(given).expanduser() / "packs"
-        return _user_cache() / "mobilebert" / "packs"
+            return Path(given).expanduser()
+        return _user_cache() / "mobilebert"
     except RuntimeError:  # the user, or the one named with ~, has no home
         return None
 
