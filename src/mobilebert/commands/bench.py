@@ -1,10 +1,13 @@
 """``mobilebert bench``: the engine beside other runtimes, measured on this machine."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 __all__ = ["bench"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 SUITE_NAMES = ("quick", "figures", "grid")
 
@@ -21,6 +24,11 @@ rows with the reason: python -m pip install 'mobilebert[bench]' (docs/benchmarks
 """
 
 
+def _repeated(option: str, name: str, metavar: str, kind: Any, help: str) -> Callable[[F], F]:
+    """Make an option that may be given several times; the command gets a tuple."""
+    return click.option(option, name, metavar=metavar, type=kind, multiple=True, help=help)
+
+
 @click.command(help=HELP)
 @click.argument("suite", type=click.Choice(SUITE_NAMES), default="quick")
 @click.option("--output", metavar="FILE", help="JSON to write, whole after each piece of work.")
@@ -33,27 +41,16 @@ rows with the reason: python -m pip install 'mobilebert[bench]' (docs/benchmarks
     type=click.FloatRange(min=0, min_open=True),
     help="Begin no further work after so long. Default: 1 (quick), 15 (figures), 90 (grid).",
 )
-@click.option(
-    "--length",
-    "lengths",
-    metavar="S",
-    type=click.IntRange(1, 512),
-    multiple=True,
+@_repeated(
+    *("--length", "lengths", "S", click.IntRange(1, 512)),
     help="Measure texts of so many tokens instead of the suite; may be repeated.",
 )
-@click.option(
-    "--batch",
-    "batches",
-    metavar="B",
-    type=click.IntRange(1, 1024),
-    multiple=True,
+@_repeated(
+    *("--batch", "batches", "B", click.IntRange(1, 1024)),
     help="With --length: how many texts. Default: 1.",
 )
-@click.option(
-    "--runner",
-    "runners",
-    metavar="NAME",
-    multiple=True,
+@_repeated(
+    *("--runner", "runners", "NAME", click.STRING),
     help="Only runners with this in their names (engine, OpenVINO, int8, ...); may be repeated.",
 )
 @click.option(
