@@ -83,6 +83,17 @@ def test_the_native_part_takes_a_mapped_file(isa, dtype, tmp_path):
         assert (found[name].array == result.array).all()
 
 
+def test_a_mapped_file_outlives_its_replacement(tmp_path):
+    path = tmp_path / "a.pack"
+    write_pack(path, packed(), {})
+    mapped, number = open_pack(path), path.stat().st_ino
+    before = bytes(mapped.buffer)
+    write_pack(path, packed("tiny"), {})
+    assert path.stat().st_ino != number
+    assert bytes(mapped.buffer) == before
+    check_payload(mapped)
+
+
 @settings(max_examples=80, deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_file_is_refused(share, written, tmp_path_factory):
