@@ -105,12 +105,10 @@ void Encoder::run(const Call& call) {
   }
   const std::size_t tokens = call.tokens;
   const Arithmetic& arithmetic = *program_.arithmetic;
-  space.stream.reserve(tokens, program_.stream, *program_.streamed);
-  space.narrow.reserve(tokens, program_.narrow, *program_.inside);
+  space.states.reserve(tokens, program_);
   find_needed(program_, call, space.needed);
   last_layer_rows_ = space.needed.empty() ? call.tokens : static_cast<int>(space.needed.size());
-  space.last_stream.reserve(space.needed.size(), program_.stream, *program_.streamed);
-  space.last_narrow.reserve(space.needed.size(), program_.narrow, *program_.inside);
+  space.last.reserve(space.needed.size(), program_);
   space.query.reserve(tokens * width * sizeof(float));
   for (int parity = 0; parity < 2; ++parity) {
     space.keys[parity].reserve(key_rows * width * arithmetic.element);

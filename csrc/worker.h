@@ -20,10 +20,11 @@ class Worker : private Steps {
         row_unit_(std::max({arithmetic_.row_unit, p_.streamed->row_unit, inside_.row_unit})),
         call_(call),
         space_(space),
+        states_(space.states),
         rows_(by_columns_ ? Range{0, call.tokens}
                           : share_of(call.tokens, row_unit_, index, size)),
         scratch_(space.scratch[by_columns_ ? 0 : index].get()),
-        last_(&space.stream) {}
+        last_(&space.states) {}
 
   void run() {
     arithmetic_.enter();
@@ -39,11 +40,15 @@ class Worker : private Steps {
         finish_needed(layer, number % 2);
         break;
       }
+      // Half of a layer's weights stay in the second cache while all blocks pass.
       for_blocks([&](Range block) {
         attend_texts(block, [&](int text, Range part) {
           attend(layer, text, number % 2, part, part.first - block.first);
         });
-        feed_forward(layer, block, narrow(), space_.stream);
+        feed_forward(layer, block, narrow(), states_);
+      });
+      for_blocks([&](Range block) {
+        leave(layer, block, states_);
         if (number + 1 < layers) project(p_.layers[number + 1], (number + 1) % 2, block);
       });
       keep_state(number + 1);
@@ -67,7 +72,7 @@ class Worker : private Steps {
 
   // The residual inside a layer: the bottleneck's output, or the stream where there is none.
   const Rows& narrow() const {
-    return p_.layers[0].input_bottleneck ? space_.narrow : space_.stream;
+    return p_.layers[0].input_bottleneck ? states_.narrow : states_.stream;
   }
 
   void keep_state(int number) {
@@ -75,7 +80,7 @@ class Worker : private Steps {
     const Range mine = by_columns_ ? share(call_.tokens, index_, size_) : rows_;
     const std::size_t state = static_cast<std::size_t>(call_.tokens) * p_.stream;
     const std::size_t first = static_cast<std::size_t>(mine.first) * p_.stream;
-    std::copy_n(space_.stream.exact(mine.first), static_cast<std::size_t>(mine.size()) * p_.stream,
+    std::copy_n(states_.stream.exact(mine.first), static_cast<std::size_t>(mine.size()) * p_.stream,
                 call_.states + number * state + first);
   }
 
@@ -97,7 +102,7 @@ class Worker : private Steps {
           e.position_rows + static_cast<std::size_t>(call_.positions[row]) * p_.stream;
       const float* type = e.type_rows + static_cast<std::size_t>(call_.types[row]) * p_.stream;
       if (!e.transformation) {
-        float* h = space_.stream.exact(row);
+        float* h = states_.stream.exact(row);
         word(call_.ids[row], h);
         for (int j = 0; j < e.width; ++j) h[j] += position[j] + type[j];
         std::fill_n(h + e.width, p_.stream - e.width, 0.0f);
@@ -117,10 +122,10 @@ class Worker : private Steps {
     if (e.transformation) {
       pack(input, mine, *e.transformation.arithmetic);
       meet();
-      linear(e.transformation, input.packed(), block.size(), both(space_.stream, block.first),
+      linear(e.transformation, input.packed(), block.size(), both(states_.stream, block.first),
              scratch_->placed.floats(), p_.stream);
     } else {
-      complete(e.norm, p_.stream_width, p_.stream, block.size(), both(space_.stream, block.first));
+      complete(e.norm, p_.stream_width, p_.stream, block.size(), both(states_.stream, block.first));
     }
   }
 
@@ -137,16 +142,16 @@ class Worker : private Steps {
   // From the stream to the bottlenecks, queries, keys and values of a layer.
   void project(const Layer& layer, int parity, Range block) {
     const int rows = block.size();
-    const void* h = space_.stream.packed(block.first);
+    const void* h = states_.stream.packed(block.first);
     const void* queried = h;  // what queries and keys read
     const void* valued = h;
     if (layer.input_bottleneck) {
-      Target x = both(space_.narrow, block.first);
+      Target x = both(states_.narrow, block.first);
       if (layer.reads != Reads::kBottleneck) x.packed = nullptr;
       linear(layer.input_bottleneck, h, rows, x);
     }
     if (layer.reads == Reads::kBottleneck) {
-      queried = valued = space_.narrow.packed(block.first);
+      queried = valued = states_.narrow.packed(block.first);
     } else if (layer.reads == Reads::kSharedBottleneck) {
       linear(layer.attention_bottleneck, h, rows, only_packed(scratch_->shared));
       queried = scratch_->shared.packed();
@@ -208,10 +213,9 @@ class Worker : private Steps {
     meet();
   }
 
-  // The rest of a layer behind attention, whose rows are in `context`. Residuals are rows of `narrow`
-  // and `stream`, where the result goes too.
-  void feed_forward(const Layer& layer, Range block, const Rows& narrow, const Rows& stream) {
-    const int rows = block.size();
+  // From attention, whose rows are in `context`, to the last network of a layer.
+  void feed_forward(const Layer& layer, Range block, const Rows& residual, const States& to) {
+    const int rows = block.size(), first = block.first;
     const Scratch& scratch = *scratch_;
     if (&inside_ != &arithmetic_) {
       const int width = layer.attention_output.in;
@@ -219,23 +223,24 @@ class Worker : private Steps {
       context.stride = width;
       complete(Norm{}, width, width, rows, context);
     }
-    const Rows* y = &scratch.narrow;
-    const Rows* next = &scratch.other;
-    linear(layer.attention_output, scratch.context.packed(), rows, both(*y),
-           narrow.exact(block.first), narrow.width());
+    const Rows& y = to.narrow;
+    linear(layer.attention_output, scratch.context.packed(), rows, both(y, first),
+           residual.exact(first), residual.width());
     for (const FeedForward& network : layer.feed_forward) {
-      linear(network.inner, y->packed(), rows, only_packed(scratch.inner), nullptr, 0,
+      linear(network.inner, y.packed(first), rows, only_packed(scratch.inner), nullptr, 0,
              p_.activation);
       const bool last = &network == &layer.feed_forward.back();
-      if (last) next = &scratch.leaving;
-      linear(network.outer, scratch.inner.packed(), rows,
-             last && !layer.output_bottleneck ? both(stream, block.first) : both(*next),
-             y->exact(), p_.narrow);
-      std::swap(y, next);
+      const Rows& next = !last ? y : layer.output_bottleneck ? to.leaving() : to.stream;
+      linear(network.outer, scratch.inner.packed(), rows, both(next, first), y.exact(first),
+             y.width());
     }
+  }
+
+  // Back to the stream.
+  void leave(const Layer& layer, Range block, const States& rows) {
     if (layer.output_bottleneck)
-      linear(layer.output_bottleneck, y->packed(), rows, both(stream, block.first),
-             stream.exact(block.first), p_.stream);
+      linear(layer.output_bottleneck, rows.leaving().packed(block.first), block.size(),
+             both(rows.stream, block.first), rows.stream.exact(block.first), p_.stream);
   }
 
   // The last layer, for those rows only that a head reads.
@@ -245,13 +250,13 @@ class Worker : private Steps {
     by_columns_ = size_ > 1 && count < kFewRows * size_;
     scratch_ = space_.scratch[by_columns_ ? 0 : index_].get();
     rows_ = by_columns_ ? Range{0, count} : share_of(count, row_unit_, index_, size_);
-    last_ = &space_.last_stream;
-    const Rows& kept = p_.layers[0].input_bottleneck ? space_.last_narrow : *last_;
+    last_ = &space_.last;
+    const bool narrows = static_cast<bool>(p_.layers[0].input_bottleneck);
     for_blocks([&](Range block) {
       const Range mine = my(block.size());
       for (int i = block.first + mine.first; i < block.first + mine.end; ++i) {
-        std::copy_n(space_.stream.exact(needed[i]), p_.stream, last_->exact(i));
-        if (&kept != last_) std::copy_n(narrow().exact(needed[i]), p_.narrow, kept.exact(i));
+        std::copy_n(states_.stream.exact(needed[i]), p_.stream, last_->stream.exact(i));
+        if (narrows) std::copy_n(states_.narrow.exact(needed[i]), p_.narrow, last_->narrow.exact(i));
       }
       for (int i = block.first, end; i < block.end; i = end) {
         const int text = text_of(needed[i]), last = call_.starts[text + 1];
@@ -260,15 +265,16 @@ class Worker : private Steps {
         attend(layer, text, parity, {needed[i], needed[end - 1] + 1}, i - block.first);
       }
       meet();
-      feed_forward(layer, block, kept, *last_);
+      feed_forward(layer, block, narrows ? last_->narrow : last_->stream, *last_);
+      leave(layer, block, *last_);
     });
   }
 
   // Where the encoder's last state of a row is.
   const float* final_state(int row) const {
-    if (last_ == &space_.stream) return last_->exact(row);
+    if (last_ == &states_) return last_->stream.exact(row);
     const auto at = std::lower_bound(space_.needed.begin(), space_.needed.end(), row);
-    return last_->exact(static_cast<int>(at - space_.needed.begin()));
+    return last_->stream.exact(static_cast<int>(at - space_.needed.begin()));
   }
 
   // Some queries of a text, with all heads; the result goes to row `row` of the block's context.
@@ -301,13 +307,13 @@ class Worker : private Steps {
   void heads() {
     const Range mine = my(call_.tokens);
     if (call_.stream)
-      std::copy_n(space_.stream.exact(mine.first),
+      std::copy_n(states_.stream.exact(mine.first),
                   static_cast<std::size_t>(mine.size()) * p_.stream,
                   call_.stream + static_cast<std::size_t>(mine.first) * p_.stream);
     const float* pooled = pool();
     if (p_.vocabulary && call_.wanted) score_vocabulary();
     if (p_.projection && call_.projection)
-      linear(p_.projection, p_.pools ? pooled : space_.stream.exact(),
+      linear(p_.projection, p_.pools ? pooled : states_.stream.exact(),
              p_.pools ? call_.texts : call_.tokens,
              only_exact(call_.projection, p_.projection.out));
   }
@@ -358,9 +364,10 @@ class Worker : private Steps {
   const int row_unit_;
   const Call& call_;
   Workspace& space_;
+  const States& states_;
   Range rows_;
   Scratch* scratch_;
-  const Rows* last_;  // the last layer's state: of all rows, or of those needed
+  const States* last_;  // where the last layer's are: of all rows, or of those needed
 };
 
 }  // namespace mobilebert

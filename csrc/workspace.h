@@ -99,8 +99,7 @@ inline Target only_exact(float* rows, std::size_t stride) {
 
 // What one thread needs for a block; shared by all where they split columns.
 struct Scratch {
-  Rows input, shared, projected, context, narrow, other, inner;
-  Rows leaving;  // what the output bottleneck reads
+  Rows input, shared, projected, context, inner;
   Buffer placed;
 
   void reserve(const Program& p) {
@@ -111,22 +110,39 @@ struct Scratch {
     shared.reserve(kBlock, p.narrow, inside);
     projected.reserve(kBlock, p.heads_width, arithmetic);
     context.reserve(kBlock, p.heads_width, inside);
-    narrow.reserve(kBlock, p.narrow, inside);
-    other.reserve(kBlock, p.narrow, inside);
     inner.reserve(kBlock, p.inner, inside);
-    leaving.reserve(kBlock, p.narrow, *p.streamed);
   }
 };
 
+// What is kept of rows from one stage of a layer to the next.
+class States {
+ public:
+  Rows stream;
+  Rows narrow;  // the residual inside a layer, replaced by each of its networks in turn
+
+  void reserve(std::size_t rows, const Program& p) {
+    stream.reserve(rows, p.stream, *p.streamed);
+    narrow.reserve(rows, p.narrow, *p.inside);
+    converts_ = p.inside != p.streamed;
+    if (converts_) converted_.reserve(rows, p.narrow, *p.streamed);
+  }
+  // The last result inside a layer, as the output bottleneck reads it.
+  const Rows& leaving() const { return converts_ ? converted_ : narrow; }
+
+ private:
+  bool converts_ = false;
+  Rows converted_;
+};
+
 struct Workspace {
-  Rows stream, narrow;
+  States states;
   Buffer query;                         // [tokens][heads], float32
   Buffer keys[2], values[2];            // a layer's are read while the next layer's are written
   std::vector<std::size_t> key_starts;  // of each text in `keys` and `values`, in tokens
   std::vector<std::unique_ptr<Scratch>> scratch;
   std::vector<std::unique_ptr<Buffer>> attention;  // of each thread
   std::vector<int> needed;        // rows whose last state is wanted, rising; empty: all
-  Rows last_stream, last_narrow;  // of these
+  States last;                    // of these
   Buffer pooled;
   Rows chosen, transformed;
 };
