@@ -43,7 +43,7 @@ class Steps {
     product.exact_stride = target.stride;
     product.packed = apart ? nullptr : target.packed;
     product.packed_width = step.out;
-    if (step.next) {
+    if (step.next && fetches_) {
       const Range ahead = my(step.next->out / kPanel);
       product.next = static_cast<const char*>(step.next->weight) +
                      ahead.first * step.next->panel_bytes();
@@ -82,6 +82,7 @@ class Steps {
   Barrier& barrier_;
   const int index_, size_;
   bool by_columns_;
+  bool fetches_ = true;
 };
 
 }  // namespace mobilebert

@@ -66,6 +66,7 @@ class Worker : private Steps {
     const int blocks = (rows_.size() + kBlock - 1) / kBlock;
     for (int block = 0; block < blocks; ++block) {
       const Range part = share_of(rows_.size(), row_unit_, block, blocks);
+      fetches_ = block == 0;
       if (part.size()) f(Range{rows_.first + part.first, rows_.first + part.end});
     }
   }
