@@ -99,12 +99,24 @@ struct Dense {
   Activation activation;
   float* c;
   std::size_t c_stride;
+  const float* next;  // what is read after b: worth fetching meanwhile; null: nothing
+};
+
+// Memory that is wanted soon, fetched a little in each step of a loop.
+struct Wanted {
+  const char* at;
+  std::size_t stride;  // bytes a step
+
+  void look() {
+    __builtin_prefetch(at, 0, 2);
+    at += stride;
+  }
 };
 
 // One tile: R rows by kTile columns, held in registers over the whole depth. Every row is summed in
 // the same order whatever R is, so a row's result does not depend on the rows beside it.
 template <int R>
-void tile(const Dense& p, int row, int column, const float* b) {
+void tile(const Dense& p, int row, int column, const float* b, Wanted wanted) {
   constexpr int C = Vec::kColumns;
   Vec sum[R][C];
   for (int j = 0; j < C; ++j) {
@@ -124,6 +136,7 @@ void tile(const Dense& p, int row, int column, const float* b) {
       for (int j = 0; j < C; ++j) sum[i][j] = fma(left, right[j], sum[i][j]);
     }
     b += p.b_stride;
+    wanted.look();
   }
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i) {
@@ -152,16 +165,16 @@ void activate_block(const Dense& p, int row, int end, int column) {
 
 template <int R>
 struct Tiles {
-  static void run(int rows, const Dense& p, int row, int column, const float* b) {
+  static void run(int rows, const Dense& p, int row, int column, const float* b, Wanted wanted) {
     if (rows == R)
-      tile<R>(p, row, column, b);
+      tile<R>(p, row, column, b, wanted);
     else
-      Tiles<R - 1>::run(rows, p, row, column, b);
+      Tiles<R - 1>::run(rows, p, row, column, b, wanted);
   }
 };
 template <>
 struct Tiles<0> {
-  static void run(int, const Dense&, int, int, const float*) {}
+  static void run(int, const Dense&, int, int, const float*, Wanted) {}
 };
 
 void multiply_dense(const Dense& p) {
@@ -169,12 +182,15 @@ void multiply_dense(const Dense& p) {
   for (int panel = p.first; panel < p.last; ++panel) {
     for (int part = 0; part < kPanel; part += kTile) {
       const float* b = p.b + panel * p.panel_stride + part;
+      const float* next = panel + 1 < p.last ? b + p.panel_stride : p.next ? p.next + part : b;
+      const std::size_t bytes = next == b ? 0 : p.b_stride * sizeof(float) / blocks;
       for (int block = 0; block < blocks; ++block) {
         // Blocks of nearly one size: the arithmetic per byte of a small last one would be poor.
         const int row = static_cast<int>(static_cast<long>(p.rows) * block / blocks);
         const int end = static_cast<int>(static_cast<long>(p.rows) * (block + 1) / blocks);
         const int column = panel * kPanel + part;
-        Tiles<Vec::kRows>::run(end - row, p, row, column, b);
+        const Wanted wanted{reinterpret_cast<const char*>(next) + bytes * p.depth * block, bytes};
+        Tiles<Vec::kRows>::run(end - row, p, row, column, b, wanted);
         if (p.activation > Activation::kRelu) activate_block(p, row, end, column);
       }
     }
@@ -197,6 +213,7 @@ void multiply(const Product& p) {
   d.residual_stride = p.residual_stride;
   d.scale = p.scale;
   d.activation = p.activation;
+  d.next = static_cast<const float*>(p.next);
   d.c = p.exact ? p.exact : static_cast<float*>(p.packed);
   d.c_stride = p.exact ? p.exact_stride : p.packed_width;
   multiply_dense(d);
@@ -322,8 +339,9 @@ void apply_tanh(float* x, std::size_t stride, int rows, int width) {
 
 void nothing() {}
 
-const Arithmetic kFloat32{"float32",   sizeof(float), 1,           nothing, nothing,          pack_rows,
-                          multiply,    pack_keys,     pack_values, attend,  attention_scratch};
+const Arithmetic kFloat32{"float32",   sizeof(float), 1,           nothing, nothing,           pack_rows,
+                          multiply,    pack_keys,     pack_values, attend,  attention_scratch,
+                          1,           0,             Vec::kRows};
 
 }  // namespace
 }  // namespace mobilebert

@@ -76,6 +76,7 @@ struct Arithmetic {
   std::size_t (*attention_scratch)(int longest, int head);
   int depth_unit = 1;         // packed rows have a multiple of so many numbers
   std::size_t row_extra = 0;  // and so many bytes beside them
+  int tile_rows = 1;          // rows that are computed at once
 
   std::size_t row_bytes(int width) const {
     const std::size_t units = (width + depth_unit - 1) / depth_unit;

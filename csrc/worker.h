@@ -63,9 +63,11 @@ class Worker : private Steps {
  private:
   template <class F>
   void for_blocks(F f) {
-    const int blocks = (rows_.size() + kBlock - 1) / kBlock;
+    // Whole tiles where rows can be cut there.
+    const int unit = inside_.tile_rows % row_unit_ ? row_unit_ : inside_.tile_rows;
+    const int longest = kBlock / unit * unit, blocks = (rows_.size() + longest - 1) / longest;
     for (int block = 0; block < blocks; ++block) {
-      const Range part = share_of(rows_.size(), row_unit_, block, blocks);
+      const Range part = share_of(rows_.size(), unit, block, blocks);
       fetches_ = block == 0;
       if (part.size()) f(Range{rows_.first + part.first, rows_.first + part.end});
     }
