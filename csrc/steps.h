@@ -60,7 +60,7 @@ class Steps {
       product.exact = apart || target.keeps_exact ? part.exact : nullptr;
       step.arithmetic->multiply(product);
       product.next_bytes = 0;  // what is next was fetched
-      meet();
+      if (apart || !target.own) meet();
       if (apart) complete(step.norm, step.width, step.out, product.rows, part, row);
     }
   }

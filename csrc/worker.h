@@ -150,7 +150,10 @@ class Worker : private Steps {
     const void* valued = h;
     if (layer.input_bottleneck) {
       Target x = both(states_.narrow, block.first);
-      if (layer.reads != Reads::kBottleneck) x.packed = nullptr;
+      if (layer.reads != Reads::kBottleneck) {
+        x.packed = nullptr;
+        x.own = true;  // the residual of what attention leaves
+      }
       linear(layer.input_bottleneck, h, rows, x);
     }
     if (layer.reads == Reads::kBottleneck) {
@@ -159,12 +162,15 @@ class Worker : private Steps {
       linear(layer.attention_bottleneck, h, rows, only_packed(scratch_->shared));
       queried = scratch_->shared.packed();
     }
-    linear(layer.query, queried, rows, only_exact(query(block.first), p_.heads_width));
-    const std::size_t width = heads_width(layer);
-    float* projected = scratch_->projected.exact();
-    linear(layer.key, queried, rows, only_exact(projected, width));
+    Target queries = only_exact(query(block.first), p_.heads_width);
+    Target projected = only_exact(scratch_->projected.exact(), heads_width(layer));
+    // Threads that split columns into panels of a head each work on the same heads all along.
+    queries.own = projected.own = p_.head == kPanel;
+    linear(layer.query, queried, rows, queries);
+    linear(layer.key, queried, rows, projected);
     pack_heads(layer, block, arithmetic_.pack_keys, space_.keys[parity]);
-    linear(layer.value, valued, rows, only_exact(projected, width));
+    if (!projected.own) meet();
+    linear(layer.value, valued, rows, projected);
     pack_heads(layer, block, arithmetic_.pack_values, space_.values[parity]);
   }
 
@@ -185,7 +191,6 @@ class Worker : private Steps {
              width, part.size(), p_.head, length(text), of_head(packed, width, text, head),
              part.first - call_.starts[text]);
     });
-    meet();
   }
 
   int length(int text) const { return call_.starts[text + 1] - call_.starts[text]; }

@@ -82,6 +82,7 @@ struct Target {
   bool keeps_exact;  // otherwise `exact` is room to work in
   void* packed;      // null: not wanted, or the same as `exact`
   const Arithmetic* reader;
+  bool own = false;  // where threads split columns, each reads those only that it wrote
 };
 inline Target both(const Rows& rows, int row = 0) {
   const bool same = rows.packed(row) == reinterpret_cast<char*>(rows.exact(row));
