@@ -52,7 +52,7 @@ Floats rounded(const Arithmetic& arithmetic, Floats x) {
   return x;
 }
 
-// A matrix [depth][width] as mobilebert/engine/packing.py lays it out.
+// A matrix [depth][width] as mobilebert/engine/layouts.py lays it out.
 void pack_weight(const Arithmetic& arithmetic, const Floats& matrix, int depth, int width,
                  Buffer& to) {
   to.reserve(matrix.size() * arithmetic.element);

@@ -3,17 +3,15 @@
 import numpy as np
 import pytest
 
-from mobilebert.engine.packing import (
+from mobilebert.engine.layouts import (
     PANEL,
-    Recipe,
     pack_byte_tiles,
     pack_panels,
-    pack_program,
     pack_tiles,
     padded_width,
-    recipes,
     to_bfloat16,
 )
+from mobilebert.engine.packing import Recipe, pack_program, recipes
 from mobilebert.engine.program import build_program
 from mobilebert.engine.quantization import INTEGER_MATRICES
 from mobilebert.tasks import TASKS

@@ -7,7 +7,7 @@ import torch
 from assertions import assert_close
 from mobilebert import MobileBertForMaskedLM
 from mobilebert.engine import Engine
-from mobilebert.engine.packing import to_bfloat16
+from mobilebert.engine.layouts import to_bfloat16
 from mobilebert.errors import InputError
 from models import random_batch, small_config
 from tolerances import FLOAT32

@@ -137,15 +137,15 @@ class Answers:
     """
 
     states: Float32Array
-    probabilities: tuple[npt.NDArray[np.float64], ...]
+    probabilities: tuple[Float32Array, ...]
 
 
 def answer_sample(execution: Execution, config: MobileBertConfig) -> Answers:
     """Run the sample."""
     batch = _sample(config)
     wanted = np.arange(0, len(batch.ids), _EVERY)
-    results = execution.run(batch, wanted, hidden_states=True)
-    states = results.pop("hidden_states").array[:, -1]
+    results = execution.run(batch, wanted, last_state=True)
+    states = results["last_hidden_state"].array
     task = execution.task
     heads = () if task.name == "feature_extraction" else task.emits
     with np.errstate(all="ignore"):  # what is not finite is outside every bound
@@ -159,7 +159,7 @@ def answer_sample(execution: Execution, config: MobileBertConfig) -> Answers:
 
 def _probabilities(
     logits: Float32Array, axis: Axis, task: TaskSpec, batch: RaggedBatch
-) -> Iterator[npt.NDArray[np.float64]]:
+) -> Iterator[Float32Array]:
     """Turn one output's logits into probabilities, in rows."""
     over_positions = task.projection is not None and task.projection.split
     if over_positions and axis is Axis.TOKENS:
@@ -167,15 +167,22 @@ def _probabilities(
         for first, end in pairwise(batch.starts):
             yield _softmax(logits[None, first:end])
     elif logits.shape[-1] == 1:
-        yield 1 / (1 + np.exp(-logits.astype(np.float64)))
+        yield (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
     else:
         yield _softmax(logits)
 
 
-def _softmax(logits: Float32Array) -> npt.NDArray[np.float64]:
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    chances: npt.NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
+def _softmax(logits: Float32Array) -> Float32Array:
+    chances = np.empty_like(logits)
+    # Row by row: over a vocabulary, what is computed on the way is as large as the model.
+    for row, scores in zip(chances, logits, strict=True):
+        powers = np.exp((scores - scores.max()).astype(np.float64))
+        row[:] = powers / powers.sum()
     return chances
+
+
+def _largest_difference(one: Float32Array, other: Float32Array) -> float:
+    return float(np.max([np.abs(x - y).max() for x, y in zip(one, other, strict=True)]))
 
 
 def token_errors(found: Array, wanted: Array) -> Array:
@@ -213,7 +220,7 @@ def compare(found: Answers, wanted: Answers) -> Measurement:
         )
         moved, same = [0.0], [np.ones(0, bool)]
         for mine, theirs in zip(found.probabilities, wanted.probabilities, strict=True):
-            moved.append(float(np.abs(mine - theirs).max()))
+            moved.append(_largest_difference(mine, theirs))
             same.append(mine.argmax(axis=-1) == theirs.argmax(axis=-1))
     agreed = np.concatenate(same)
     return Measurement(

@@ -110,7 +110,11 @@ class Execution:
         return int(self._encoder.threads)
 
     def run(
-        self, batch: RaggedBatch, wanted: IntArray | None = None, hidden_states: bool = False
+        self,
+        batch: RaggedBatch,
+        wanted: IntArray | None = None,
+        hidden_states: bool = False,
+        last_state: bool = False,
     ) -> dict[str, Result]:
         """Run texts.
 
@@ -118,12 +122,13 @@ class Execution:
             batch: Texts, none of them empty.
             wanted: Rows of the batch whose vocabulary logits are asked for; all by default.
             hidden_states: Whether all states are wanted, as ``hidden_states`` [tokens, states, H].
+            last_state: Whether the last state is wanted of any task, as ``last_hidden_state``.
 
         Returns:
             One result for each name the task emits.
         """
         parts = [
-            self._run_part(part, rows, wanted is None, hidden_states)
+            self._run_part(part, rows, wanted is None, hidden_states, last_state)
             for part, rows in batch.parts(TOKENS_AT_ONCE, wanted)
         ]
         if len(parts) == 1:
@@ -134,7 +139,12 @@ class Execution:
         }
 
     def _run_part(
-        self, batch: RaggedBatch, wanted: IntArray, all_wanted: bool, hidden_states: bool
+        self,
+        batch: RaggedBatch,
+        wanted: IntArray,
+        all_wanted: bool,
+        hidden_states: bool,
+        last_state: bool,
     ) -> dict[str, Result]:
         widths, tokens, texts = self._widths, len(batch.ids), len(batch.starts) - 1
         stream = widths.stream.padded
@@ -144,8 +154,9 @@ class Execution:
             room[name] = np.empty(shape, np.float32)
 
         bare = self.task.name == "feature_extraction"
-        if bare:
+        if bare or last_state:
             reserve("stream", tokens, stream)
+        if bare:
             reserve("pooled", texts, stream)
         if hidden_states:
             reserve("states", widths.states, tokens, stream)
@@ -170,7 +181,7 @@ class Execution:
     def _named(self, room: dict[str, Float32Array], vocabulary_axis: Axis) -> dict[str, Result]:
         widths, stream = self._widths, self._widths.stream
         results: list[Result] = []
-        if "stream" in room:
+        if "pooled" in room:
             results.append(Result(Axis.TOKENS, stream.cut(room["stream"])))
             results.append(Result(Axis.TEXTS, stream.cut(room["pooled"])))
         if widths.vocabulary is not None:
@@ -182,6 +193,8 @@ class Execution:
             columns = scores.T if self.task.projection.split else [scores]
             results.extend(Result(axis, column) for column in columns)
         named = dict(zip(self.task.emits, results, strict=True))
+        if "stream" in room:
+            named["last_hidden_state"] = Result(Axis.TOKENS, stream.cut(room["stream"]))
         if "states" in room:
             states = stream.cut(room["states"]).transpose(1, 0, 2)
             named["hidden_states"] = Result(Axis.TOKENS, states)
@@ -199,4 +212,5 @@ def _is_mapped(program: PackedProgram) -> bool:
         steps += [layer.query, layer.key, layer.value, layer.attention_output]
         for network in layer.feed_forward:
             steps += [network.inner, network.outer]
-    return all(isinstance(step.weight.base, mmap.mmap) for step in steps if step is not None)
+    bases = [getattr(step.weight, "base", None) for step in steps if step is not None]
+    return all(isinstance(base, mmap.mmap) for base in bases)

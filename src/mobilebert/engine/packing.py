@@ -1,9 +1,6 @@
-"""Layouts that the native kernels read: widths padded to whole panels, matrices cut into panels.
+"""A folded program as the native encoder reads it: padded, laid out, in its element types.
 
-A matrix [out, in] becomes [out / 32][in][32]: a kernel walks down one panel after the other. In
-bfloat16 a panel is cut into the tiles of AMX, [out / 32][in / 32][2] tiles of [16][16][2]: 16 pairs
-of inputs by 16 outputs; in int8 the tiles are [16][16][4] and [in / 64] of them. Padded rows and
-columns are zeros: they neither add anything nor are looked at.
+`layouts.py` has the layouts.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,40 +10,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mobilebert.engine.layouts import (
+    PANEL,
+    BlockedArray,
+    in_float32,
+    lay_out,
+    padded,
+    padded_width,
+    table,
+)
 from mobilebert.engine.program import Embedding, FeedForward, Layer, Linear, Norm, Program
 from mobilebert.engine.quantization import INTEGER_MATRICES, quantize_columns
-from mobilebert.errors import WeightsError
 
 __all__ = [
-    "PANEL",
     "PackedEmbedding",
     "PackedLinear",
     "PackedProgram",
     "Recipe",
-    "pack_byte_tiles",
-    "pack_panels",
     "pack_program",
-    "pack_tiles",
-    "padded_width",
     "recipes",
-    "to_bfloat16",
 ]
 
 Float32Array = npt.NDArray[np.float32]
 BitsArray = npt.NDArray[np.uint16]
 BytesArray = npt.NDArray[np.int8]
 Array = npt.NDArray[np.floating[Any]]
-
-# Columns of a panel; `kPanel` in csrc/kernels.h.
-PANEL = 32
-
-# Depth of a tile of int8 numbers; `kDeep` in csrc/int8.h.
-DEEP = 64
-
-
-def padded_width(width: int) -> int:
-    """Return the next multiple of the panel's width."""
-    return -(-width // PANEL) * PANEL
 
 
 @dataclass(frozen=True)
@@ -97,7 +85,7 @@ class PackedLinear:
     """
 
     dtype: str
-    weight: Float32Array | BitsArray | BytesArray
+    weight: Float32Array | BitsArray | BytesArray | BlockedArray
     bias: Float32Array
     residual_scale: Float32Array | None
     norm: Norm | None
@@ -121,7 +109,7 @@ class PackedEmbedding:
         norm: Of a model without transformation, or None.
     """
 
-    words: Float32Array
+    words: Float32Array | BlockedArray
     positions: Float32Array
     types: Float32Array
     trigram: bool
@@ -131,12 +119,12 @@ class PackedEmbedding:
     @property
     def vocabulary(self) -> int:
         """Rows of the word table."""
-        return len(self.words)
+        return self.words.shape[0]
 
     @property
     def width(self) -> int:
         """Numbers of a word."""
-        return int(self.words.shape[1])
+        return self.words.shape[1]
 
     @property
     def position_count(self) -> int:
@@ -190,76 +178,8 @@ class PackedProgram:
     projection: PackedLinear | None
 
 
-def _float32(array: Array) -> Float32Array:
-    with np.errstate(over="ignore"):  # what float32 cannot hold is told below
-        converted = np.ascontiguousarray(array, dtype=np.float32)
-    if not np.isfinite(converted).all():
-        raise WeightsError(
-            "The engine needs finite weights: some are NaN, infinite or beyond float32 (3.4e38)."
-        )
-    return converted
-
-
-def _padded(array: Array, *widths: int) -> Float32Array:
-    missing = [(0, width - size) for width, size in zip(widths, array.shape, strict=True)]
-    return _float32(np.pad(array, missing))
-
-
-def _aligned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Move an array to where vectors and tiles do not straddle lines of the cache."""
-    room = np.empty(array.nbytes + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    moved: npt.NDArray[Any] = room[start : start + array.nbytes].view(array.dtype)
-    moved = moved.reshape(array.shape)
-    moved[...] = array
-    return moved
-
-
-def pack_panels(matrix: Float32Array) -> Float32Array:
-    """Cut a matrix whose sizes are whole panels, [out, in] -> [out / 32][in][32]."""
-    out, depth = matrix.shape
-    return np.ascontiguousarray(matrix.reshape(out // PANEL, PANEL, depth).transpose(0, 2, 1))
-
-
-def to_bfloat16(array: Float32Array) -> BitsArray:
-    """Round finite numbers to bfloat16, ties to even, and return their bits."""
-    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
-    odd = (bits >> 16) & 1
-    rounded: BitsArray = ((bits + (0x7FFF + odd)) >> 16).astype(np.uint16)
-    return rounded
-
-
-def pack_tiles(matrix: Float32Array) -> BitsArray:
-    """Cut a matrix whose sizes are whole panels into tiles of bfloat16 numbers.
-
-    [out, in] -> [out / 32][in / 32][2][16][16][2].
-    """
-    out, depth = matrix.shape
-    tiles = to_bfloat16(matrix).reshape(out // PANEL, 2, 16, depth // PANEL, 16, 2)
-    return np.ascontiguousarray(tiles.transpose(0, 3, 1, 4, 2, 5))
-
-
-def pack_byte_tiles(matrix: Float32Array) -> BytesArray:
-    """Cut a matrix of whole numbers, whose sizes are whole panels, into tiles of int8.
-
-    [out, in] -> [out / 32][in / 64][2][16][16][4], the depth filled up with zeros.
-    """
-    out, depth = matrix.shape
-    whole = np.pad(matrix, [(0, 0), (0, -depth % DEEP)]).astype(np.int8)
-    tiles = whole.reshape(out // PANEL, 2, 16, -1, 16, 4)
-    return np.ascontiguousarray(tiles.transpose(0, 3, 1, 4, 2, 5))
-
-
-# Element type -> how a matrix is laid out.
-_LAYOUTS: dict[str, Callable[[Float32Array], Float32Array | BitsArray | BytesArray]] = {
-    "float32": pack_panels,
-    "bfloat16": pack_tiles,
-    "int8": pack_byte_tiles,
-}
-
-
 def _pack_norm(norm: Norm | None) -> Norm | None:
-    return None if norm is None else Norm(_float32(norm.weight), _float32(norm.bias), norm.eps)
+    return None if norm is None else Norm(in_float32(norm.weight), in_float32(norm.bias), norm.eps)
 
 
 def _spread_rows(array: Array, heads: int) -> Array:
@@ -271,29 +191,46 @@ def _spread_rows(array: Array, heads: int) -> Array:
     return spread
 
 
-class _Packer:
-    """Packs dense layers for one element type."""
+_Place = Callable[[Float32Array | BlockedArray], Any]
 
-    def __init__(self, dtype: str) -> None:
-        self.dtype = dtype
+
+def _made(array: Float32Array | BlockedArray) -> npt.NDArray[Any]:
+    return array.array() if isinstance(array, BlockedArray) else array
+
+
+def _left(array: Float32Array | BlockedArray) -> Float32Array | BlockedArray:
+    return array
+
+
+class _Packer:
+    """Packs dense layers for one element type.
+
+    Args:
+        dtype: The element type.
+        place: What becomes of large arrays.
+    """
+
+    def __init__(self, dtype: str, place: _Place) -> None:
+        self.dtype, self.place = dtype, place
 
     def linear(self, linear: Linear) -> PackedLinear:
-        out, depth = linear.weight.shape
+        out, depth = linear.shape
         wide_out, wide_in = padded_width(out), padded_width(depth)
-        scale = linear.residual_scale
-        weight, column_scale, column_sum = _padded(linear.weight, wide_out, wide_in), None, None
+        scale, rows = linear.residual_scale, linear.rows
+        column_scale = column_sum = None
         if self.dtype == "int8":
-            weight, column_scale = quantize_columns(weight)
-            column_sum = weight.sum(axis=1)
+            whole, column_scale = quantize_columns(padded(linear.weight, wide_out, wide_in))
+            column_sum = whole.sum(axis=1)
+            out, depth, rows = wide_out, wide_in, Linear(whole, linear.bias).rows
         return PackedLinear(
             dtype=self.dtype,
-            weight=_aligned(_LAYOUTS[self.dtype](weight)),
-            bias=_padded(linear.bias, wide_out),
-            residual_scale=None if scale is None else _padded(scale, wide_out),
+            weight=self.place(lay_out(self.dtype, out, depth, rows)),
+            bias=padded(linear.bias, wide_out),
+            residual_scale=None if scale is None else padded(scale, wide_out),
             norm=_pack_norm(linear.norm),
             width_in=wide_in,
             width_out=wide_out,
-            width=out,
+            width=linear.shape[0],
             column_scale=column_scale,
             column_sum=column_sum,
         )
@@ -307,9 +244,9 @@ class _Packer:
 
     def embedding(self, embedding: Embedding, stream: int) -> PackedEmbedding:
         return PackedEmbedding(
-            words=_float32(embedding.words),
-            positions=_padded(embedding.positions, len(embedding.positions), stream),
-            types=_padded(embedding.types, len(embedding.types), stream),
+            words=self.place(table(embedding.words)),
+            positions=padded(embedding.positions, len(embedding.positions), stream),
+            types=padded(embedding.types, len(embedding.types), stream),
             trigram=embedding.trigram,
             transformation=self.optional(embedding.transformation),
             norm=_pack_norm(embedding.norm),
@@ -341,20 +278,25 @@ def _pack_layer(layer: Layer[Linear], stream: _Packer, inside: _Packer) -> Layer
     )
 
 
-def pack_program(program: Program, recipe: Recipe | str = "float32") -> PackedProgram:
+def pack_program(
+    program: Program, recipe: Recipe | str = "float32", *, in_memory: bool = True
+) -> PackedProgram:
     """Lay a program out for the native encoder.
 
     Args:
         program: The program.
         recipe: What each part computes in, or float32 or bfloat16 for all.
+        in_memory: Whether to make its large arrays now; otherwise they are made when the program is
+            written (`pack_file.write_pack`), and it cannot run.
 
     Raises:
         WeightsError: A weight is not finite.
     """
     if isinstance(recipe, str):
         recipe = Recipe(recipe, recipe, recipe)
-    packer, small = _Packer(recipe.attention), _Packer("float32")
-    stream, inside = _Packer(recipe.stream), _Packer(recipe.inside)
+    place = _made if in_memory else _left
+    packer, small = _Packer(recipe.attention, place), _Packer("float32", place)
+    stream, inside = _Packer(recipe.stream, place), _Packer(recipe.inside, place)
     width = program.embedding.positions.shape[1]
     layers = tuple(_pack_layer(layer, stream, inside) for layer in program.layers)
     return PackedProgram(

@@ -21,7 +21,18 @@ from mobilebert.reference import TORCH_DEFAULT_EPS
 from mobilebert.tasks import Reads, TaskSpec
 from mobilebert.weights import AttentionInput, heads_of_layer
 
-__all__ = ["Embedding", "FeedForward", "Layer", "Linear", "Norm", "Program", "build_program"]
+__all__ = [
+    "Embedding",
+    "ExtendedLinear",
+    "FeedForward",
+    "Layer",
+    "Linear",
+    "Norm",
+    "Program",
+    "build_program",
+    "reads_first_only",
+    "unfolded_tables",
+]
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -57,9 +68,44 @@ class Linear:
     residual_scale: Array | None = None
     norm: Norm | None = None
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many outputs and inputs there are."""
+        out, depth = self.weight.shape
+        return out, depth
+
+    def rows(self, start: int, end: int) -> Array:
+        """Return what the outputs from `start` to before `end` are multiplied with."""
+        return self.weight[start:end]
+
     def multiply(self, x: Array) -> Array:
         """Return `weight @ x` for rows, [rows, in] -> [rows, out]."""
         return x @ self.weight.T
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtendedLinear(Linear):
+    """A `Linear` with more inputs: two matrices beside each other, which are never one in memory.
+
+    Attributes:
+        extension: [out, more].
+    """
+
+    extension: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many outputs and inputs there are."""
+        return len(self.weight), self.weight.shape[1] + self.extension.shape[1]
+
+    def rows(self, start: int, end: int) -> Array:
+        """Return what the outputs from `start` to before `end` are multiplied with."""
+        return np.concatenate([self.weight[start:end], self.extension[start:end]], axis=1)
+
+    def multiply(self, x: Array) -> Array:
+        """Return `[weight, extension] @ x` for rows, [rows, in] -> [rows, out]."""
+        width = self.weight.shape[1]
+        return x[:, :width] @ self.weight.T + x[:, width:] @ self.extension.T
 
 
 # A dense layer, here and as `packing.py` lays it out.
@@ -190,7 +236,7 @@ class _Folded:
 
 def _embedding(weights: _Folded, tables: _Folded) -> Embedding:
     config = weights.config
-    transforms = config.trigram_input or config.embedding_size != config.hidden_size
+    transforms = _transforms(config)
     norm = weights.layer_norm("LayerNorm", TORCH_DEFAULT_EPS)
     transformation = None
     if transforms:
@@ -234,15 +280,31 @@ def _layer(weights: _Folded, number: int) -> Layer[Linear]:
 
 
 def _vocabulary(weights: _Folded, words: Array) -> tuple[Linear, Linear]:
-    """The head's two dense layers; the word table and its extension become one matrix."""
+    """The head's two dense layers; the second multiplies with the word table and its extension."""
     dense, norm = weights.linear("transform.dense"), weights.under("transform.LayerNorm")
     transform = Linear(
         dense.weight,
         dense.bias,
         norm=Norm(norm["weight"], norm["bias"], weights.config.layer_norm_eps),
     )
-    matrix = np.concatenate([words, weights["dense.weight"].T], axis=1)
-    return transform, Linear(matrix, weights["bias"])
+    extension = weights["dense.weight"].T
+    return transform, ExtendedLinear(words, weights["bias"], extension=extension)
+
+
+def unfolded_tables(config: MobileBertConfig, task: TaskSpec) -> tuple[str, ...]:
+    """Return the names of large tensors that a program has as they are given.
+
+    They may be in any floating-point type, whatever the others are in.
+    """
+    head = ("cls.predictions.dense.weight", "cls.predictions.decoder.weight")
+    if not _transforms(config):  # words are scaled, where norms are folded
+        return head
+    return (f"{task.prefix}embeddings.word_embeddings.weight", *head)
+
+
+def _transforms(config: MobileBertConfig) -> bool:
+    """Tell whether words go through a dense layer into the stream."""
+    return bool(config.trigram_input) or config.embedding_size != config.hidden_size
 
 
 def build_program(
