@@ -252,11 +252,15 @@ def test_where_nothing_can_be_written_it_goes_on(checkpoint, tmp_path, monkeypat
 
 
 def test_a_full_disk_leaves_nothing_behind(checkpoint, directory, monkeypatch, caplog):
-    def full(descriptor):
+    wanted = engine(checkpoint)
+    (written,) = packs(directory)
+    written.unlink()
+
+    def full(file, start):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(pack_file.os, "fsync", full)
-    engine(checkpoint)
+    monkeypatch.setattr(pack_file, "_samples", full)
+    assert same(engine(checkpoint), wanted)
     assert "No space left" in caplog.text
     assert packs(directory) == []
 

@@ -54,12 +54,13 @@ class Checkpoint:
         return dominant_dtype(self.tensors)
 
     def arrays(
-        self, dtype: npt.DTypeLike = np.float32, seed: int = 0
+        self, dtype: npt.DTypeLike | None = np.float32, seed: int = 0
     ) -> dict[str, npt.NDArray[Any]]:
         """Read all weights.
 
         Args:
-            dtype: Element type of the arrays.
+            dtype: Element type of the arrays; None is what each is stored in (float32 for
+                bfloat16, which numpy lacks).
             seed: Where the random numbers of missing weights start.
 
         Returns:
@@ -70,10 +71,11 @@ class Checkpoint:
         arrays: dict[str, npt.NDArray[Any]] = {}
         for row in weight_specs(self.config, self.task):
             if row.name in self.tensors:
-                arrays[row.name] = self.tensors[row.name].array().astype(dtype, copy=False)
+                stored = self.tensors[row.name].array()
+                arrays[row.name] = stored.astype(dtype or stored.dtype, copy=False)
             elif row.tied_to is None:
                 value = initial_value(row, self.config.initializer_range, generator)
-                arrays[row.name] = value.astype(dtype, copy=False)
+                arrays[row.name] = value.astype(dtype or np.float32, copy=False)
         return arrays
 
 

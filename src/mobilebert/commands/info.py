@@ -12,7 +12,7 @@ __all__ = ["info"]
 @click.argument("model", required=False)
 @click.option("--revision", metavar="R", help="Branch, tag or commit of a model on the Hub.")
 @click.option("--sha256", is_flag=True, help="Also compute the checksum of the weights file.")
-@click.option("--verify", is_flag=True, help="Hash the weights and all packs made from them.")
+@click.option("--verify", is_flag=True, help="Compare the weights with all packs made from them.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def info(
     model: str | None, revision: str | None, sha256: bool, verify: bool, as_json: bool

@@ -9,9 +9,9 @@ from mobilebert.checkpoint import LoadReport, task_of_config
 from mobilebert.checkpoint.reading import load_config
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine.accuracy import BOUNDS, Measurement, candidates
-from mobilebert.engine.cache import PackPlace, full_hashes, packs_in_cache, size_of
+from mobilebert.engine.cache import PackPlace, packs_in_cache, size_of
 from mobilebert.engine.engine import Settings
-from mobilebert.engine.pack_file import PackError, check_payload, open_pack
+from mobilebert.engine.pack_file import PackError, open_pack
 from mobilebert.engine.packed_checkpoint import PackedCheckpoint, measured_of
 from mobilebert.errors import CheckpointError, MobileBertError, WeightsError
 from mobilebert.hub import HubOptions
@@ -29,7 +29,7 @@ def engine_facts(name: str, revision: str | None, verify: bool) -> dict[str, Any
     Args:
         name: Directory, bundled name or Hub name.
         revision: Branch, tag or commit on the Hub.
-        verify: Whether to hash the weights and the packs made from them.
+        verify: Whether to read the weights and the packs made from them, and compare.
 
     Raises:
         CheckpointError: With `verify`, a pack is not what these weights give.
@@ -42,7 +42,7 @@ def engine_facts(name: str, revision: str | None, verify: bool) -> dict[str, Any
     place = checkpoint.place
     facts: dict[str, Any] = {"task": spec.pipeline}
     if verify:
-        facts["verified"] = "no packs" if place is None else _verified(checkpoint, place)
+        facts["verified"] = "no packs" if place is None else _verified(name, hub, place)
     facts |= _choice(checkpoint)
     if place is None:
         facts["packs"] = "not kept"
@@ -95,27 +95,24 @@ def _shown(found: Measurement, bound: Measurement) -> str:
     )
 
 
-def _verified(checkpoint: PackedCheckpoint, place: PackPlace) -> str:
-    """Hash the weights once, and every pack that is used for them.
+def _verified(name: str, hub: HubOptions, place: PackPlace) -> str:
+    """Pack the weights again for every pack that is used for them, and compare.
 
     Raises:
-        CheckpointError: A pack has other bytes than were written, or was made of other weights.
+        CheckpointError: A pack is not what these weights give.
     """
-    hashes: list[str] = []
     verified, wrong = 0, []
     for path in packs_in_cache(place.checkpoint):
         try:
             pack = open_pack(path)
         except (OSError, PackError):
             continue  # nor will the engine use it
-        if pack.facts["state"]["files"] != place.state["files"]:
+        checkpoint = PackedCheckpoint(name, TASKS[pack.facts["state"]["task"]], vars(hub))
+        if checkpoint.place is None or pack.facts["state"] != checkpoint.place.state:
             continue
         try:
-            check_payload(pack)
-            hashes = hashes or full_hashes(checkpoint.files)
-            if pack.facts["sha256"] != hashes:
-                raise PackError("the weights have changed, though not their size or time")
-        except (OSError, PackError) as reason:
+            checkpoint.check(pack)
+        except PackError as reason:
             wrong.append(f"{path} is not to be used: {reason}")
         verified += 1
     if wrong:

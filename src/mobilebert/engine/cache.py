@@ -32,7 +32,6 @@ __all__ = [
     "cache_directory",
     "cache_root",
     "file_states",
-    "full_hashes",
     "packs_in_cache",
     "size_of",
 ]
@@ -106,21 +105,6 @@ def file_states(files: Sequence[Path]) -> list[dict[str, Any]]:
             }
         )
     return states
-
-
-def full_hashes(files: Sequence[Path]) -> list[str]:
-    """Hash whole files.
-
-    Raises:
-        OSError: A file cannot be read.
-    """
-    import hashlib  # 4 MB of memory that no start from a pack needs
-
-    hashes = []
-    for file in files:
-        with file.open("rb") as stream:
-            hashes.append(hashlib.file_digest(stream, "sha256").hexdigest())
-    return hashes
 
 
 def _config_text(config: MobileBertConfig) -> str:

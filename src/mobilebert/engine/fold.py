@@ -109,7 +109,10 @@ def fold_value_biases(
     folded = dict(tensors)
     for layer in _layers(config, task):
         value, output = f"{layer}attention.self.value.bias", f"{layer}attention.output.dense"
-        moved = tensors[f"{output}.weight"] @ tensors[value]
+        weight = tensors[f"{output}.weight"]
+        # In float64 and without BLAS: the same number on every machine, so that a pack can be
+        # compared with its weights.
+        moved = np.einsum("oi,i->o", weight, tensors[value], dtype=np.float64).astype(weight.dtype)
         folded[f"{output}.bias"] = tensors[f"{output}.bias"] + moved
         folded[value] = np.zeros_like(tensors[value])
     return folded

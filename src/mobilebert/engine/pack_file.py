@@ -1,14 +1,14 @@
 """The file of a packed program: written once, mapped into memory by every start after that.
 
-    64 bytes   magic, version of the format, length and CRC-32 of the header
+    64 bytes   magic, version of the format, length and CRC-32 of the header, CRC-32 of samples
     header     JSON: who made it, from what, the program's tree, where each array lies
     arrays     raw, each at a multiple of 64 bytes
 
 Nothing in it is run. The header is checked against its checksum and against the file's length, so a
 file that was cut off, changed or made by another version is found before anything of it is used.
-The arrays are not read for that: their bytes can make an answer wrong but nothing worse, and
-`check_payload` reads them. hashlib is imported where they are: OpenSSL takes 4 MB of memory, and a
-start from a pack needs no more than checksums.
+Of the arrays a few pages are read, spread over all of them: a file that is not waited for when it
+is written can have holes after a power cut. Single wrong bytes can make an answer wrong but nothing
+worse; `check_arrays` finds them.
 """
 
 import dataclasses
@@ -32,17 +32,20 @@ import numpy.typing as npt
 
 from mobilebert import __version__
 from mobilebert.engine import packing, program
+from mobilebert.engine.layouts import BlockedArray
 from mobilebert.engine.packing import PackedProgram
 from mobilebert.files import atomic_path
 
-__all__ = ["ALIGNMENT", "Pack", "PackError", "check_payload", "open_pack", "write_pack"]
+__all__ = ["ALIGNMENT", "Pack", "PackError", "check_arrays", "open_pack", "write_pack"]
 
 Array = npt.NDArray[Any]
 
 ALIGNMENT = 64  # a cache line, and the widest vector
 _MAGIC = b"MBPACK\r\n"
-_FORMAT = 1
-_START = struct.Struct("<8sIII44x")
+_FORMAT = 2
+_START = struct.Struct("<8sIIII40x")
+# A page of so many bytes is read in every so many.
+_PAGE, _EVERY = 4 * 2**10, 256 * 2**10
 # A header has about 300 bytes for each dense layer: 0.15 MB for the published model.
 _MAX_HEADER_BYTES = 64 * 2**20
 # Element types of arrays, in the byte order of the machine that packed.
@@ -125,10 +128,13 @@ def _classes(*modules: ModuleType) -> dict[str, Any]:
 _CLASSES = _classes(program, packing)
 
 
-def _encode(value: Any, arrays: list[Array]) -> Any:
+def _encode(value: Any, arrays: list[Array | BlockedArray]) -> Any:
     """Turn a tree of dataclasses into JSON; arrays are collected and stand there as numbers."""
     if isinstance(value, np.ndarray):
         arrays.append(np.ascontiguousarray(value))
+        return {"array": len(arrays) - 1}
+    if isinstance(value, BlockedArray):
+        arrays.append(value)
         return {"array": len(arrays) - 1}
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
@@ -162,57 +168,78 @@ def _aligned(position: int) -> int:
 
 def _bytes_of(array: Array) -> memoryview:
     # memoryview cannot cast an array with an axis of size 0.
-    return array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
+    return (
+        np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        if array.size
+        else memoryview(b"")
+    )
 
 
-def _payload_hash(arrays: Iterable[Array]) -> str:
-    import hashlib
+def _parts(array: Array | BlockedArray) -> Iterator[Array]:
+    if isinstance(array, BlockedArray):
+        yield from array.blocks()
+    else:
+        yield array
 
-    payload = hashlib.sha256()
-    for array in arrays:
-        payload.update(_bytes_of(array))
-    return payload.hexdigest()
+
+def _samples(buffer: mmap.mmap, start: int) -> int:
+    """Return the checksum of some pages of the arrays, the last one among them."""
+    checksum, last = 0, max(start, len(buffer) - _PAGE)
+    for place in (*range(start, last, _EVERY), last):
+        checksum = zlib.crc32(buffer[place : place + _PAGE], checksum)
+    return checksum
 
 
 def write_pack(path: str | Path, packed: PackedProgram, facts: Mapping[str, Any]) -> None:
     """Write a pack, whole or not at all.
 
+    It is not waited for until the disk has it. What a power cut leaves is packed again.
+
     Args:
         path: The file; its directory must exist.
-        packed: The program.
+        packed: The program; of arrays that are not made yet only a block at a time is in memory.
         facts: What is to be known of it, in JSON's types.
 
     Raises:
         OSError: It cannot be written.
+        WeightsError: A weight is not finite.
     """
-    arrays: list[Array] = []
+    arrays: list[Array | BlockedArray] = []
     tree = _encode(packed, arrays)
-    places, position = [], 0
-    for array in arrays:
-        places.append([array.dtype.name, list(array.shape), position])
-        position = _aligned(position + array.nbytes)
+    places, position = _places(arrays)
     header = {
         "made by": _makers(),
         "facts": dict(facts),
         "program": tree,
         "arrays": places,
         "bytes": position,
-        "payload": _payload_hash(arrays),
     }
     text = json.dumps(header, separators=(",", ":")).encode()
-    start = _START.pack(_MAGIC, _FORMAT, len(text), zlib.crc32(text))
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        contents: list[bytes | memoryview] = [start + text, *map(_bytes_of, arrays)]
-        for content in contents:
-            file.write(content)
+    start = _aligned(_START.size + len(text))
+    with atomic_path(path) as temporary, temporary.open("w+b") as file:
+        file.write((bytes(_START.size) + text).ljust(start, b"\0"))
+        for array in arrays:
+            for part in _parts(array):
+                file.write(_bytes_of(part))
             file.write(bytes(-file.tell() % ALIGNMENT))
         file.flush()
-        # Opening does not read the arrays: they must not be missing after a power cut.
-        os.fsync(file.fileno())
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+            samples = _samples(buffer, start)
+        file.seek(0)
+        file.write(_START.pack(_MAGIC, _FORMAT, len(text), zlib.crc32(text), samples))
+
+
+def _places(arrays: Iterable[Array | BlockedArray]) -> tuple[list[list[Any]], int]:
+    """Return element type, shape and place of each array, and the bytes of all."""
+    places, position = [], 0
+    for array in arrays:
+        places.append([array.dtype.name, list(array.shape), position])
+        position = _aligned(position + math.prod(array.shape) * array.dtype.itemsize)
+    return places, position
 
 
 def open_pack(path: str | Path) -> Pack:
-    """Map a pack and check all of it but the bytes of its arrays.
+    """Map a pack and check all of it but most bytes of its arrays.
 
     Args:
         path: The file. It may be replaced or deleted while it is mapped.
@@ -225,7 +252,7 @@ def open_pack(path: str | Path) -> Pack:
         if os.fstat(file.fileno()).st_size < _START.size:
             raise PackError("it is too short")
         buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    magic, version, length, checksum = _START.unpack_from(buffer)
+    magic, version, length, checksum, samples = _START.unpack_from(buffer)
     if magic != _MAGIC or version != _FORMAT:
         raise PackError("it is no pack of this format")
     end = _START.size + length
@@ -239,6 +266,8 @@ def open_pack(path: str | Path) -> Pack:
         header = _checked(json.loads(text), len(buffer) - start)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise PackError(f"its header is no header: {error!r:.200}") from None
+    if _samples(buffer, start) != samples:
+        raise PackError("its arrays are damaged")
     return Pack(Path(path), buffer, header, start)
 
 
@@ -248,7 +277,7 @@ def _checked(header: dict[str, Any], size: int) -> dict[str, Any]:
         raise PackError(f"another version made it, {header['made by']['library']}")
     if header["bytes"] != size:
         raise PackError(f"{size:,} bytes of arrays should be {header['bytes']:,}")
-    if not isinstance(header["facts"], dict) or not isinstance(header["payload"], str):
+    if not isinstance(header["facts"], dict):
         raise PackError("its header lacks what is known of it")
     for dtype, shape, place in header["arrays"]:
         known = dtype in _DTYPES and isinstance(shape, list)
@@ -260,11 +289,28 @@ def _checked(header: dict[str, Any], size: int) -> dict[str, Any]:
     return header
 
 
-def check_payload(pack: Pack) -> None:
-    """Read all arrays and check them against the pack's hash.
+def check_arrays(pack: Pack, packed: PackedProgram) -> None:
+    """Read a whole pack and compare it with the program it should hold.
+
+    Args:
+        pack: The pack.
+        packed: The program, packed again; its arrays need not be made yet.
 
     Raises:
-        PackError: They are not what was written.
+        PackError: It holds something else.
     """
-    if _payload_hash(pack.arrays()) != pack.header["payload"]:
-        raise PackError("its arrays are damaged")
+    wanted: list[Array | BlockedArray] = []
+    tree = json.loads(json.dumps(_encode(packed, wanted)))
+    same = tree == pack.header["program"] and _places(wanted)[0] == pack.header["arrays"]
+    if not same or not all(map(_is_same, pack.arrays(), wanted)):
+        raise PackError("it is not what these weights give")
+
+
+def _is_same(found: Array, wanted: Array | BlockedArray) -> bool:
+    first = 0
+    for part in _parts(wanted):
+        # Bytes: -0 is not 0, and no bit pattern is unequal to itself.
+        if _bytes_of(found[first : first + len(part)]).tobytes() != _bytes_of(part).tobytes():
+            return False
+        first += len(part)
+    return True

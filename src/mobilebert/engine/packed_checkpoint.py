@@ -16,9 +16,11 @@ from mobilebert.checkpoint.reading import (
 )
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine.accuracy import Measurement, candidates, decide, from_facts, to_facts
-from mobilebert.engine.cache import PackPlace, cache_directory, file_states, full_hashes
-from mobilebert.engine.pack_file import Pack, PackError
-from mobilebert.engine.packed_model import PackedModel, pack_model
+from mobilebert.engine.cache import PackPlace, cache_directory, file_states
+from mobilebert.engine.pack_file import Pack, PackError, check_arrays, open_pack
+from mobilebert.engine.packed_model import Choice, PackedModel, choose, fold_model
+from mobilebert.engine.packing import Recipe, pack_program
+from mobilebert.engine.program import Program
 from mobilebert.hub import HubOptions
 from mobilebert.tasks import TaskSpec
 
@@ -140,31 +142,56 @@ class PackedCheckpoint:
         checkpoint = load_checkpoint(self.name, self.task, **self._options)
         config = checkpoint.config
         inspect(checkpoint.report, config)
-        arrays = checkpoint.arrays("float32")
-        packed = pack_model(arrays, config, self.task, dtype=dtype, isa=isa, threads=threads)
-        return LoadedModel(config, packed, self._keep(checkpoint, packed, isa))
+        program = fold_model(checkpoint.arrays(None), config, self.task)
+        choice = choose(program, config, dtype=dtype, isa=isa, threads=threads)
+        pack = self._keep(checkpoint, program, choice, isa)
+        if pack is None:
+            return LoadedModel(config, choice.model(program), None)
+        return LoadedModel(config, PackedModel(pack.program(), choice.measured), pack.path)
 
-    def _keep(self, checkpoint: Checkpoint, packed: PackedModel, isa: str) -> Path | None:
-        """Store a pack, unless the next start could not know what this one did."""
+    def _keep(
+        self, checkpoint: Checkpoint, program: Program, choice: Choice, isa: str
+    ) -> Pack | None:
+        """Store a pack and map it, unless the next start could not know what this one did."""
         place, report = self.place, checkpoint.report
         if place is None or report.newly_initialized:
             return None
         if checkpoint.config is not self._options["config"]:
             return None  # the weights have changed the configuration
-        try:
-            hashes = full_hashes(self.files)
-            if file_states(self.files) != place.state["files"]:
-                return None  # changed meanwhile
-        except OSError:
-            return None
         facts = {
-            "dtype": packed.program.dtype,
+            "dtype": choice.recipe.inside,
             "source": report.source,
             "unexpected": list(report.unexpected),
-            "sha256": hashes,
-            "measured": to_facts(packed.measured),
+            "measured": to_facts(choice.measured),
         }
-        return place.store(packed.program, isa, facts)
+        packed = choice.packed or pack_program(program, choice.recipe, in_memory=False)
+        path = place.store(packed, isa, facts)
+        if path is None:
+            return None
+        try:
+            if file_states(self.files) != place.state["files"]:
+                path.unlink()  # changed meanwhile
+                return None
+            return open_pack(path)
+        except (OSError, PackError):
+            return None
+
+    def check(self, pack: Pack) -> None:
+        """Pack the weights again, and compare.
+
+        Args:
+            pack: One of this checkpoint and task.
+
+        Raises:
+            PackError: It is not what the weights give.
+            CheckpointError: Files are missing or damaged.
+            WeightsError: The weights do not fit the configuration or are not finite.
+        """
+        held = pack.program()
+        recipe = Recipe(held.dtype, held.stream_dtype, held.attention_dtype)
+        checkpoint = load_checkpoint(self.name, self.task, **self._options)
+        program = fold_model(checkpoint.arrays(None), checkpoint.config, self.task)
+        check_arrays(pack, pack_program(program, recipe, in_memory=False))
 
 
 def measured_of(pack: Pack) -> dict[str, Measurement]:
