@@ -16,6 +16,7 @@ from mobilebert.checkpoint.reading import (
 )
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine.accuracy import Measurement, candidates, decide, from_facts, to_facts
+from mobilebert.engine.bundled_measurements import bundled_measurements
 from mobilebert.engine.cache import PackPlace, cache_directory, file_states
 from mobilebert.engine.pack_file import Pack, PackError, check_arrays, open_pack
 from mobilebert.engine.packed_model import Choice, PackedModel, choose, fold_model
@@ -71,6 +72,7 @@ class PackedCheckpoint:
         self, name_or_path: str | os.PathLike[str], task: TaskSpec, options: Mapping[str, Any]
     ) -> None:
         self.name, self.task, self._options = name_or_path, task, dict(options)
+        self._as_published = options.get("config") is None
         self.files: tuple[Path, ...] = ()
         directory = cache_directory()
         known = {*HubOptions.__dataclass_fields__, *_KEYWORDS}
@@ -143,7 +145,8 @@ class PackedCheckpoint:
         config = checkpoint.config
         inspect(checkpoint.report, config)
         program = fold_model(checkpoint.arrays(None), config, self.task)
-        choice = choose(program, config, dtype=dtype, isa=isa, threads=threads)
+        known = bundled_measurements(self.name, self.task, isa) if self._as_published else {}
+        choice = choose(program, config, dtype=dtype, isa=isa, threads=threads, known=known)
         pack = self._keep(checkpoint, program, choice, isa)
         if pack is None:
             return LoadedModel(config, choice.model(program), None)
