@@ -140,11 +140,21 @@ def default_backend(dtype: str | None = None) -> str:
 
     Args:
         dtype: Element type to compute in, if one is asked for; "auto" is none.
+
+    Raises:
+        InputError: Neither knows it.
     """
     if not engine_is_compiled():
         return "numpy"
-    known = dtype in (None, "auto", *backend_class("engine").dtypes)
-    return "engine" if known else "numpy"
+    engine, numpy = (backend_class(name).dtypes for name in ("engine", "numpy"))
+    if dtype in (None, "auto", *engine):
+        return "engine"
+    if dtype not in numpy:
+        raise InputError(
+            f"Here the engine computes in {' or '.join(engine)}, numpy in {' or '.join(numpy)}, "
+            f"none in {dtype!r}; backend='torch' has more."
+        )
+    return "numpy"
 
 
 def wants_cpu(device: Any) -> bool:

@@ -27,7 +27,7 @@ OPTIONS = [
     (["--task", "fill-mask", "[MASK]", "-p", "foo"], "NAME=VALUE"),
     (["--task", "fill-mask", "[MASK]", "-p", "model=x"], "no parameter 'model'"),
     (["--task", "fill-mask", "[MASK]", "--batch-size", "0"], "batch_size"),
-    (["--task", "fill-mask", "[MASK]", "--dtype", "int4"], "'int4'"),
+    (["--task", "fill-mask", "[MASK]", "--dtype", "int4"], "the engine computes in float32"),
     (["--task", "fill-mask", "[MASK]", "--column", "txt=a"], "has the fields text"),
     (["--task", "fill-mask", "[MASK]", "--input", "also.txt"], "not both"),
     (["--task", "fill-mask", "--input", "missing.txt"], "Cannot read missing.txt"),

@@ -10,6 +10,7 @@ import torch
 import mobilebert.torch as models
 from mobilebert import backend
 from mobilebert.config import MobileBertConfig
+from mobilebert.engine.native import isa_dtypes
 from mobilebert.errors import CheckpointError, InputError, WeightsError
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.pipelines import pipeline, sources
@@ -172,8 +173,19 @@ def test_an_element_type_the_processor_lacks_is_not_chosen(tmp_path, monkeypatch
     monkeypatch.setenv("MOBILEBERT_ISA", "generic")
     answerer = pipeline("fill-mask", directory, dtype="auto")
     assert (answerer.model.name, answerer.model.engine.dtype) == ("engine", "float32")
-    with pytest.raises(InputError, match="not in 'bfloat16'; backend='torch' has more"):
+    with pytest.raises(InputError, match="none in 'bfloat16'; backend='torch' has more"):
         pipeline("fill-mask", directory, dtype="bfloat16")
+
+
+@pytest.mark.parametrize("isa", isa_dtypes())
+def test_an_element_type_that_nobody_has_is_told_for_all_that_would_run(
+    isa, checkpoints, monkeypatch
+):
+    monkeypatch.setenv("MOBILEBERT_ISA", isa)
+    own = " or ".join(isa_dtypes()[isa])
+    message = f"Here the engine computes in {own}, numpy in float32 or float64, none in 'int4'"
+    with pytest.raises(InputError, match=message):
+        pipeline("fill-mask", checkpoints["fill-mask"], dtype="int4")
 
 
 def test_without_the_engine_numpy_runs_and_it_is_said_once(checkpoints, monkeypatch, caplog):
@@ -198,7 +210,8 @@ def test_an_accelerator_that_is_not_there_warns(checkpoints, caplog):
     ("options", "message"),
     [
         ({"backend": "jax"}, "Unknown backend 'jax'; choose one of auto, engine, numpy"),
-        ({"dtype": "float16"}, "float32 or float64, not in 'float16'; backend='torch'"),
+        ({"dtype": "float16"}, "float32 or float64, none in 'float16'; backend='torch'"),
+        ({"backend": "numpy", "dtype": "float16"}, "numpy backend computes in float32 or float64"),
         ({"backend": "numpy", "device": 0}, "CPU only"),
         ({"device": -2}, "-2 is no device"),
         ({"batch_size": 0}, "batch_size"),
