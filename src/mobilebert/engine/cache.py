@@ -200,7 +200,7 @@ class PackPlace:
             logger.warning(
                 "The packed weights could not be kept for the next start: %s. Name another "
                 "directory with %s, or set %s=0.",
-                error,
+                str(error).rstrip("."),
                 DIRECTORY_VARIABLE,
                 SWITCH_VARIABLE,
             )
