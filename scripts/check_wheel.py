@@ -13,6 +13,7 @@ QUESTION = ("run", "--model", MODEL, "The capital of France is [MASK].", "--form
 NEEDED = (
     "mobilebert/py.typed",
     f"mobilebert/bundled/{MODEL}/model.safetensors",
+    f"mobilebert/bundled/{MODEL}/measured.json",
     f"mobilebert/bundled/{MODEL}/vocab.txt",
 )
 # The source's rooms that are not for users.
