@@ -12,7 +12,7 @@ to where they belong: into memory, or into the file of a pack.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -148,8 +148,7 @@ def pack_byte_tiles(matrix: Float32Array) -> BytesArray:
     return np.ascontiguousarray(tiles.transpose(0, 3, 1, 4, 2, 5))
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(NamedTuple):
     """How matrices of an element type lie.
 
     Attributes:
