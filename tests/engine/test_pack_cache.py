@@ -14,7 +14,6 @@ from mobilebert.checkpoint import load_checkpoint, save_checkpoint
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine import Engine, cache, pack_file, packed_checkpoint
 from mobilebert.engine.backend import EngineBackend
-from mobilebert.engine.execution import Execution
 from mobilebert.engine.native import isa_dtypes
 from mobilebert.errors import ArgumentError, CheckpointError, WeightsError
 from mobilebert.hub import BUNDLED_MODEL
@@ -49,19 +48,6 @@ def reads(monkeypatch):
 
     monkeypatch.setattr(packed_checkpoint, "load_checkpoint", load)
     return names
-
-
-@pytest.fixture
-def programs(monkeypatch):
-    """The programs that were given to the native encoder."""
-    given, begin = [], Execution.__init__
-
-    def remember(self, program, *arguments):
-        given.append(program)
-        begin(self, program, *arguments)
-
-    monkeypatch.setattr(Execution, "__init__", remember)
-    return given
 
 
 def engine(checkpoint, task="fill-mask", dtype="float32", **keywords):
