@@ -29,6 +29,7 @@ struct Features {
   bool avx2 = false;
   bool avx512 = false;
   bool avx512vnni = false;
+  bool avx512bf16 = false;
   bool amx = false;
 };
 
@@ -58,9 +59,20 @@ Features features() {
   found.avx512vnni = found.avx512 && bit(c, 11);
   // Tiles, with products of bfloat16 and of int8.
   const bool tiles = (states & 0x60000) == 0x60000 && bit(d, 22) && bit(d, 24) && bit(d, 25);
-  if (found.avx512 && tiles && __get_cpuid_count(7, 1, &a, &b, &c, &d))
-    found.amx = bit(a, 5) && tiles_granted();  // bit 5: conversions to bfloat16
+  if (!found.avx512 || !__get_cpuid_count(7, 1, &a, &b, &c, &d)) return found;
+  found.avx512bf16 = bit(a, 5);
+  found.amx = found.avx512bf16 && tiles && tiles_granted();
   return found;
+}
+
+// AVX-512 VNNI, with products in bfloat16 too.
+const Kernels& avx512vnni_with_bfloat16() {
+  static const Kernels kernels = [] {
+    Kernels both = kAvx512Vnni;
+    both.bfloat16 = &kAvx512Bfloat16;
+    return both;
+  }();
+  return kernels;
 }
 #elif defined(MOBILEBERT_ARM64)
 // FEAT_BF16: products in bfloat16. NEON itself is in the baseline.
@@ -86,7 +98,8 @@ std::vector<const Kernels*> available_kernels() {
   static const Features found = features();
   if (found.avx2) kernels.push_back(&kAvx2);
   if (found.avx512) kernels.push_back(&kAvx512);
-  if (found.avx512vnni) kernels.push_back(&kAvx512Vnni);
+  if (found.avx512vnni)
+    kernels.push_back(found.avx512bf16 ? &avx512vnni_with_bfloat16() : &kAvx512Vnni);
   if (found.amx) kernels.push_back(&kAmx);
 #elif defined(MOBILEBERT_ARM64)
   static const bool bfloat16 = multiplies_bfloat16();

@@ -102,6 +102,8 @@ extern const Kernels kAvx2;
 extern const Kernels kAvx512;
 extern const Kernels kAvx512Vnni;
 extern const Kernels kAmx;
+// Of "avx512vnni", where the processor has AVX512-BF16.
+extern const Arithmetic kAvx512Bfloat16;
 #elif defined(MOBILEBERT_ARM64)
 extern const Kernels kNeon;
 extern const Kernels kNeonBfloat16;  // "neon" too, where the processor has FEAT_BF16

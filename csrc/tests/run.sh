@@ -41,10 +41,12 @@ declare -A own=([isa_generic.cc]="-ffp-contract=off")
 machine="$("$compiler" -dumpmachine)"
 if [[ "$machine" == x86_64* ]]; then
   flags="$flags -DMOBILEBERT_X86"
-  sources="$sources isa_avx2.cc isa_avx512.cc isa_avx512vnni.cc isa_amx.cc"
+  sources="$sources isa_avx2.cc isa_avx512.cc isa_avx512vnni.cc isa_avx512vnni_bfloat16.cc"
+  sources="$sources isa_amx.cc"
   own[isa_avx2.cc]="-mavx2 -mfma"
   own[isa_avx512.cc]="-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -Wno-maybe-uninitialized -Wno-uninitialized"
   own[isa_avx512vnni.cc]="${own[isa_avx512.cc]} -mavx512vnni"
+  own[isa_avx512vnni_bfloat16.cc]="${own[isa_avx512.cc]} -mavx512bf16"
   own[isa_amx.cc]="${own[isa_avx512.cc]} -mavx512bf16 -mamx-tile -mamx-bf16 -mamx-int8"
 elif [[ "$machine" == aarch64* || "$machine" == arm64* ]]; then
   flags="$flags -DMOBILEBERT_ARM64"
