@@ -5,7 +5,7 @@
 //   left matrices   rows
 //   keys            [tokens / 32][head / 2][32], pairs of a token's numbers
 //   values          [tokens / 2][head], pairs of tokens
-//   weights         the tiles of AMX (amx_tiles.h), so that one pack serves both: [columns / 32]
+//   weights         the tiles of AMX (amx_tiles.h), so that one pack serves all: [columns / 32]
 //                   [depth / 32][2] tiles of 16 pairs of rows by 16 columns
 #include "kernels.h"
 #include "vec_avx512.h"

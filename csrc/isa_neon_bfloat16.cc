@@ -3,7 +3,7 @@
 // BFMMLA multiplies 2 x 4 by 4 x 2 numbers and adds to 2 x 2 sums in float32. Layouts:
 //   left matrices   [rows / 2][depth / 4][2][4]
 //   keys, values    [columns / 32][depth / 4][16][2][4]: 16 pairs of columns, four rows of each
-//   weights         the tiles of AMX (amx_tiles.h), so that one pack serves both: pairs of rows of
+//   weights         the tiles of AMX (amx_tiles.h), so that one pack serves all: pairs of rows of
 //                   16 columns, two of which interleave to four rows
 #include "kernels.h"
 #include "vec_neon.h"

@@ -38,7 +38,7 @@ def packed(isa, dtype, variant="mobilebert"):
     config = small_config(variant)
     tensors = random_tensors(config, "pretraining")
     program = build_program(tensors, config, TASKS["pretraining"])
-    return pack_program(program, recipes(dtype, isa_dtypes()[isa])[-1])
+    return pack_program(program, recipes(dtype, isa)[-1])
 
 
 def arguments():

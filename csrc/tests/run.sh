@@ -77,7 +77,7 @@ read -ra runner <<<"${RUNNER:-}"
 if [[ "$kind" == thread ]] && setarch "$(uname -m)" -R true 2>/dev/null; then
   runner=(setarch "$(uname -m)" -R)
 fi
-"${runner[@]}" "$build/test_kernels"
+"${runner[@]}" "$build/test_kernels" | tee "$build/kernels"
 "${runner[@]}" "$build/fuzz_encoder" "$amount" "$seed" | tee "$build/report"
 
 # What Linux says the processor has; other systems say it elsewhere.
@@ -103,6 +103,11 @@ if [[ -r /proc/cpuinfo && "$machine" == "$(uname -m)"* ]]; then
   ran="$(sed -n 's/^instruction set \([a-z0-9]*\): [1-9].*/\1/p' "$build/report" | sort)"
   if [[ "$ran" != "$(sort <<< "${wanted%$'\n'}")" ]]; then
     echo "Ran:" $ran "but the processor reports:" $wanted >&2
+    exit 1
+  fi
+  if [[ "$wanted" == *avx512vnni* && "$reported" == *" avx512_bf16 "* ]] &&
+    ! grep -q "avx512vnni bfloat16" "$build/kernels"; then
+    echo "The processor reports AVX512-BF16, but its products were not tested." >&2
     exit 1
   fi
   echo "All instruction sets that the processor reports ran:" $ran

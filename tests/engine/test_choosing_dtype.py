@@ -9,6 +9,7 @@ from mobilebert.engine import Engine, accuracy, packed_model
 from mobilebert.engine.accuracy import (
     BOUNDS,
     FASTER,
+    FASTER_ON_AMD,
     Answers,
     Measurement,
     answer_sample,
@@ -70,8 +71,19 @@ def test_only_types_that_run_here_are_measured(monkeypatch):
     assert candidates("amx") == candidates("generic") == candidates("sse9") == ()
 
 
+@pytest.mark.parametrize("amd", [False, True])
+@pytest.mark.parametrize("dtypes", [("float32", "int8"), ("float32", "bfloat16", "int8")])
+def test_bfloat16_without_amx_is_tried_only_where_it_is_fast(dtypes, amd, monkeypatch):
+    monkeypatch.setattr(accuracy, "isa_dtypes", lambda: {"avx512vnni": dtypes})
+    monkeypatch.setattr(accuracy, "is_amd", lambda: amd)
+    fast = amd and "bfloat16" in dtypes
+    assert candidates("avx512vnni") == (("int8", "bfloat16") if fast else ("int8",))
+
+
 def test_every_faster_type_has_a_bound_and_runs():
-    assert {dtype for row in FASTER.values() for dtype in row} == set(BOUNDS)
+    rows = (*FASTER.values(), *FASTER_ON_AMD.values())
+    assert {dtype for row in rows for dtype in row} == set(BOUNDS)
+    assert set(FASTER_ON_AMD) <= set(FASTER)
     for isa, dtypes in isa_dtypes().items():
         assert set(FASTER.get(isa, ())) <= set(dtypes) - {"float32"}
 

@@ -240,6 +240,15 @@ def test_missing_weights_are_named():
         Engine(weights, config)
 
 
+def test_who_made_the_processor_is_read(monkeypatch, tmp_path):
+    processors = tmp_path / "cpuinfo"
+    monkeypatch.setattr(native, "_PROCESSORS", processors)
+    assert not native.is_amd(), "the system does not say"
+    for maker in ("AuthenticAMD", "GenuineIntel"):
+        processors.write_text(f"processor\t: 0\nvendor_id\t: {maker}\n" + "flags\t: fpu\n" * 999)
+        assert native.is_amd() == (maker == "AuthenticAMD")
+
+
 def test_an_activation_of_the_users_is_refused():
     config = small_config()
     config.hidden_act = np.tanh

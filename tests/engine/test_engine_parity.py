@@ -56,6 +56,8 @@ def test_the_paths_are_those_of_the_processor():
     if platform.system() == "Linux" and platform.machine() in FLAGS:
         needs = FLAGS[platform.machine()]
         assert list(ISAS) == [isa for isa, needed in needs.items() if needed <= flags]
+        if "avx512vnni" in ISAS:
+            assert ("bfloat16" in isa_dtypes()["avx512vnni"]) == ("avx512_bf16" in flags)
         if platform.machine() == "aarch64":  # AT_HWCAP2 (getauxval(3)) and its HWCAP2_BF16
             multiplies_bfloat16 = ctypes.CDLL(None).getauxval(26) >> 14 & 1
             assert len(isa_dtypes()["neon"]) == 1 + multiplies_bfloat16

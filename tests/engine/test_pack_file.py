@@ -28,7 +28,7 @@ def packed(variant="mobilebert", dtype="float32", isa="generic", in_memory=True,
     config = small_config(variant, **fields)
     tensors = random_tensors(config, "pretraining")
     program = build_program(tensors, config, TASKS["pretraining"])
-    return pack_program(program, recipes(dtype, isa_dtypes()[isa])[-1], in_memory=in_memory)
+    return pack_program(program, recipes(dtype, isa)[-1], in_memory=in_memory)
 
 
 @pytest.fixture(scope="module")

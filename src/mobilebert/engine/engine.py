@@ -73,9 +73,10 @@ class Engine:
         weights: Tensors by canonical name.
         config: The model's configuration.
         task: A row or name of the task table.
-        dtype: What to compute in: float32; bfloat16 where the processor has AMX or is a newer Arm;
-            int8 where it has AVX-512 VNNI or AMX. "auto" is the fastest whose error on this model,
-            measured when it is packed, is within the documented bound (docs/engine.md).
+        dtype: What to compute in: float32; bfloat16 where the processor has AMX or AVX512-BF16 or
+            is a newer Arm; int8 where it has AVX-512 VNNI or AMX. "auto" is the fastest whose error
+            on this model, measured when it is packed, is within the documented bound
+            (docs/engine.md).
         threads: How many threads; by default MOBILEBERT_NUM_THREADS, or else all processors that
             this process may use.
         pad_neighbor: What a padding neighbour contributes to the trigram.

@@ -13,12 +13,17 @@ __all__ = [
     "choose_isa",
     "choose_threads",
     "find_native",
+    "is_amd",
     "isa_dtypes",
     "native",
 ]
 
 ISA_VARIABLE = "MOBILEBERT_ISA"
 THREADS_VARIABLE = "MOBILEBERT_NUM_THREADS"
+
+# What Linux tells about the processors; who made the first stands within the first lines.
+_PROCESSORS = Path("/proc/cpuinfo")
+_FIRST_LINES = 1024
 
 _MODULE = "mobilebert.engine._native"
 
@@ -55,6 +60,15 @@ def isa_dtypes() -> dict[str, tuple[str, ...]]:
     """
     module = find_native()
     return {} if module is None else {name: tuple(dtypes) for name, dtypes in module.isas()}
+
+
+def is_amd() -> bool:
+    """Tell whether AMD made the processor; False where the system does not say."""
+    try:
+        with _PROCESSORS.open(encoding="ascii", errors="replace") as lines:
+            return "AuthenticAMD" in lines.read(_FIRST_LINES)
+    except OSError:
+        return False
 
 
 def choose_isa() -> str:

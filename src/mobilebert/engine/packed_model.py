@@ -18,7 +18,6 @@ from mobilebert.engine.accuracy import (
     decide,
 )
 from mobilebert.engine.execution import Execution
-from mobilebert.engine.native import isa_dtypes
 from mobilebert.engine.packing import PackedProgram, Recipe, pack_program, recipes
 from mobilebert.engine.program import Program, build_program, unfolded_tables
 from mobilebert.tasks import TaskSpec
@@ -161,7 +160,7 @@ def choose(
 
 def _recipe(dtype: str, isa: str) -> Recipe:
     """Return the most accurate recipe of an element type."""
-    return recipes(dtype, isa_dtypes()[isa])[-1]
+    return recipes(dtype, isa)[-1]
 
 
 def _answers(

@@ -3,7 +3,7 @@
 `layouts.py` has the layouts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,16 +54,21 @@ class Recipe:
     attention: str
 
 
-def recipes(dtype: str, known: Sequence[str]) -> tuple[Recipe, ...]:
+# Instruction set -> what stands beside int8; float32 where none is named. Not what the processor
+# happens to have: packs are shared by all that have the instruction set.
+_BESIDE_INT8 = {"amx": "bfloat16"}
+
+
+def recipes(dtype: str, isa: str) -> tuple[Recipe, ...]:
     """Return the recipes of an element type, the fastest first, the most accurate last.
 
     Args:
         dtype: The element type.
-        known: All element types of the instruction set.
+        isa: The instruction set.
     """
     if dtype != "int8":
         return (Recipe(dtype, dtype, dtype),)
-    wide = "bfloat16" if "bfloat16" in known else "float32"
+    wide = _BESIDE_INT8.get(isa, "float32")
     return Recipe("int8", "int8", wide), Recipe("int8", wide, wide)
 
 
