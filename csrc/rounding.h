@@ -1,8 +1,8 @@
 // How a thread rounds while it works in bfloat16.
 //
 // The instructions that multiply bfloat16 round to the nearest and take numbers below 2**-126 for
-// zeros, whatever is set. What is float32 beside them does the same: alike on every thread, whatever
-// the caller of the first one has set.
+// zeros, whatever is set. What is float32 beside them does the same, alike on every thread of a
+// pool, whatever the caller of the first one has set.
 #pragma once
 
 #include <immintrin.h>

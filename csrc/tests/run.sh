@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the native tests and runs them: the kernels one by one, then the fuzz target.
+# Builds the native tests and runs them: rounding, the kernels one by one, then the fuzz target.
 #
 #   csrc/tests/run.sh [address|thread|coverage|plain] [amount] [seed]
 #
@@ -35,7 +35,7 @@ case "$kind" in
     ;;
 esac
 flags="$flags -g1 -std=c++17 -Wall -Wextra -pthread"
-tests="fuzz_encoder test_kernels"
+tests="fuzz_encoder test_kernels test_rounding"
 sources="cpu.cc encoder.cc isa_generic.cc threads.cc"
 declare -A own=([isa_generic.cc]="-ffp-contract=off")
 machine="$("$compiler" -dumpmachine)"
@@ -77,6 +77,7 @@ read -ra runner <<<"${RUNNER:-}"
 if [[ "$kind" == thread ]] && setarch "$(uname -m)" -R true 2>/dev/null; then
   runner=(setarch "$(uname -m)" -R)
 fi
+"${runner[@]}" "$build/test_rounding"
 "${runner[@]}" "$build/test_kernels" | tee "$build/kernels"
 "${runner[@]}" "$build/fuzz_encoder" "$amount" "$seed" | tee "$build/report"
 
