@@ -47,8 +47,6 @@ struct Part {
   }
 };
 
-inline __m512i row_of(const float* x) { return to_bfloat16(Vec::load(x), Vec::load(x + 16)); }
-
 // A pair of rows of a key tile is a pair of a token's numbers.
 void pack_keys_bfloat16(const float* x, std::size_t stride, int rows, int head, int, void* keys,
                         int first) {

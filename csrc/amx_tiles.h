@@ -8,31 +8,21 @@
 #pragma once
 
 #include "amx_registers.h"
+#include "rounding.h"
+#include "vec_bfloat16.h"
 
 namespace mobilebert {
 namespace {
 
-// While a thread works in bfloat16, float32 numbers below 2**-126 are zeros, as the tiles have it;
-// powers of two far below the top score would else take a hundred times as long.
-thread_local unsigned caller_rounding;
-thread_local int entered;  // once for each element type of a program
-
+// Powers of two far below the top score would take a hundred times as long with small numbers.
 void enter_tiles() {
-  if (entered++) return;
-  configure_tiles();
-  caller_rounding = _mm_getcsr();
-  // Nearest, nothing trapped, flushed to zero: the same on every thread, whatever the caller has.
-  _mm_setcsr(0x1f80 | 0x8040);
+  if (!entered_rounding) configure_tiles();
+  enter_rounding();
 }
 
 void leave_tiles() {
-  if (--entered) return;
-  _tile_release();
-  _mm_setcsr(caller_rounding);
-}
-
-inline __m512i to_bfloat16(Vec low, Vec high) {
-  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high.v, low.v));
+  leave_rounding();
+  if (!entered_rounding) _tile_release();
 }
 
 // Where row `row` of a left matrix has its numbers 32 * step, ...
@@ -46,8 +36,7 @@ void pack_rows_bfloat16(const float* x, std::size_t stride, int rows, int width,
   for (int row = 0; row < rows; ++row)
     for (int step = 0; step < width / kPanel; ++step) {
       const float* from = x + row * stride + step * kPanel;
-      _mm512_store_si512(packed_row(packed, first + row, width, step),
-                         to_bfloat16(Vec::load(from), Vec::load(from + 16)));
+      _mm512_store_si512(packed_row(packed, first + row, width, step), row_of(from));
     }
 }
 

@@ -11,15 +11,10 @@
 #include "vec_avx512.h"
 #include "float32.h"
 #include "rounding.h"
+#include "vec_bfloat16.h"
 
 namespace mobilebert {
 namespace {
-
-inline __m512i to_bfloat16(Vec low, Vec high) {
-  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high.v, low.v));
-}
-
-inline __m512i row_of(const float* x) { return to_bfloat16(Vec::load(x), Vec::load(x + 16)); }
 
 // Words that are pairs.
 struct Pairs {

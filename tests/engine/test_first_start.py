@@ -135,7 +135,7 @@ def test_the_stored_numbers_decide(monkeypatch, work):
     program = fold_model(checkpoint.arrays(None), config, TASKS["masked_lm"])
     bad = {dtype: packed_model.Measurement(0.5, 0.5, 0.5) for dtype in candidates(isa)}
     choice = choose(program, config, dtype="auto", isa=isa, threads=1, known=bad)
-    assert choice.recipe == recipes("float32", isa_dtypes()[isa])[-1]
+    assert choice.recipe == recipes("float32", isa)[-1]
     assert choice.measured == bad
     assert work.answered == []
 
