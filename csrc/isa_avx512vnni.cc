@@ -13,7 +13,7 @@ constexpr int kRows8 = 8;  // 8 x 2 sums are more than the latency of the instru
 
 // R rows by one panel, held in registers over the whole depth.
 template <int R, bool kAdds>
-void block(const Product& p, const Columns& columns, int row, int panel) {
+void block(const Product& p, const Columns& columns, int row, int panel, Wanted wanted) {
   const int tiles = deep_tiles(p.depth);
   const char* group = static_cast<const char*>(p.a) + row / kRows16 * group_bytes(p.depth);
   const char* a = group + row % kRows16 * kDeep;
@@ -33,6 +33,7 @@ void block(const Product& p, const Columns& columns, int row, int panel) {
         sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], left, right[0]);
         sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], left, right[1]);
       }
+      wanted.look();
     }
   const float* scales = group_scales(group, p.depth) + row % kRows16;
 #pragma GCC unroll 8
@@ -43,25 +44,34 @@ void block(const Product& p, const Columns& columns, int row, int panel) {
 
 template <int R, bool kAdds>
 struct Blocks {
-  static void run(int rows, const Product& p, const Columns& columns, int row, int panel) {
+  static void run(int rows, const Product& p, const Columns& columns, int row, int panel,
+                  Wanted wanted) {
     if (rows == R)
-      block<R, kAdds>(p, columns, row, panel);
+      block<R, kAdds>(p, columns, row, panel, wanted);
     else
-      Blocks<R - 1, kAdds>::run(rows, p, columns, row, panel);
+      Blocks<R - 1, kAdds>::run(rows, p, columns, row, panel, wanted);
   }
 };
 template <bool kAdds>
 struct Blocks<0, kAdds> {
-  static void run(int, const Product&, const Columns&, int, int) {}
+  static void run(int, const Product&, const Columns&, int, int, Wanted) {}
 };
 
 template <bool kAdds>
 void multiply_panels(const Product& p) {
+  const int blocks = (p.rows + kRows8 - 1) / kRows8;
+  const int steps = deep_tiles(p.depth) * kDeep / 4;  // of a block
   for (int panel = p.first; panel < p.last; ++panel) {
     const Columns columns(p, panel);
+    const char* here = panel_of(p, panel);
+    const char* next = panel + 1 < p.last ? panel_of(p, panel + 1)
+                       : p.next           ? static_cast<const char*>(p.next)
+                                          : here;
+    const std::size_t step = next == here ? 0 : 2 * kRowBytes / blocks;
     for (int row = 0; row < p.rows; row += kRows8) {
       const int rows = p.rows - row < kRows8 ? p.rows - row : kRows8;
-      Blocks<kRows8, kAdds>::run(rows, p, columns, row, panel);
+      const Wanted wanted{next + step * steps * (row / kRows8), step};
+      Blocks<kRows8, kAdds>::run(rows, p, columns, row, panel, wanted);
     }
   }
 }
