@@ -2,9 +2,9 @@
 //
 // A 32 x 32 block of a product takes 2 + 2 tiles a step of 32 in depth and 4 tiles of sums. The
 // tile unit is busy for 16 cycles a product of tiles; all else has to happen beside it. So the sums
-// of a block are stored in the first step of the next one, just before their tile is used again, and
-// its epilogue (bias, residual, activation, packing) is spread over the later steps, some rows after
-// a product of tiles: measured, three quarters of the time of one after the other.
+// of a block are stored in the first step of the next one, just before their tile is used again,
+// and its epilogue (bias, residual, activation, packing) is spread over the later steps, some rows
+// after a product of tiles: measured, three quarters of the time of one after the other.
 #pragma once
 
 #include "amx_tiles.h"

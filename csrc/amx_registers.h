@@ -1,7 +1,7 @@
 // The eight tile registers of AMX: how they are configured, and a block of a product in them.
 //
-// Tiles 0 to 3 are the sums of a block of 32 x 32: its rows 0-15 left and right, rows 16-31 left and
-// right. Tiles 4 and 5 are of the left matrix, 6 and 7 of the right one.
+// Tiles 0 to 3 are the sums of a block of 32 x 32: its rows 0-15 left and right, rows 16-31 left
+// and right. Tiles 4 and 5 are of the left matrix, 6 and 7 of the right one.
 #pragma once
 
 #include <immintrin.h>

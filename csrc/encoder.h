@@ -80,7 +80,7 @@ struct Program {
   Activation activation = Activation::kRelu;
   const Arithmetic* arithmetic = nullptr;  // of attention, embedding and vocabulary
   const Arithmetic* streamed = nullptr;    // of a layer's products that read or write the stream
-  const Arithmetic* inside = nullptr;      // of those between: from a bottleneck, or from attention,
+  const Arithmetic* inside = nullptr;      // of those between: from a bottleneck or attention,
                                            // to the last feed-forward network
   Embedding embedding;
   std::vector<Layer> layers;

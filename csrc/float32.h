@@ -189,7 +189,8 @@ void multiply(const Product& p) {
 void pack_rows(const float* x, std::size_t stride, int rows, int width, void* packed, int first) {
   float* to = static_cast<float*>(packed) + static_cast<std::size_t>(first) * width;
   for (int row = 0; row < rows; ++row)
-    for (int j = 0; j < width; ++j) to[static_cast<std::size_t>(row) * width + j] = x[row * stride + j];
+    for (int j = 0; j < width; ++j)
+      to[static_cast<std::size_t>(row) * width + j] = x[row * stride + j];
 }
 
 // Keys are the right matrix of a product: tokens are its columns, in panels of words,

@@ -60,7 +60,7 @@ struct Attention {
 struct Arithmetic {
   const char* dtype;
   std::size_t element;  // bytes of a packed number
-  int row_unit;         // packed rows are cut at multiples of this; memory must be there for the rest
+  int row_unit;         // packed rows are cut at multiples of it; memory must be there for the rest
   void (*enter)();      // before the first use on a thread, and `leave` after the last
   void (*leave)();
   // Float32 rows to packed rows `first`, `first` + 1, ... of `width` numbers.

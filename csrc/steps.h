@@ -71,7 +71,8 @@ class Steps {
     const Range mine = my(rows);
     float* first = target.exact + mine.first * target.stride;
     if (norm.weight)
-      kernels_.normalize(first, target.stride, mine.size(), width, norm.weight, norm.bias, norm.eps);
+      kernels_.normalize(first, target.stride, mine.size(), width, norm.weight, norm.bias,
+                         norm.eps);
     if (target.packed)
       target.reader->pack(first, target.stride, mine.size(), padded_width, target.packed,
                           row + mine.first);

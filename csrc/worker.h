@@ -264,7 +264,8 @@ class Worker : private Steps {
       const Range mine = my(block.size());
       for (int i = block.first + mine.first; i < block.first + mine.end; ++i) {
         std::copy_n(states_.stream.exact(needed[i]), p_.stream, last_->stream.exact(i));
-        if (narrows) std::copy_n(states_.narrow.exact(needed[i]), p_.narrow, last_->narrow.exact(i));
+        if (narrows)
+          std::copy_n(states_.narrow.exact(needed[i]), p_.narrow, last_->narrow.exact(i));
       }
       for (int i = block.first, end; i < block.end; i = end) {
         const int text = text_of(needed[i]), last = call_.starts[text + 1];

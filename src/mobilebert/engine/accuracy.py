@@ -46,9 +46,9 @@ FASTER: dict[str, tuple[str, ...]] = {
     "neon": ("bfloat16",),
 }
 
-# What differs where AMD made the processor. On Zen 4 and 5 VDPBF16PS multiplies twice as many
-# numbers in a cycle as the instruction of float32 (by their instruction tables), on Intel's with
-# AMX half as many (measured: 48e9 a second, float32 96e9): bfloat16 without AMX is slower there.
+# What differs where AMD made the processor, which has no AMX: a VDPBF16PS does twice the work of a
+# float32 FMA (not measured there: no such machine was at hand). Intel's with AMX start half as many
+# (measured: 48e9 numbers a second, float32 96e9): bfloat16 without AMX is slower there.
 FASTER_ON_AMD: dict[str, tuple[str, ...]] = {"avx512vnni": ("int8", "bfloat16")}
 
 
