@@ -44,6 +44,7 @@ class Figure:
         quantity: What is compared: seconds or memory.
         least_percent: Percent of a peak that is promised too.
         peak: Element type of that peak; by default that of the best record.
+        isa: Instruction set of that peak; by default the fastest.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Figure:
     quantity: str = "median"
     least_percent: float | None = None
     peak: str | None = None
+    isa: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ FIGURES: tuple[Figure, ...] = (
         "the engine in float32",
         1.6,
         2.5,
+        isa="avx512vnni",
         fast=_named("engine int8"),
         slow=_named("engine float32"),
     ),
@@ -169,7 +172,7 @@ def _find(figure: Figure, records: Sequence[Record] | None, peaks: dict[str, Any
 
 
 def _share(fast: Record, figure: Figure, peaks: dict[str, Any]) -> float | None:
-    peak = peak_of(peaks, figure.peak or fast["dtype"])
+    peak = peak_of(peaks, figure.peak or fast["dtype"], figure.isa)
     return 100 * fast["gflops"] / peak if peak and "gflops" in fast else None
 
 
