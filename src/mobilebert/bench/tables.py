@@ -77,13 +77,18 @@ def _record_line(record: Mapping[str, Any], peer: Mapping[str, Any] | None) -> t
     )
 
 
+def _theory(rate: float, theory: float) -> str:
+    """Say what a unit should do; a clock measured while others worked makes that too little."""
+    return f"theory {theory:.0f}" if theory >= rate else "theory unknown: the clock was disturbed"
+
+
 def summary(content: Mapping[str, Any]) -> str:
     """Say in a few lines what was measured on what."""
     machine, versions = content["machine"], content["versions"]
     libraries = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     peaks = content["peaks"]
     units = ", ".join(
-        f"{name} {rate:.0f} (theory {peaks['theory'][name]:.0f})"
+        f"{name} {rate:.0f} ({_theory(rate, peaks['theory'][name])})"
         for name, rate in peaks.get("units", {}).items()
     )
     gemm = ", ".join(f"{name} {rate:.0f}" for name, rate in peaks.get("gemm", {}).items())
