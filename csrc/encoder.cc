@@ -116,14 +116,15 @@ void Encoder::run(const Call& call) {
   }
   space.pooled.reserve(2 * sizeof(float) * call.texts * program_.stream);
   if (program_.transform) {
-    space.chosen.reserve(kBlock, program_.stream, *program_.transform.arithmetic);
-    space.transformed.reserve(kBlock, program_.stream, *program_.transform.arithmetic);
+    const std::size_t rows = std::min(kBlock, call.wanted);
+    space.chosen.reserve(rows, program_.stream, *program_.transform.arithmetic);
+    space.transformed.reserve(rows, program_.stream, *program_.transform.arithmetic);
   }
   while (static_cast<int>(space.scratch.size()) < pool_.size()) {
     space.scratch.push_back(std::make_unique<Scratch>());
     space.attention.push_back(std::make_unique<Buffer>());
   }
-  for (auto& scratch : space.scratch) scratch->reserve(program_);
+  for (auto& scratch : space.scratch) scratch->reserve(program_, std::min(kBlock, call.tokens));
   for (auto& scratch : space.attention)
     scratch->reserve(arithmetic.attention_scratch(longest, program_.head));
   Barrier together(pool_.size()), alone(1);

@@ -103,15 +103,15 @@ struct Scratch {
   Rows input, shared, projected, context, inner;
   Buffer placed;
 
-  void reserve(const Program& p) {
+  void reserve(const Program& p, std::size_t rows) {
     const Arithmetic &arithmetic = *p.arithmetic, &inside = *p.inside;
     const Linear& transformation = p.embedding.transformation;
-    if (transformation) input.reserve(kBlock, transformation.in, *transformation.arithmetic);
-    placed.reserve(sizeof(float) * kBlock * p.stream);
-    shared.reserve(kBlock, p.narrow, inside);
-    projected.reserve(kBlock, p.heads_width, arithmetic);
-    context.reserve(kBlock, p.heads_width, inside);
-    inner.reserve(kBlock, p.inner, inside);
+    if (transformation) input.reserve(rows, transformation.in, *transformation.arithmetic);
+    placed.reserve(sizeof(float) * rows * p.stream);
+    shared.reserve(rows, p.narrow, inside);
+    projected.reserve(rows, p.heads_width, arithmetic);
+    context.reserve(rows, p.heads_width, inside);
+    inner.reserve(rows, p.inner, inside);
   }
 };
 

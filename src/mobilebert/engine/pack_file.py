@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -182,11 +182,16 @@ def _parts(array: Array | BlockedArray) -> Iterator[Array]:
         yield array
 
 
-def _samples(buffer: mmap.mmap, start: int) -> int:
-    """Return the checksum of some pages of the arrays, the last one among them."""
-    checksum, last = 0, max(start, len(buffer) - _PAGE)
+def _samples(file: BinaryIO, start: int) -> int:
+    """Return the checksum of some pages of the arrays, the last one among them.
+
+    They are read, not looked at where they are mapped: that would map all that lies around them,
+    and count as memory of this process.
+    """
+    checksum, last = 0, max(start, file.seek(0, os.SEEK_END) - _PAGE)
     for place in (*range(start, last, _EVERY), last):
-        checksum = zlib.crc32(buffer[place : place + _PAGE], checksum)
+        file.seek(place)
+        checksum = zlib.crc32(file.read(_PAGE), checksum)
     return checksum
 
 
@@ -222,9 +227,7 @@ def write_pack(path: str | Path, packed: PackedProgram, facts: Mapping[str, Any]
             for part in _parts(array):
                 file.write(_bytes_of(part))
             file.write(bytes(-file.tell() % ALIGNMENT))
-        file.flush()
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-            samples = _samples(buffer, start)
+        samples = _samples(file, start)
         file.seek(0)
         file.write(_START.pack(_MAGIC, _FORMAT, len(text), zlib.crc32(text), samples))
 
@@ -248,10 +251,14 @@ def open_pack(path: str | Path) -> Pack:
         PackError: It is no pack, is damaged, or was made by another version.
         OSError: It cannot be read.
     """
-    with Path(path).open("rb") as file:
-        if os.fstat(file.fileno()).st_size < _START.size:
-            raise PackError("it is too short")
-        buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with Path(path).open("rb", buffering=0) as file:
+        return _open(Path(path), cast(BinaryIO, file))
+
+
+def _open(path: Path, file: BinaryIO) -> Pack:
+    if os.fstat(file.fileno()).st_size < _START.size:
+        raise PackError("it is too short")
+    buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     magic, version, length, checksum, samples = _START.unpack_from(buffer)
     if magic != _MAGIC or version != _FORMAT:
         raise PackError("it is no pack of this format")
@@ -266,9 +273,9 @@ def open_pack(path: str | Path) -> Pack:
         header = _checked(json.loads(text), len(buffer) - start)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise PackError(f"its header is no header: {error!r:.200}") from None
-    if _samples(buffer, start) != samples:
+    if _samples(file, start) != samples:
         raise PackError("its arrays are damaged")
-    return Pack(Path(path), buffer, header, start)
+    return Pack(path, buffer, header, start)
 
 
 def _checked(header: dict[str, Any], size: int) -> dict[str, Any]:
