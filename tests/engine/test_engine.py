@@ -264,3 +264,12 @@ def test_without_the_compiled_part_the_engine_says_so(monkeypatch):
     assert native.isa_dtypes() == {}
     with pytest.raises(InputError, match="C\\+\\+ compiler"):
         build("masked_lm")
+
+
+def test_threads_may_split_a_head_between_them():
+    """Three heads of two panels: with two threads, half of the middle one is the other's."""
+    sizes = {"intra_bottleneck_size": 192, "true_hidden_size": 192, "num_attention_heads": 3}
+    alone, both = (build("feature_extraction", threads, **sizes) for threads in (1, 2))
+    wanted = alone([[5, 6, 7, 8]]).last_hidden_state[0]
+    for _ in range(300):
+        assert (both([[5, 6, 7, 8]]).last_hidden_state[0] == wanted).all()
