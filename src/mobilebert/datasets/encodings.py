@@ -62,6 +62,10 @@ class _Candidate:
         return len(self.typical.findall(text)) >= self.share * beyond
 
 
+def _beside_latin(letters: str) -> re.Pattern[str]:
+    return re.compile(f"[a-z][{letters}]|[{letters}][a-z]", re.IGNORECASE)
+
+
 # Share of characters that may be anything.
 _STRAY = 0.02
 # The most frequent characters of Chinese, simplified and traditional: a tenth of any text.
@@ -75,8 +79,8 @@ _CANDIDATES = (
     _Candidate("cp949", re.compile("[가-힣]"), 0.9),
     _Candidate("gb18030", re.compile(f"[{_SIMPLIFIED}]"), 0.1),
     _Candidate("big5", re.compile(f"[{_TRADITIONAL}]"), 0.1),
-    _Candidate("cp1251", re.compile("[оеаинтсрвл]", re.IGNORECASE), 0.4),
-    _Candidate("cp1253", re.compile("[αάοόιίεέτσςνηή]", re.IGNORECASE), 0.4),
+    _Candidate("cp1251", re.compile("[оеаинтсрвл]", re.I), 0.4, _beside_latin("а-яё")),
+    _Candidate("cp1253", re.compile("[αάοόιίεέτσςνηή]", re.I), 0.4, _beside_latin("ά-ώ")),
     # Signs within words are letters of another page: "¹" is "ą" in Polish.
     _Candidate("cp1252", re.compile("."), 0, re.compile(f"(?<=[{_LATIN}])[¡-¿×÷](?=[{_LATIN}])")),
     _Candidate("cp1250", re.compile("."), 0),
@@ -101,7 +105,7 @@ def guess_encoding(path: Path) -> Encoding:
     """Find the encoding of a file.
 
     A byte order mark decides. Else it is UTF-8 if all of it is: text in another encoding next to
-    never is. Else the lines around the first byte that is not UTF-8 tell: Korean, Japanese, Chinese,
+    never is. Else the lines around the first byte that is not tell: Korean, Japanese, Chinese,
     Cyrillic and Greek pages, or one of Latin letters.
 
     Args:

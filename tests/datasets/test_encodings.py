@@ -1,0 +1,80 @@
+"""Encodings of files are found, or named, or refused."""
+
+import codecs
+
+import pytest
+
+from mobilebert.datasets import encodings
+from mobilebert.datasets.encodings import guess_encoding, named_encoding
+from mobilebert.errors import InputError
+
+TEXTS = {
+    "cp949": "이 영화는 정말 재미있었다,1\n배우들의 연기가 훌륭하다,1\n지루하고 길었다,0\n",
+    "cp932": "この映画はとても面白かった,1\n退屈で長かった,0\n",
+    "gb18030": "这部电影非常好看，我很喜欢,1\n太无聊了,0\n",
+    "big5": "這部電影非常好看，我很喜歡,1\n太無聊了,0\n",
+    "cp1250": "Zażółć gęślą jaźń,1\nPříliš žluťoučký kůň,0\n",
+    "cp1251": "Этот фильм был очень хорош,1\nСкучно и долго,0\n",
+    "cp1252": "Café crème brûlée était délicieux – “très bon”,1\nÜber schöne Möbel,0\n",
+    "cp1253": "Η ταινία ήταν πολύ καλή,1\nΒαρετή και μεγάλη,0\n",
+    "utf-8": "이 영화, café,1\n",
+    "utf-8-sig": "이 영화, café,1\n",
+    "utf-16": "이 영화, café,1\n",
+    "utf-32": "이 영화, café,1\n",
+}
+ENGLISH = "A very good film with a café in it,1\n"
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "rows.csv"
+
+
+@pytest.mark.parametrize("times", [1, 3000])
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_in_its_encoding(name, times, file):
+    file.write_bytes(("text,label\n" + times * TEXTS[name]).encode(name))
+    assert guess_encoding(file).name == name
+
+
+def test_one_letter_far_behind_is_found(file, monkeypatch):
+    monkeypatch.setattr(encodings, "_BLOCK", 64)
+    monkeypatch.setattr(encodings, "_SAMPLE", 128)
+    file.write_bytes(("plain\n" * 100 + ENGLISH + "plain\n" * 100).encode("cp1252"))
+    found = guess_encoding(file)
+    assert found.name == "cp1252"
+    assert "byte 627 is not UTF-8" in found.reason
+
+
+def test_a_letter_cut_by_a_block_is_utf8(file, monkeypatch):
+    monkeypatch.setattr(encodings, "_BLOCK", 3)
+    file.write_text("가나다라" * 9, encoding="utf-8")
+    assert guess_encoding(file).name == "utf-8"
+
+
+def test_a_letter_cut_at_the_end_is_not(file):
+    file.write_bytes("text\nplain é".encode()[:-1])
+    assert guess_encoding(file).name != "utf-8"
+
+
+def test_an_empty_file_is_utf8(file):
+    file.touch()
+    assert guess_encoding(file).name == "utf-8"
+
+
+def test_bytes_of_no_encoding_are_refused(file, monkeypatch):
+    monkeypatch.setattr(encodings, "_CANDIDATES", ())
+    file.write_bytes(b"\xff\xff")
+    with pytest.raises(InputError, match="no other encoding fits; name it with --encoding"):
+        guess_encoding(file)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="Cannot read .*No such file"):
+        guess_encoding(tmp_path / "none.csv")
+
+
+def test_a_name_is_taken_as_python_knows_it():
+    assert named_encoding("UHC").name == codecs.lookup("cp949").name
+    with pytest.raises(InputError, match="no encoding 'klingon'"):
+        named_encoding("klingon")
