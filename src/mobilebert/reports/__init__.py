@@ -1,0 +1,1 @@
+"""What came of training, for people: a page, a file of numbers, a model card."""

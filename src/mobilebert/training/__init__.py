@@ -1,0 +1,1 @@
+"""Fine-tuning: from data to a measured model (needs PyTorch)."""
