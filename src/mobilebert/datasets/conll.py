@@ -15,7 +15,7 @@ def read_conll(file: Path, lines: Iterable[str]) -> Iterator[Row]:
     """Read sentences: a token and its tag on a line, an empty line between sentences.
 
     The token is the first column, the tag the last one; columns are separated by tabs, or else by
-    spaces. Lines ``-DOCSTART-`` and comments (``# `` and text, where it has no tag) are passed over.
+    spaces. Lines ``-DOCSTART-`` and comments (``# `` and text without a tag) are passed over.
 
     Args:
         file: Its name, for errors.
