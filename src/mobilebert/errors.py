@@ -13,6 +13,7 @@ __all__ = [
     "InputError",
     "MissingExtraError",
     "MobileBertError",
+    "TrainingError",
     "WeightsError",
 ]
 
@@ -39,6 +40,10 @@ class CheckpointError(MobileBertError, OSError):
 
 class WeightsError(MobileBertError, RuntimeError):
     """Weights that do not fit the configuration."""
+
+
+class TrainingError(MobileBertError, RuntimeError):
+    """Training that cannot go on; the last good state is kept."""
 
 
 class MissingExtraError(MobileBertError, ImportError):

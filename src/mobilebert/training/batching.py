@@ -1,0 +1,101 @@
+"""Which examples make up which batch: a pure function of seed and step.
+
+Nothing has to be stored to go on where a run was interrupted: the batches of a step are computed
+again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BatchPlan", "micro_batches"]
+
+IntArray = npt.NDArray[np.integer[Any]]
+FloatArray = npt.NDArray[np.floating[Any]]
+
+# Batches that are sorted by length together. More make lengths more alike; fewer leave more to
+# chance.
+_BATCHES_SORTED_TOGETHER = 32
+
+
+@dataclass(frozen=True, eq=False)
+class BatchPlan:
+    """The batches of every step.
+
+    In each epoch examples are shuffled, neighbours sorted by length a few batches at a time, cut
+    into batches, and the batches shuffled. So the sequences of a batch have similar lengths, and
+    which ones meet is still chance.
+
+    Attributes:
+        lengths: Tokens of each example, [examples].
+        batch_size: Examples of a batch; the last one of an epoch may have fewer.
+        seed: Of the order.
+        weights: How often an example is drawn, relative to others, [examples]. With them an epoch
+            draws as many examples as there are, with replacement; without, each one once.
+    """
+
+    lengths: IntArray
+    batch_size: int
+    seed: int
+    weights: FloatArray | None = None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return -(-len(self.lengths) // self.batch_size)
+
+    def batch(self, step: int) -> IntArray:
+        """Return the examples of a step, longest first.
+
+        Args:
+            step: Counted from 0 over all epochs.
+        """
+        epoch, place = divmod(step, self.steps_per_epoch)
+        return self._epoch(epoch)[place]
+
+    def _epoch(self, epoch: int) -> list[IntArray]:
+        return _epoch_batches(self, epoch)
+
+
+@lru_cache(maxsize=2)
+def _epoch_batches(plan: BatchPlan, epoch: int) -> list[IntArray]:
+    draw = np.random.default_rng([plan.seed, epoch])
+    count = len(plan.lengths)
+    if plan.weights is None:
+        order = draw.permutation(count)
+    else:
+        order = draw.choice(count, size=count, p=plan.weights / plan.weights.sum())
+    group = plan.batch_size * _BATCHES_SORTED_TOGETHER
+    batches: list[IntArray] = []
+    for start in range(0, count, group):
+        part = order[start : start + group]
+        # Stable, so that equal lengths stay in the drawn order on every platform.
+        part = part[np.argsort(-plan.lengths[part], kind="stable")]
+        batches.extend(part[i : i + plan.batch_size] for i in range(0, len(part), plan.batch_size))
+    return [batches[place] for place in draw.permutation(len(batches))]
+
+
+def micro_batches(examples: IntArray, lengths: IntArray, tokens: int) -> Iterator[IntArray]:
+    """Cut a batch into parts that fit into memory.
+
+    Args:
+        examples: The examples of a batch.
+        lengths: Tokens of each example of the data, [examples of the data].
+        tokens: How many tokens a part may have; a longer example is a part of its own.
+
+    Yields:
+        The examples of each part, in order.
+    """
+    start, taken = 0, 0
+    for place, example in enumerate(examples):
+        length = int(lengths[example])
+        if place > start and taken + length > tokens:
+            yield examples[start:place]
+            start, taken = place, 0
+        taken += length
+    if start < len(examples):
+        yield examples[start:]

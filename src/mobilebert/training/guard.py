@@ -1,0 +1,48 @@
+"""Noticing that a run goes wrong, before it is lost."""
+
+import math
+
+from mobilebert.training.saved_state import Progress
+
+__all__ = ["MOST_RETURNS", "Fault", "follow_loss"]
+
+# Share of the running mean that a step replaces.
+_NEW = 0.1
+# Above this multiple of where it began, or of what guessing costs, a loss has left for good: noise
+# of single batches is less, and what only learns nothing stays at 1.
+_DIVERGED = 2.0
+# After so many returns with half the rate each, the rate is not the reason.
+MOST_RETURNS = 6
+
+
+class Fault(Exception):
+    """A step that must not be taken.
+
+    Args:
+        reason: What was seen.
+    """
+
+
+def follow_loss(progress: Progress, loss: float, guessing: float) -> None:
+    """Update the running mean of the loss.
+
+    Args:
+        progress: The numbers of the run; changed.
+        loss: Of this step, for each unit.
+        guessing: Loss of a model that knows nothing.
+
+    Raises:
+        Fault: The loss is no number, or has grown far beyond where it began.
+    """
+    if not math.isfinite(loss):
+        raise Fault(f"the loss is {loss}")
+    if progress.first_loss is None:
+        progress.first_loss = loss
+    before = loss if progress.smoothed_loss is None else progress.smoothed_loss
+    progress.smoothed_loss = (1 - _NEW) * before + _NEW * loss
+    limit = _DIVERGED * max(progress.first_loss, guessing)
+    if progress.smoothed_loss > limit:
+        raise Fault(
+            f"the loss has grown to {progress.smoothed_loss:.4g} (it began at "
+            f"{progress.first_loss:.4g})"
+        )

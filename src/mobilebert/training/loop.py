@@ -1,0 +1,338 @@
+"""The training loop: steps, evaluations, states to go on from, and the way back from divergence.
+
+It knows no task: what is trained, and its loss, is a `Workload`.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from mobilebert.errors import TrainingError
+from mobilebert.training.batching import BatchPlan, IntArray, micro_batches
+from mobilebert.training.guard import MOST_RETURNS, Fault, follow_loss
+from mobilebert.training.processes import Processes
+from mobilebert.training.saved_state import (
+    Progress,
+    Snapshot,
+    read_snapshot,
+    read_weights,
+    write_weights,
+)
+from mobilebert.training.stopping import StopRequest, stop_requests
+
+__all__ = ["Listener", "LoopSettings", "Score", "TrainingLoop", "Workload"]
+
+STATE_FILE, BEST_FILE = "state.safetensors", "best.safetensors"
+
+
+class Workload(Protocol):
+    """What is trained.
+
+    Attributes:
+        weights: What the optimizer changes, by name.
+        guessing: Loss of a model that knows nothing, for each unit.
+    """
+
+    weights: Mapping[str, Tensor]
+    guessing: float
+
+    def loss(self, examples: IntArray, step: int) -> tuple[Tensor, float]:
+        """Return the sum of the losses of some examples, and of how many units it is.
+
+        What is drawn at random but dropout is a function of step and example alone, so that
+        parts and processes change nothing.
+        """
+        ...
+
+    def fault(self, examples: IntArray, step: int) -> str:
+        """Name the layer that gives no numbers; called after a step that failed."""
+        ...
+
+
+class Listener(Protocol):
+    """Who is told how the run goes on."""
+
+    def moved(self, progress: Progress, rate: float) -> None:
+        """A step was taken, or the run went back."""
+        ...
+
+    def happened(self, entry: Mapping[str, Any]) -> None:
+        """Something was added to the history."""
+        ...
+
+
+@dataclass(frozen=True)
+class Score:
+    """What an evaluation found.
+
+    Attributes:
+        value: To compare by; higher is better.
+        metrics: By name.
+    """
+
+    value: float
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """How the loop runs.
+
+    Attributes:
+        steps: How many there are in all.
+        clip: Largest norm of all gradients together.
+        micro_tokens: Tokens that go through the model at once.
+        evaluate_every: Steps between evaluations.
+        checkpoint_every: Steps between states on disk, and to go back to.
+        report_every: Steps between entries of losses.
+        patience: Evaluations without gain after which to stop; None for never.
+        seed: Of dropout.
+    """
+
+    steps: int
+    clip: float = 1.0
+    micro_tokens: int = 16384
+    evaluate_every: int = 100
+    checkpoint_every: int = 100
+    report_every: int = 10
+    patience: int | None = None
+    seed: int = 0
+
+
+class TrainingLoop:
+    """Trains a workload.
+
+    Args:
+        workload: What is trained.
+        optimizer: What trains it; the ``lr`` of its groups is multiplied by the schedule.
+        schedule: Step -> factor on the rates.
+        plan: The batches.
+        settings: How to run.
+        evaluate: Judges the weights as they are; None if there is nothing to judge by.
+        directory: Where states are kept; None keeps them in memory alone.
+        fingerprint: What the run is made of; a state of another run is refused.
+        processes: Those that take part.
+        listener: Who is told.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        optimizer: Optimizer,
+        schedule: Callable[[int], float],
+        plan: BatchPlan,
+        settings: LoopSettings,
+        *,
+        evaluate: Callable[[], Score] | None = None,
+        directory: Path | None = None,
+        fingerprint: str = "",
+        processes: Processes | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self.workload, self.optimizer, self.schedule = workload, optimizer, schedule
+        self.plan, self.settings, self.evaluate = plan, settings, evaluate
+        self.directory, self.fingerprint = directory, fingerprint
+        self.processes = processes or Processes()
+        self.listener = listener
+        self.progress = Progress()
+        self._rates = [float(group["lr"]) for group in optimizer.param_groups]
+        self._last_good: Snapshot | None = None
+        self._best: dict[str, Tensor] | None = None
+
+    def run(self, *, resume: bool = False) -> Progress:
+        """Train to the end, and give the weights their best values.
+
+        Args:
+            resume: Whether to go on from the state on disk, if there is one.
+
+        Returns:
+            The numbers of the run.
+
+        Raises:
+            TrainingError: It diverged again and again, with ever smaller rates.
+            KeyboardInterrupt: Ctrl-C; the state is on disk.
+            SystemExit: SIGTERM; the state is on disk.
+        """
+        with torch.random.fork_rng(devices=[]), stop_requests() as stop:
+            state = self.directory / STATE_FILE if self.directory else None
+            if resume and state and state.exists():
+                self._last_good = read_snapshot(state, self.fingerprint)
+                self._go_back(self._last_good)
+                self._note({"event": "resumed"})
+            else:
+                self._keep()
+            while not self._is_done():
+                self._advance(stop)
+            self._take_best()
+        return self.progress
+
+    def _is_done(self) -> bool:
+        patience = self.settings.patience
+        out_of_patience = patience is not None and self.progress.without_gain >= patience
+        return self.progress.step >= self.settings.steps or out_of_patience
+
+    def _advance(self, stop: StopRequest) -> None:
+        try:
+            self._step()
+        except Fault as fault:
+            self._recover(fault)
+            return
+        step, settings = self.progress.step, self.settings
+        last = step == settings.steps
+        if step % settings.report_every == 0 or last:
+            self._report()
+        evaluating = self.evaluate and (step % settings.evaluate_every == 0 or last)
+        if self.evaluate and evaluating:
+            self._evaluate(self.evaluate)
+        stopping = self.processes.any(stop.was_made)
+        # After an evaluation too: the state has to know of the best weights on disk.
+        if step % settings.checkpoint_every == 0 or evaluating or last or stopping:
+            self._keep()
+        if stopping:
+            self._stop(stop)
+
+    def _step(self) -> None:
+        started, progress = time.perf_counter(), self.progress
+        examples = self.plan.batch(progress.step)
+        mine = examples[self.processes.rank :: self.processes.count]
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.manual_seed(self._seed())
+        totals = torch.zeros(2, dtype=torch.float64)
+        for part in micro_batches(mine, self.plan.lengths, self.settings.micro_tokens):
+            loss, units = self.workload.loss(part, progress.step)
+            loss.backward()  # type: ignore[no-untyped-call]
+            totals += torch.tensor([float(loss.detach()), units], dtype=torch.float64)
+        gradients = self._gradients(totals)
+        loss_sum, units = totals.tolist()
+        follow_loss(progress, loss_sum / max(units, 1.0), self.workload.guessing)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not math.isfinite(norm):
+            raise Fault(f"the norm of the gradients is {norm.item()}")
+        torch.nn.utils.clip_grads_with_norm_(
+            list(self.workload.weights.values()), self.settings.clip, norm
+        )
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * progress.rate_scale * self.schedule(progress.step)
+        self.optimizer.step()
+        progress.step += 1
+        seconds = time.perf_counter() - started
+        progress.seconds += seconds
+        added = (loss_sum, units, float(self.plan.lengths[examples].sum()), seconds)
+        progress.unreported = [a + b for a, b in zip(progress.unreported, added, strict=True)]
+        self._moved()
+
+    def _seed(self) -> int:
+        """Seed dropout by step and process, so that nothing has to be stored."""
+        key = [self.settings.seed, self.progress.step, self.processes.rank]
+        return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+
+    def _gradients(self, totals: Tensor) -> list[Tensor]:
+        """Turn sums of this process into means over all units of all processes."""
+        weights = list(self.workload.weights.values())
+        if self.processes.count > 1:
+            present = torch.tensor([float(weight.grad is not None) for weight in weights])
+            self.processes.sum_([present])
+            for weight, there in zip(weights, present.tolist(), strict=True):
+                if there and weight.grad is None:
+                    weight.grad = torch.zeros_like(weight)
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        self.processes.sum_(gradients)
+        self.processes.sum_([totals])
+        torch._foreach_div_(gradients, max(totals[1].item(), 1.0))
+        return gradients
+
+    def _recover(self, fault: Fault) -> None:
+        """Go back to the last good state, with half the rate."""
+        examples = self.plan.batch(self.progress.step)
+        layer = self.workload.fault(examples, self.progress.step)
+        step, scale = self.progress.step, self.progress.rate_scale / 2
+        reason = f"step {step + 1}: {fault}" + (f"; first seen in {layer}" if layer else "")
+        assert self._last_good is not None  # kept before the first step
+        self._go_back(self._last_good)
+        if scale < 0.5**MOST_RETURNS:
+            raise TrainingError(
+                f"Training diverges even with 1/{2**MOST_RETURNS} of the learning rate ({reason}). "
+                f"The weights are those of step {self.progress.step}. Look at the data, or begin "
+                "with a smaller --learning-rate."
+            )
+        self.progress.rate_scale = scale
+        self.progress.smoothed_loss = None
+        # From here on the halved rate is part of the state.
+        self._last_good = self._snapshot()
+        self._note({"event": "went back", "to": self.progress.step, "reason": reason})
+        self._moved()
+
+    def _go_back(self, snapshot: Snapshot) -> None:
+        self.progress = snapshot.restore(self.workload.weights, self.optimizer)
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot.take(self.progress, self.workload.weights, self.optimizer)
+
+    def _keep(self) -> None:
+        self._last_good = self._snapshot()
+        if self.directory and self.processes.is_first:
+            self._last_good.write(self.directory / STATE_FILE, self.fingerprint)
+
+    def _stop(self, stop: StopRequest) -> None:
+        self.processes.wait()
+        if stop.signal_number == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    def _report(self) -> None:
+        loss, units, tokens, seconds = self.progress.unreported
+        self.progress.unreported = [0.0] * 4
+        rate = self.schedule(self.progress.step - 1) * self.progress.rate_scale
+        self._note(
+            {
+                "loss": loss / max(units, 1.0),
+                "rate": rate * max(self._rates),
+                "tokens_per_second": tokens / max(seconds, 1e-9),
+            }
+        )
+
+    def _evaluate(self, evaluate: Callable[[], Score]) -> None:
+        score = evaluate() if self.processes.is_first else Score(0.0, {})
+        (value,) = self.processes.from_first([score.value])
+        self._note({"metrics": dict(score.metrics)})
+        progress = self.progress
+        if progress.best_score is not None and not value > progress.best_score:
+            progress.without_gain += 1
+            return
+        progress.best_score, progress.best_step, progress.without_gain = value, progress.step, 0
+        if self.directory is None:
+            self._best = {n: w.detach().clone() for n, w in self.workload.weights.items()}
+        elif self.processes.is_first:
+            write_weights(self.directory / BEST_FILE, self.workload.weights)
+
+    @torch.no_grad()
+    def _take_best(self) -> None:
+        self.processes.wait()
+        if self.progress.best_step in (None, self.progress.step):
+            return
+        if self.directory is not None:
+            read_weights(self.directory / BEST_FILE, self.workload.weights)
+            return
+        assert self._best is not None  # kept with best_step
+        for name, weight in self.workload.weights.items():
+            weight.copy_(self._best[name])
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        epoch = self.progress.step / self.plan.steps_per_epoch
+        whole = {"step": self.progress.step, "epoch": round(epoch, 4), **entry}
+        self.progress.history.append(whole)
+        if self.listener and self.processes.is_first:
+            self.listener.happened(whole)
+
+    def _moved(self) -> None:
+        if self.listener and self.processes.is_first:
+            self.listener.moved(self.progress, float(self.optimizer.param_groups[0]["lr"]))

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from mobilebert.training.batching import BatchPlan, micro_batches
+
+
+def lengths(count, seed=0):
+    return np.random.default_rng(seed).integers(1, 100, count)
+
+
+@given(count=st.integers(1, 300), size=st.integers(1, 40), seed=st.integers(0, 5))
+def test_an_epoch_has_each_example_once(count, size, seed):
+    plan = BatchPlan(lengths(count), size, seed)
+    for epoch in (0, 1):
+        steps = range(epoch * plan.steps_per_epoch, (epoch + 1) * plan.steps_per_epoch)
+        batches = [plan.batch(step) for step in steps]
+        assert sorted(np.concatenate(batches)) == list(range(count))
+        assert all(len(batch) <= size for batch in batches)
+
+
+def test_batches_depend_on_seed_and_step_alone():
+    first, again, other = (BatchPlan(lengths(200), 16, seed) for seed in (1, 1, 2))
+    late = [again.batch(step) for step in reversed(range(30))][::-1]
+    for step in range(30):
+        np.testing.assert_array_equal(first.batch(step), late[step])
+    assert any(not np.array_equal(first.batch(step), other.batch(step)) for step in range(30))
+    assert not np.array_equal(first.batch(0), first.batch(first.steps_per_epoch))
+
+
+def test_lengths_of_a_batch_are_alike():
+    drawn = lengths(3200)
+    plan = BatchPlan(drawn, 16, 0)
+    padded = sum(drawn[plan.batch(i)].max() * 16 for i in range(plan.steps_per_epoch))
+    assert padded < 1.1 * drawn.sum()
+    at_random = sum(drawn[i : i + 16].max() * 16 for i in range(0, 3200, 16))
+    assert at_random > 1.5 * drawn.sum()
+
+
+def test_weights_decide_how_often_examples_are_drawn():
+    weights = np.ones(1000)
+    weights[:10] = 99.0
+    plan = BatchPlan(lengths(1000), 50, 0, weights)
+    drawn = np.concatenate([plan.batch(step) for step in range(plan.steps_per_epoch)])
+    assert len(drawn) == 1000
+    assert (drawn < 10).mean() == pytest.approx(0.5, abs=0.05)
+
+
+@given(count=st.integers(1, 50), tokens=st.integers(1, 300))
+def test_parts_are_as_large_as_allowed(count, tokens):
+    sizes = lengths(count)
+    parts = list(micro_batches(np.arange(count), sizes, tokens))
+    np.testing.assert_array_equal(np.concatenate(parts), np.arange(count))
+    for number, part in enumerate(parts):
+        assert len(part) == 1 or sizes[part].sum() <= tokens
+        if number:
+            assert sizes[parts[number - 1]].sum() + sizes[part[0]] > tokens
