@@ -152,8 +152,9 @@ class FinetuneSettings:
 
 def kind_of(setting: "dataclasses.Field[Any]") -> str:
     """Return float, int, bool or str, whether or not a setting may be left open."""
-    kind = getattr(setting.type, "__args__", (setting.type,))[0]  # of "float | None" the first
-    return str(kind.__name__)
+    kind: Any = setting.type
+    first = getattr(kind, "__args__", (kind,))[0]  # of "float | None"
+    return str(first.__name__)
 
 
 def _check(name: str, value: Any, setting: "dataclasses.Field[Any]") -> None:

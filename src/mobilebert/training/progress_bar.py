@@ -1,0 +1,55 @@
+"""What a person sees of a run: a bar with loss, rate and time left, and a line for what happens."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tqdm import tqdm
+
+from mobilebert.training.saved_state import Progress
+
+__all__ = ["ProgressBar"]
+
+
+class ProgressBar:
+    """Shows a run on standard error; without a terminal, evaluations and events alone.
+
+    Args:
+        steps: Steps in all.
+        label: What stands before the bar.
+    """
+
+    def __init__(self, steps: int, label: str = "") -> None:
+        # None: only on a terminal.
+        self._bar = tqdm(total=steps, desc=label, unit="step", disable=None, file=sys.stderr)
+        self._prefix = f"{label}: " if label else ""
+
+    def moved(self, progress: Progress, rate: float) -> None:
+        """Show a step, or that the run went back."""
+        loss = progress.smoothed_loss
+        self._bar.set_postfix_str(
+            f"loss {'-' if loss is None else format(loss, '.4g')}, rate {rate:.2g}", refresh=False
+        )
+        self._bar.n = progress.step
+        self._bar.update(0)
+
+    def happened(self, entry: Mapping[str, Any]) -> None:
+        """Write a line for an evaluation or an event."""
+        line = _line(entry)
+        if line:
+            tqdm.write(f"{self._prefix}{line}", file=sys.stderr)
+
+    def close(self) -> None:
+        """End the bar."""
+        self._bar.close()
+
+
+def _line(entry: Mapping[str, Any]) -> str | None:
+    where = f"step {entry['step']:,}, epoch {entry['epoch']:.2f}"
+    if "metrics" in entry:
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in entry["metrics"].items())
+        return f"{where}: {metrics}"
+    if "event" in entry:
+        reason = entry.get("reason")
+        return f"{where}: {entry['event']}" + (f" ({reason}); half the rate" if reason else "")
+    return None
