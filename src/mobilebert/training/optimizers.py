@@ -1,0 +1,213 @@
+"""What turns gradients into steps: AdamW, and the LAMB that MobileBERT was pre-trained with."""
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Any, cast, overload
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+
+from mobilebert.errors import InputError
+
+__all__ = ["Lamb", "OptimizerName", "build_optimizer"]
+
+# The constants of both optimizers in Google's code (google-research mobilebert/
+# lamb_optimizer.py and optimization.py).
+BETAS = (0.9, 0.999)
+EPS = 1e-6
+WEIGHT_DECAY = 0.01
+
+
+class OptimizerName(StrEnum):
+    """The optimizers there are."""
+
+    ADAMW = "adamw"
+    LAMB = "lamb"
+
+
+class Lamb(Optimizer):
+    """Adam whose step has, for each tensor, the size of the tensor times the rate.
+
+    You et al. 2020 (arXiv:1904.00962), algorithm 2, in the form of Google's MobileBERT, without
+    bias correction. For each tensor w with gradient g::
+
+        m = b1 m + (1 - b1) g
+        v = b2 v + (1 - b2) g^2
+        u = m / (sqrt(v) + eps) + weight_decay w
+        w = w - lr lr_scale (|w| / |u|) u       the ratio is 1 where either norm is 0
+
+    Args:
+        params: Parameters or groups of them. A group may set, besides what follows,
+            ``trust_ratio=False`` (the ratio is 1 for its tensors: biases and norms) and
+            ``lr_scale`` (a factor on its rate, which may change at every step; at 0 its tensors
+            rest, and m and v begin again from 0).
+        lr: The rate, at least 0.
+        betas: b1 and b2, each at least 0 and below 1.
+        eps: Added to the root of v, above 0.
+        weight_decay: At least 0.
+
+    Raises:
+        InputError: A number outside its range.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float,
+        *,
+        betas: tuple[float, float] = BETAS,
+        eps: float = EPS,
+        weight_decay: float = WEIGHT_DECAY,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "trust_ratio": True,
+            "lr_scale": 1.0,
+        }
+        super().__init__(params, defaults)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters.
+
+        Raises:
+            InputError: A number outside its range.
+        """
+        _check_group(self.defaults | param_group)
+        super().add_param_group(param_group)
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Take a step; parameters without gradient stay as they are.
+
+        Args:
+            closure: Computes the gradients and returns the loss.
+
+        Returns:
+            What the closure returned.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            weights = [w for w in group["params"] if w.grad is not None]
+            if group["lr_scale"] == 0:
+                self._forget(group["params"])
+                continue
+            for together in _parts(weights):
+                self._step_together(group, together)
+        return loss
+
+    def _forget(self, weights: list[Tensor]) -> None:
+        for weight in weights:
+            self.state.pop(weight, None)
+
+    def _step_together(self, group: dict[str, Any], weights: list[Tensor]) -> None:
+        gradients = [cast(Tensor, weight.grad) for weight in weights]
+        means, squares = self._moments(weights)
+        beta1, beta2 = group["betas"]
+        torch._foreach_lerp_(means, gradients, 1 - beta1)
+        torch._foreach_mul_(squares, beta2)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
+        divisors = torch._foreach_sqrt(squares)
+        torch._foreach_add_(divisors, group["eps"])
+        updates = torch._foreach_div(means, divisors)
+        if group["weight_decay"]:
+            torch._foreach_add_(updates, weights, alpha=group["weight_decay"])
+        if group["trust_ratio"]:
+            torch._foreach_mul_(updates, _trust_ratios(weights, updates))
+        torch._foreach_add_(weights, updates, alpha=-group["lr"] * group["lr_scale"])
+
+    def _moments(self, weights: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["exp_avg"] = torch.zeros_like(weight)
+                self.state[weight]["exp_avg_sq"] = torch.zeros_like(weight)
+        means = [self.state[weight]["exp_avg"] for weight in weights]
+        return means, [self.state[weight]["exp_avg_sq"] for weight in weights]
+
+
+def _parts(weights: list[Tensor]) -> list[list[Tensor]]:
+    """Return what goes through the formula together.
+
+    An accelerator is asked once for all tensors; a processor gains nothing by that, and so holds
+    the intermediate results of one tensor at a time.
+    """
+    if all(weight.device.type == "cpu" for weight in weights):
+        return [[weight] for weight in weights]
+    return [weights]
+
+
+def _trust_ratios(weights: list[Tensor], updates: tuple[Tensor, ...]) -> list[Tensor]:
+    """Return |w| / |u| of each tensor, 1 where either is 0."""
+    sizes = torch.stack(torch._foreach_norm(weights))
+    lengths = torch.stack(torch._foreach_norm(updates))
+    ratios = torch.where((sizes > 0) & (lengths > 0), sizes / lengths, 1.0)
+    return list(ratios.unbind())
+
+
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "lr": (lambda x: 0 <= x < float("inf"), "a number of at least 0"),
+    "lr_scale": (lambda x: 0 <= x < float("inf"), "a number of at least 0"),
+    "weight_decay": (lambda x: 0 <= x < float("inf"), "a number of at least 0"),
+    "eps": (lambda x: 0 < x < float("inf"), "a number above 0"),
+    "betas": (
+        lambda x: len(x) == 2 and all(0 <= beta < 1 for beta in x),
+        "two numbers of at least 0 and below 1",
+    ),
+}
+
+
+def _check_group(group: dict[str, Any]) -> None:
+    for name, (is_allowed, allowed) in _RANGES.items():
+        if name in group and not is_allowed(group[name]):
+            raise InputError(f"{name} is {group[name]!r}; allowed is {allowed}.")
+
+
+def _adamw(groups: list[dict[str, Any]], **constants: Any) -> Optimizer:
+    # The fused form is one pass over the memory: for the 1,100 tensors of a published model about
+    # three to four times as fast as the default on a CPU.
+    return AdamW(groups, fused=True, **constants)
+
+
+_OPTIMIZERS: dict[OptimizerName, Callable[..., Optimizer]] = {
+    OptimizerName.ADAMW: _adamw,
+    OptimizerName.LAMB: Lamb,
+}
+
+
+def build_optimizer(
+    name: OptimizerName | str,
+    groups: list[dict[str, Any]],
+    *,
+    betas: tuple[float, float] = BETAS,
+    eps: float = EPS,
+) -> Optimizer:
+    """Build an optimizer.
+
+    Args:
+        name: "adamw" or "lamb".
+        groups: What `parameter_groups` returns: each has its rate and its weight decay.
+        betas: Decay of the two running means.
+        eps: Added to the divisor.
+
+    Raises:
+        InputError: There is no such optimizer, or a number is outside its range.
+    """
+    if name not in set(OptimizerName):
+        raise InputError(
+            f"There is no optimizer {name!r}; choose one of {', '.join(OptimizerName)}."
+        )
+    for group in groups:
+        _check_group(group | {"betas": betas, "eps": eps})
+    return _OPTIMIZERS[OptimizerName(name)](groups, lr=0.0, betas=betas, eps=eps)
