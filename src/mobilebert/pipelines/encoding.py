@@ -7,7 +7,7 @@ from typing import Any
 from mobilebert.errors import InputError
 from mobilebert.pipelines.parameters import LengthOptions
 
-__all__ = ["ModelInput", "SequenceBuilder", "TokenizedText", "check_text"]
+__all__ = ["ModelInput", "SequenceBuilder", "TokenizedText", "check_text", "longest_first"]
 
 # A tokenizer without a maximum has 1e30.
 NO_MAXIMUM = 10**20
@@ -69,6 +69,19 @@ def check_text(text: Any, what: str = "text") -> str:
             f"{error.start}, which is no text; was it read with the wrong encoding?"
         ) from None
     return text
+
+
+def longest_first(first: int, second: int, room: int) -> tuple[int, int]:
+    """Return how many tokens of two texts are kept when the longer one is cut first.
+
+    Args:
+        first: Tokens of the first text.
+        second: Tokens of the second text.
+        room: Tokens that fit, fewer than both have.
+    """
+    shorter = min(first, second, room // 2)
+    longer = room - shorter
+    return (shorter, longer) if first <= second else (longer, shorter)
 
 
 class SequenceBuilder:
@@ -179,11 +192,8 @@ class SequenceBuilder:
             return first[: len(first) - excess], None
         if strategy == "longest_first":
             keep = len(first) + len(second) - excess
-            shorter = min(len(first), len(second), keep // 2)
-            longer = keep - shorter
-            if len(first) <= len(second):
-                return first[:shorter], second[:longer]
-            return first[:longer], second[:shorter]
+            one, other = longest_first(len(first), len(second), keep)
+            return first[:one], second[:other]
         cut, whole = (first, second) if strategy == "only_first" else (second, first)
         if excess >= len(cut):
             raise InputError(

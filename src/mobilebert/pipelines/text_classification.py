@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from mobilebert.errors import InputError
-from mobilebert.pipelines.encoding import ModelInput, TokenizedText, check_text
+from mobilebert.pipelines.encoding import TokenizedText, check_text
 from mobilebert.pipelines.parameters import LengthOptions, read_choice, read_count
 from mobilebert.pipelines.pipeline import Output, Pipeline, Request
 from mobilebert.pipelines.scores import ScoreFunction, best
-from mobilebert.pipelines.windows import default_overlap, window_ranges
+from mobilebert.pipelines.text_windows import text_rows
 
 __all__ = ["TextClassificationParameters", "TextClassificationPipeline", "read_pair"]
 
@@ -104,29 +104,7 @@ class TextClassificationPipeline(Pipeline[TextClassificationParameters]):
     def prepare(self, item: Any, tokens: list[TokenizedText], options: Any) -> Request:
         """Build one sequence, or the windows of a long text."""
         first, second = tokens[0].ids, tokens[1].ids if len(tokens) > 1 else None
-        room = self.builder.room(options.lengths.max_length, pair=second is not None)
-        fits = len(first) + len(second or ()) <= room
-        if fits or options.lengths.strategy is not None:
-            return Request([self.builder.fit(first, second, options.lengths)])
-        return Request(self._windows(first, second, room, options.stride))
-
-    def _windows(
-        self, first: list[int], second: list[int] | None, room: int, stride: int | None
-    ) -> list[ModelInput]:
-        whole, long = sorted((first, second or []), key=len)
-        size = room - len(whole)
-        if size < room / 2:
-            raise InputError(
-                f"Both texts are too long ({len(first)} and {len(second or ())} tokens, {room} fit "
-                "together); shorten one or pass truncation=True."
-            )
-        ranges = window_ranges(len(long), size, default_overlap(size) if stride is None else stride)
-        parts = [long[part.start : part.stop] for part in ranges]
-        if second is None:
-            return [self.builder.build(part) for part in parts]
-        if long is first:
-            return [self.builder.build(part, second) for part in parts]
-        return [self.builder.build(first, part) for part in parts]
+        return Request(text_rows(self.builder, first, second, options.lengths, options.stride))
 
     def answer(self, request: Request, outputs: list[Output], options: Any) -> Any:
         """Score the labels: the mean over the windows of their scores."""
