@@ -1,0 +1,84 @@
+"""Names of labels: those that occur in the training data, in a fixed order."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mobilebert.datasets.items import FinetuneTask, Item, TaggedItem, TextItem
+from mobilebert.errors import InputError
+
+__all__ = ["OUTSIDE", "LabelNames", "collect_labels", "number_of"]
+
+LabelNames = tuple[str, ...]
+
+# The tag of a word that is part of nothing.
+OUTSIDE = "O"
+
+
+def collect_labels(task: FinetuneTask, items: Iterable[Item]) -> LabelNames:
+    """Return the labels that occur, in the order of their numbers.
+
+    Whole numbers are in rising order, names in that of the alphabet; of tags "O" is the first, and
+    those of one type stand together.
+
+    Args:
+        task: The task.
+        items: The training data.
+
+    Returns:
+        The names; none for tasks without labels.
+    """
+    if task not in _OF_ITEM:
+        return ()
+    names = {name for item in items for name in _OF_ITEM[task](item)}
+    return tuple(sorted(names, key=_tag_order if task is _TAGS else _order(names)))
+
+
+def number_of(name: str, numbers: Mapping[str, int]) -> int:
+    """Return the number of a label.
+
+    Args:
+        name: The label.
+        numbers: Label -> number.
+
+    Raises:
+        InputError: It is not among them.
+    """
+    if name not in numbers:
+        known = ", ".join(repr(label) for label in list(numbers)[:8])
+        more = f" and {len(numbers) - 8} more" if len(numbers) > 8 else ""
+        raise InputError(f"the label {name!r} is not one of the model's: {known}{more}")
+    return numbers[name]
+
+
+def _order(names: set[str]) -> Callable[[str], Any] | None:
+    if all(name.isdecimal() and name.isascii() for name in names):
+        return lambda name: (int(name), name)
+    return None
+
+
+def _tag_order(tag: str) -> tuple[bool, str, str]:
+    prefix, _, kind = tag.partition("-")
+    return (tag != OUTSIDE, kind, prefix)
+
+
+def _class(item: Item) -> Iterable[str]:
+    assert isinstance(item, TextItem)
+    return () if item.label is None else (str(item.label),)
+
+
+def _classes(item: Item) -> Iterable[str]:
+    assert isinstance(item, TextItem)
+    return item.label if isinstance(item.label, tuple) else ()
+
+
+def _tags(item: Item) -> Iterable[str]:
+    assert isinstance(item, TaggedItem)
+    return item.tags
+
+
+_TAGS = FinetuneTask.TOKEN_CLASSIFICATION
+_OF_ITEM: dict[FinetuneTask, Callable[[Item], Iterable[str]]] = {
+    FinetuneTask.TEXT_CLASSIFICATION: _class,
+    FinetuneTask.MULTI_LABEL: _classes,
+    _TAGS: _tags,
+}
