@@ -96,6 +96,20 @@ class EngineBackend:
         )
         return backend
 
+    @classmethod
+    def from_model(cls, model: Any, *, device: Any = None, dtype: str | None = None) -> Self:
+        """Take the weights of one of this library's PyTorch models.
+
+        Args:
+            model: The model; later changes of it do not reach the engine.
+            device: As for the class.
+            dtype: As for the class.
+        """
+        _check_device(device)
+        backend = cls.__new__(cls)
+        backend._start(Engine.from_model(model, dtype=dtype or "auto"))
+        return backend
+
     def _start(self, engine: Engine) -> None:
         self.engine = engine
         self.config = engine.config
