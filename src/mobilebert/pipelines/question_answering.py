@@ -8,14 +8,10 @@ from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import TokenizedText, check_text
 from mobilebert.pipelines.parameters import read_count
 from mobilebert.pipelines.pipeline import Output, Pipeline, Request
+from mobilebert.pipelines.question_windows import MAX_QUESTION_LEN, question_windows
 from mobilebert.pipelines.spans import best_spans, span_scores
-from mobilebert.pipelines.windows import window_ranges
 
 __all__ = ["QuestionAnsweringParameters", "QuestionAnsweringPipeline"]
-
-# The defaults documented for transformers' pipeline.
-MAX_SEQ_LEN = 384
-DOC_STRIDE = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +35,7 @@ class QuestionAnsweringParameters:
     doc_stride: int | None = None
     max_answer_len: int = 15
     max_seq_len: int | None = None
-    max_question_len: int = 64
+    max_question_len: int = MAX_QUESTION_LEN
     handle_impossible_answer: bool = False
     align_to_words: bool = True
     padding: bool | str | None = None
@@ -132,28 +128,18 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringParameters]):
         """Build one sequence, or one for each window of the context.
 
         Raises:
-            InputError: The question leaves no room for the context.
+            InputError: The context has no tokens, or the question leaves no room for it.
         """
-        longest = options.max_seq_len or min(self.builder.max_length, MAX_SEQ_LEN)
-        if longest > self.builder.max_length:
-            raise InputError(
-                f"max_seq_len={longest} is more than the model reads: {self.builder.max_length}."
-            )
-        question, context = tokens[0].ids[: options.max_question_len], tokens[1]
-        if not context.ids:
-            raise InputError("The context has no characters that can be read.")
-        overlap = options.doc_stride
-        overlap = min(longest // 2, DOC_STRIDE) if overlap is None else overlap
-        size = self.builder.room(longest, pair=True) - len(question)
-        if size < 1 or (len(context) > size and overlap >= size):
-            raise InputError(
-                f"With max_seq_len={longest} and a question of {len(question)} tokens, {size} "
-                f"tokens of context fit, but windows overlap by doc_stride={overlap}; raise "
-                "max_seq_len, or lower doc_stride or max_question_len."
-            )
-        windows = window_ranges(len(context), size, overlap, "doc_stride")
-        rows = [self.builder.build(question, context.ids[w.start : w.stop]) for w in windows]
-        return Request(rows, _Source(item[1], context, windows, self.builder.start(question)))
+        question, context = tokens
+        found = question_windows(
+            self.builder,
+            question.ids,
+            context.ids,
+            max_seq_len=options.max_seq_len,
+            doc_stride=options.doc_stride,
+            max_question_len=options.max_question_len,
+        )
+        return Request(found.rows, _Source(item[1], context, found.windows, found.start))
 
     def answer(self, request: Request, outputs: list[Output], options: Any) -> Any:
         """Rank the spans of all windows; equal answers add their scores."""

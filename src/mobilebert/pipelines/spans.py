@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from mobilebert.pipelines.scores import best, softmax
 
@@ -49,10 +50,13 @@ def best_spans(
     Returns:
         (first, last, probability), best first.
     """
-    length = len(starts)
-    scores = np.outer(starts, ends)
-    distance = np.arange(length)[None, :] - np.arange(length)[:, None]
-    scores = np.where((distance >= 0) & (distance < longest), scores, -1.0)
+    # Row a of the band has the ends a, a + 1, ... that an answer from a may have: much less than
+    # the whole square of pairs, in the same order.
+    width = min(longest, len(ends))
+    padded = np.concatenate([ends, np.zeros(width - 1, ends.dtype)])
+    band = starts[:, None] * sliding_window_view(padded, width)
+    inside = np.arange(len(starts))[:, None] + np.arange(width) < len(ends)
+    scores = np.where(inside, band, -1.0)
     places = best(scores.ravel(), count)
-    pairs = [divmod(place, length) for place in places]
-    return [(a, b, float(scores[a, b])) for a, b in pairs if scores[a, b] >= 0]
+    pairs = [divmod(place, width) for place in places]
+    return [(a, a + more, float(scores[a, more])) for a, more in pairs if inside[a, more]]
