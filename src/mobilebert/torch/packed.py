@@ -1,0 +1,165 @@
+"""The forward pass of training: no padding, and no work for rows nobody reads.
+
+Equal to the model's own forward with ``pad_neighbor="zero"``, gradients included.
+
+Dimensions: B sequences, T tokens of all sequences together, H hidden_size, E embedding_size,
+M wanted rows, V vocabulary.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mobilebert.errors import ArgumentError, InputError
+from mobilebert.torch.embeddings import MobileBertEmbeddings
+from mobilebert.torch.encoder import MobileBertModel
+from mobilebert.torch.heads import VocabularyHead
+from mobilebert.torch.layers import MobileBertLayer
+from mobilebert.torch.packed_batch import PackedBatch, pack
+from mobilebert.torch.packed_layers import add_normed, run_layer
+from mobilebert.torch.precision import in_float32, outside_float16_autocast, widened
+from mobilebert.torch.pretrained import MobileBertPreTrainedModel
+
+__all__ = [
+    "PackedBatch",
+    "PackedStates",
+    "encode_packed",
+    "masked_lm_scores",
+    "pack",
+    "pooled_rows",
+]
+
+
+@dataclass(frozen=True)
+class PackedStates:
+    """What the encoder makes of a packed batch.
+
+    Attributes:
+        last_hidden_state: The last layer's rows, [T, H], or the wanted ones alone, [M, H].
+        first: The row of each sequence's first token in a full state, [B].
+        hidden_states: The embeddings and every layer's rows, if asked for.
+        attentions: For every layer and sequence the probabilities, [N, S, S], if asked for.
+    """
+
+    last_hidden_state: Tensor
+    first: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[tuple[Tensor, ...], ...] | None = None
+
+
+def encode_packed(
+    model: MobileBertPreTrainedModel,
+    batch: PackedBatch,
+    *,
+    rows: Tensor | None = None,
+    output_hidden_states: bool = False,
+    output_attentions: bool = False,
+) -> PackedStates:
+    """Encode a packed batch.
+
+    Dropout and gradient checkpointing are as in the model's own forward. In bfloat16 autocast the
+    residual stream stays in float32.
+
+    Args:
+        model: The bare model or one with a head, which is not applied.
+        batch: The sequences.
+        rows: The rows that are wanted of the last state, [M]; the last layer computes little
+            else. All by default.
+        output_hidden_states: Whether all states are wanted; the last is as `rows` say.
+        output_attentions: Whether the attention probabilities are wanted.
+
+    Raises:
+        InputError: A number in the batch is outside its table.
+    """
+    base: MobileBertModel = model.base_model
+    _check(base, batch)
+    layers = [cast(MobileBertLayer, layer) for layer in base.encoder.layer]
+    again = base.encoder.gradient_checkpointing_func if base.encoder.training else None
+    states: tuple[Tensor, ...] = ()
+    attentions = []
+    with outside_float16_autocast(batch.ids.device):
+        stream = _embed(base.embeddings, batch)
+        for number, layer in enumerate(layers):
+            if output_hidden_states:
+                states = (*states, stream)
+            layout = batch.layout(layer.attention.self.num_attention_heads)
+            wanted = rows if number == len(layers) - 1 else None
+            inputs = (layer, stream, layout, wanted, output_attentions)
+            stream, *shown = run_layer(*inputs) if again is None else again(run_layer, *inputs)
+            attentions.append(tuple(shown))
+    return PackedStates(
+        stream,
+        batch.first,
+        (*states, stream) if output_hidden_states else None,
+        tuple(attentions) if output_attentions else None,
+    )
+
+
+def pooled_rows(model: MobileBertPreTrainedModel, first: Tensor) -> Tensor:
+    """Pool the states of first tokens, [B, H] -> [B, H].
+
+    Raises:
+        ArgumentError: The model was built without a pooler.
+    """
+    pooler = model.base_model.pooler
+    if pooler is None:
+        raise ArgumentError(f"{type(model).__name__} has no pooler.")
+    pooled: Tensor = in_float32(pooler, first.unsqueeze(1))
+    return pooled
+
+
+def masked_lm_scores(model: MobileBertPreTrainedModel, rows: Tensor) -> Tensor:
+    """Score the vocabulary for some rows of the last state, [M, H] -> [M, V].
+
+    Raises:
+        ArgumentError: The model has no vocabulary head.
+    """
+    scores: Tensor = _vocabulary_head(model)(rows)
+    return scores
+
+
+def _vocabulary_head(model: MobileBertPreTrainedModel) -> VocabularyHead:
+    head = model._vocabulary_head
+    if head is None:
+        raise ArgumentError(f"{type(model).__name__} has no masked-language-model head.")
+    return head
+
+
+def _check(model: MobileBertModel, batch: PackedBatch) -> None:
+    embeddings = model.embeddings
+    tables = {
+        "ids": (batch.ids, embeddings.word_embeddings),
+        "types": (batch.types, embeddings.token_type_embeddings),
+        "positions": (batch.positions, embeddings.position_embeddings),
+    }
+    if batch.ids.device.type != "cpu":
+        return  # looking at the numbers would wait for the device
+    for name, (numbers, table) in tables.items():
+        least, most = (int(x) for x in torch.aminmax(numbers))
+        if least < 0 or most >= table.num_embeddings:
+            raise InputError(
+                f"{name} must be from 0 to {table.num_embeddings - 1}, not "
+                f"{least if least < 0 else most}."
+            )
+
+
+def _embed(embeddings: MobileBertEmbeddings, batch: PackedBatch) -> Tensor:
+    """Make the residual stream of token ids, [T] -> [T, H]."""
+    words = widened(embeddings.word_embeddings(batch.ids))
+    added = widened(embeddings.position_embeddings(batch.positions))
+    added = added + widened(embeddings.token_type_embeddings(batch.types))
+    if embeddings.trigram_input:
+        following, previous = batch.neighbours
+        ended = torch.cat([words, words.new_zeros(1, words.shape[1])])  # the last row: no token
+        sides = ended.index_select(0, following), ended.index_select(0, previous)
+        words = torch.cat([sides[0], words, sides[1]], dim=1)  # [T, 3E]
+    norm: nn.Module = embeddings.LayerNorm
+    if embeddings.transforms:
+        stream = add_normed(words, embeddings.embedding_transformation, norm, added)
+    else:
+        stream = in_float32(norm, words + added)
+    dropout = embeddings.dropout
+    return F.dropout(stream, dropout.p) if dropout.training and dropout.p else stream

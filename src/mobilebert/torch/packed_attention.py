@@ -1,0 +1,161 @@
+"""Attention over packed sequences: padded among similar lengths, nowhere else.
+
+Dimensions: T tokens, N heads, D head size, P rows of the padded buffer (`AttentionLayout`).
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from mobilebert.torch.packed_batch import AttentionGroup, AttentionLayout
+
+__all__ = ["attend", "attend_and_show"]
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, layout: AttentionLayout, dropout: float = 0.0
+) -> Tensor:
+    """Attend within each sequence.
+
+    Args:
+        query: [T, N * D].
+        key: [T, N * D].
+        value: [T, N * D].
+        layout: Where the rows stand.
+        dropout: Share of the probabilities that are dropped.
+
+    Returns:
+        The context, [T, N * D], in the dtype of `value`.
+    """
+    # torch gives this method no types.
+    context: Tensor = _Attention.apply(  # type: ignore[no-untyped-call]
+        query, key, value, layout, dropout
+    )
+    return context
+
+
+def attend_and_show(
+    query: Tensor, key: Tensor, value: Tensor, layout: AttentionLayout, dropout: float = 0.0
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Attend, and return the probabilities too; gradients flow through both.
+
+    Args:
+        query: [T, N * D].
+        key: [T, N * D].
+        value: [T, N * D].
+        layout: Where the rows stand.
+        dropout: Share of the probabilities that are dropped.
+
+    Returns:
+        The context, [T, N * D], and for each sequence of the batch the probabilities after
+        dropout, [N, S, S].
+    """
+    buffers = [_padded(x, layout) for x in (query, key, value)]
+    contexts: list[Tensor] = []
+    shown: list[Tensor] = []
+    for group in layout.groups:
+        q, k, v = (_of_group(x, group, layout) for x in buffers)
+        probabilities = torch.dropout(_probabilities(q, k, group), dropout, dropout > 0)
+        contexts.append(torch.bmm(probabilities.to(v.dtype), v).flatten(0, 1))
+        square = (group.count, layout.heads, group.length, group.length)
+        shown.extend(probabilities.view(square).unbind(0))
+    context = torch.cat(contexts).index_select(0, layout.places).view(query.shape)
+    sizes = [
+        int(group.mask[row].isfinite().sum()) if group.mask is not None else group.length
+        for group in layout.groups
+        for row in range(group.count)
+    ]
+    cut = [square[:, :size, :size] for square, size in zip(shown, sizes, strict=True)]
+    by_number = dict(zip(layout.order, cut, strict=True))
+    return context, tuple(by_number[number] for number in range(len(cut)))
+
+
+def _padded(rows: Tensor, layout: AttentionLayout) -> Tensor:
+    """[T, N * D] -> [P, D]."""
+    return rows.reshape(len(layout.places), -1).index_select(0, layout.slots)
+
+
+def _of_group(buffer: Tensor, group: AttentionGroup, layout: AttentionLayout) -> Tensor:
+    """[P, D] -> [count * N, length, D]."""
+    matrices = group.count * layout.heads
+    rows = buffer[group.first : group.first + matrices * group.length]
+    return rows.view(matrices, group.length, -1)
+
+
+def _probabilities(query: Tensor, key: Tensor, group: AttentionGroup) -> Tensor:
+    """Softmax of the scores in float32, [count * N, length, length]."""
+    scores = torch.bmm(query * (1.0 / math.sqrt(query.shape[-1])), key.transpose(1, 2))
+    if group.mask is not None:
+        by_sequence = scores.view(group.count, -1, group.length, group.length)
+        scores = (by_sequence + group.mask).view(scores.shape)
+    return torch.softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+
+
+class _Attention(torch.autograd.Function):
+    """Keeps the probabilities, and works on the buffers of one group after the other."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        layout: AttentionLayout,
+        dropout: float,
+    ) -> Tensor:
+        buffers = [_padded(x, layout) for x in (query, key, value)]
+        context = torch.empty_like(buffers[2])
+        kept = []
+        with torch.autocast(query.device.type, enabled=False):
+            for group in layout.groups:
+                q, k, v = (_of_group(x, group, layout) for x in buffers)
+                probabilities = _probabilities(q, k, group)
+                factors = _dropout_factors(probabilities, dropout)
+                kept += [probabilities, factors]
+                dropped = probabilities if factors is None else probabilities * factors
+                torch.bmm(dropped.to(v.dtype), v, out=_of_group(context, group, layout))
+        ctx.layout = layout
+        ctx.save_for_backward(*buffers, *kept)
+        return context.index_select(0, layout.places).view(value.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        layout: AttentionLayout = ctx.layout
+        saved = ctx.saved_tensors  # may be asked for once only
+        buffers, kept = saved[:3], saved[3:]
+        grad = _padded(grad, layout)
+        if layout.padding is not None:
+            grad.masked_fill_(layout.padding, 0.0)
+        grads = [torch.empty_like(x) for x in buffers]
+        for number, group in enumerate(layout.groups):
+            probabilities, factors = kept[2 * number : 2 * number + 2]
+            q, k, v, g = (_of_group(x, group, layout) for x in (*buffers, grad))
+            to_q, to_k, to_v = (_of_group(x, group, layout) for x in grads)
+            dropped = probabilities if factors is None else probabilities * factors
+            torch.bmm(dropped.to(v.dtype).transpose(1, 2), g, out=to_v)
+            scores = torch.bmm(g, v.transpose(1, 2)).to(probabilities.dtype)
+            if factors is not None:
+                scores.mul_(factors)
+            # The derivative of softmax.
+            scores.mul_(probabilities)
+            scores = scores.addcmul_(probabilities, scores.sum(dim=-1, keepdim=True), value=-1).to(
+                q.dtype
+            )
+            scale = 1.0 / math.sqrt(q.shape[-1])
+            torch.bmm(scores, k * scale, out=to_q)
+            torch.bmm(scores.transpose(1, 2), q * scale, out=to_k)
+        width = grads[0].shape[-1] * layout.heads
+        rows = (x.index_select(0, layout.places).view(-1, width) for x in grads)
+        return *rows, None, None
+
+
+def _dropout_factors(like: Tensor, dropout: float) -> Tensor | None:
+    """0 for what is dropped, and for the rest what makes up for it."""
+    if not dropout:
+        return None
+    keep = 1.0 - dropout
+    return torch.empty_like(like).bernoulli_(keep).div_(keep)

@@ -1,0 +1,158 @@
+"""One layer over packed rows, with the norms folded into the dense layers before them.
+
+For a NoNorm `y -> w * y + b` behind a dense layer with residual r:
+`w * (W x + c + r) + b == (w * W) x + (w * c + b) + w * r`. The small matrices are folded anew at
+every call, so gradients reach W, c, w and b, and one pass over the rows remains of the norm.
+Weights are read as attributes of their modules: what a module computes them from gets gradients
+too.
+
+Dimensions: T tokens, H hidden_size, K width inside a layer, M wanted rows.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mobilebert.torch.attention import MobileBertAttention
+from mobilebert.torch.layers import (
+    Bottleneck,
+    FeedForward,
+    InputBottleneck,
+    Intermediate,
+    MobileBertLayer,
+)
+from mobilebert.torch.norms import NoNorm, ResidualProjection
+from mobilebert.torch.packed_attention import attend, attend_and_show
+from mobilebert.torch.packed_batch import AttentionLayout
+from mobilebert.torch.precision import widened
+from mobilebert.weights import AttentionInput
+
+__all__ = ["add_normed", "dense", "run_layer"]
+
+# The same functions, overwriting what they read: the result of a dense layer, which no derivative
+# needs.
+_IN_PLACE: dict[Callable[..., Tensor], Callable[[Tensor], Tensor]] = {
+    F.relu: torch.relu_,
+    F.relu6: lambda x: F.relu6(x, inplace=True),
+}
+
+
+def run_layer(
+    layer: MobileBertLayer,
+    stream: Tensor,
+    layout: AttentionLayout,
+    rows: Tensor | None = None,
+    show: bool = False,
+) -> tuple[Tensor, ...]:
+    """Run a layer.
+
+    Args:
+        layer: The layer.
+        stream: The residual stream, [T, H].
+        layout: Where rows stand while they attend.
+        rows: The rows that are wanted of the result, [M]; all by default.
+        show: Whether the attention probabilities are wanted.
+
+    Returns:
+        The residual stream after the layer, [T or M, H], and with `show` the probabilities of each
+        sequence, [N, S, S].
+    """
+    wanted = stream if rows is None else stream.index_select(0, rows)
+    if layer.use_bottleneck:
+        query_key, value, residual = _bottlenecks(layer.bottleneck, stream, wanted, rows)
+    else:
+        query_key = value = stream
+        residual = wanted
+    context, shown = _context(layer.attention, query_key, value, layout, show)
+    if rows is not None:
+        context = context.index_select(0, rows)
+    narrow = _project(layer.attention.output, context, residual)
+    for network in cast(Iterable[FeedForward], layer.ffn):
+        narrow = _project(network.output, _widen(network.intermediate, narrow), narrow)
+    narrow = _project(layer.output, _widen(layer.intermediate, narrow), narrow)
+    if layer.use_bottleneck:
+        narrow = _project(layer.output.bottleneck, narrow, wanted)
+    return narrow, *shown
+
+
+def dense(x: Tensor, module: nn.Linear) -> Tensor:
+    """Apply a dense layer, [rows, in] -> [rows, out]."""
+    return F.linear(x, widened(module.weight), widened(module.bias))
+
+
+def add_normed(
+    x: Tensor, module: nn.Linear, norm: nn.Module, residual: Tensor | None, dropout: float = 0.0
+) -> Tensor:
+    """Apply a dense layer, add a residual, and normalise: ``norm(dropout(module(x)) + residual)``.
+
+    Args:
+        x: [rows, in].
+        module: The dense layer.
+        norm: The norm behind it.
+        residual: [rows, out], or None.
+        dropout: Share of the dense layer's results that are dropped.
+    """
+    if not isinstance(norm, NoNorm):
+        projected = F.dropout(dense(x, module), dropout)
+        summed = projected if residual is None else projected + residual
+        normed: Tensor = norm(summed)
+        return normed
+    factor, shift = widened(norm.weight), widened(norm.bias)
+    weight = widened(module.weight) * factor[:, None]
+    bias = widened(module.bias) * factor
+    if residual is None:
+        return F.linear(x, weight, bias + shift)
+    if dropout:
+        return torch.addcmul(shift, residual, factor) + F.dropout(
+            F.linear(x, weight, bias), dropout
+        )
+    carried = torch.addcmul(bias + shift, residual, factor)
+    if torch.is_autocast_enabled(x.device.type):
+        # The product is of the lower precision, the sum stays in that of the residual.
+        return carried + F.linear(x, weight)
+    return carried.addmm_(x, weight.t())
+
+
+def _bottlenecks(
+    bottleneck: Bottleneck, stream: Tensor, wanted: Tensor, rows: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what queries and keys read, what values read, [T, ...], and the residual [M, K]."""
+    if bottleneck.attention_input is AttentionInput.BOTTLENECK:
+        narrow = _enter(bottleneck.input, stream)
+        return narrow, narrow, narrow if rows is None else narrow.index_select(0, rows)
+    residual = _enter(bottleneck.input, wanted)
+    if bottleneck.attention_input is AttentionInput.SHARED_BOTTLENECK:
+        return _enter(bottleneck.attention, stream), stream, residual
+    return stream, stream, residual
+
+
+def _enter(bottleneck: InputBottleneck, stream: Tensor) -> Tensor:
+    return add_normed(stream, bottleneck.dense, bottleneck.LayerNorm, None)
+
+
+def _context(
+    attention: MobileBertAttention,
+    query_key: Tensor,
+    value: Tensor,
+    layout: AttentionLayout,
+    show: bool,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    own = attention.self
+    rows = dense(query_key, own.query), dense(query_key, own.key), dense(value, own.value)
+    dropout = own.dropout.p if own.training else 0.0
+    if show:
+        return attend_and_show(*rows, layout, dropout)
+    return attend(*rows, layout, dropout), ()
+
+
+def _widen(intermediate: Intermediate, x: Tensor) -> Tensor:
+    activation = intermediate.intermediate_act_fn
+    return _IN_PLACE.get(activation, activation)(dense(x, intermediate.dense))
+
+
+def _project(output: ResidualProjection, x: Tensor, residual: Tensor) -> Tensor:
+    dropout = output.dropout.p if output.training else 0.0
+    return add_normed(x, output.dense, output.LayerNorm, residual, dropout)
