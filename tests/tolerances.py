@@ -100,3 +100,18 @@ STORED_MEASUREMENT = 1e-4
 # Two processes, or parts of a batch, add the same float32 gradients in another order; 40 steps of
 # AdamW on three weights of order 1 amplify 2**-24 by less than a hundred.
 TWO_PROCESSES = {"rtol": 1e-4, "atol": 1e-5}
+# Means over 2000 draws differ by sqrt(2 / 2000) standard deviations; six of those, as the largest
+# of some hundred numbers is compared.
+SIX_STANDARD_ERRORS = 0.19
+
+# Spreads over 2000 draws, averaged over some hundred channels that depend on each other: measured
+# worst 2 %.
+SPREAD_SHARE = 0.06
+
+# What is promised of a saved checkpoint against the logits in training, as a share of their range.
+FOLDED_LOGITS = 1e-4
+
+# Not a rounding: how large a standardised feature may be where the first batches said nothing about
+# a channel: it then has a fifth of the median channel's spread, and some thousand numbers reach
+# four times theirs.
+LARGEST_STANDARDISED = 20.0

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.text import MobileBertTokenizerFast
@@ -14,3 +15,17 @@ def tokenizer():
 def checkpoints(tmp_path_factory):
     """Directory of a random checkpoint for each pipeline task, made once."""
     return write_all(tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _one_thread():
+    # The models are tiny: handing work to a second thread costs more than it saves.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
