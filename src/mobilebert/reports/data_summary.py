@@ -1,0 +1,91 @@
+"""What a report says about data."""
+
+from dataclasses import dataclass, field
+
+__all__ = ["DataFile", "DataSummary", "LengthBin", "ProblemKind"]
+
+
+@dataclass(kw_only=True)
+class DataFile:
+    """A file that was read.
+
+    Attributes:
+        path: Its name.
+        role: ``train`` or ``dev``.
+        rows: Rows in it.
+        used: Rows that became items.
+        facts: How it was read, in sentences: encoding, delimiter, columns.
+    """
+
+    path: str
+    role: str = "train"
+    rows: int = 0
+    used: int = 0
+    facts: list[str] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class ProblemKind:
+    """Rows that have the same thing wrong with them.
+
+    Attributes:
+        kind: What is wrong.
+        count: Rows.
+        examples: Some of them: the place and the reason.
+        skipped: Whether they were left out.
+    """
+
+    kind: str
+    count: int
+    examples: list[str] = field(default_factory=list)
+    skipped: bool = True
+
+
+@dataclass(kw_only=True)
+class LengthBin:
+    """Items of similar length.
+
+    Attributes:
+        least: Shortest length that counts here, in tokens.
+        most: Longest that does.
+        count: Items.
+    """
+
+    least: int
+    most: int
+    count: int
+
+
+@dataclass(kw_only=True)
+class DataSummary:
+    """The data.
+
+    Attributes:
+        files: What was read.
+        train_items: Items to train on.
+        dev_items: Items to judge by.
+        split: How dev items were set apart, a sentence; empty where they have a file.
+        problems: Rows that could not be used as they were, by kind.
+        train_labels: How often each label occurs in what is trained on.
+        dev_labels: How often each occurs in what is judged by.
+        lengths: Lengths of the items trained on.
+        token_limit: Longest input that is trained on, in tokens; None for no limit.
+        long_items: Items longer than this.
+        long_text: What is done with them: ``window``, ``head_tail`` or ``truncate``.
+        leaks: Dev items whose text stands in train as well.
+        leak_examples: Some of them.
+    """
+
+    files: list[DataFile] = field(default_factory=list)
+    train_items: int = 0
+    dev_items: int = 0
+    split: str = ""
+    problems: list[ProblemKind] = field(default_factory=list)
+    train_labels: dict[str, int] = field(default_factory=dict)
+    dev_labels: dict[str, int] = field(default_factory=dict)
+    lengths: list[LengthBin] = field(default_factory=list)
+    token_limit: int | None = None
+    long_items: int = 0
+    long_text: str = ""
+    leaks: int = 0
+    leak_examples: list[str] = field(default_factory=list)
