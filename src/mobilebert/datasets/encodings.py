@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobilebert.datasets.compressed import open_bytes
 from mobilebert.errors import InputError
 
 __all__ = ["Encoding", "guess_encoding", "named_encoding"]
@@ -114,20 +115,17 @@ def guess_encoding(path: Path) -> Encoding:
     Raises:
         InputError: It cannot be read, or nothing fits.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-            for mark, name in _MARKS.items():
-                if start.startswith(mark):
-                    return Encoding(name, "by its byte order mark")
-            file.seek(0)
-            wrong = _first_that_is_not_utf8(iter(lambda: file.read(_BLOCK), b""))
-            if wrong is None:
-                return Encoding("utf-8", "all of it is UTF-8")
-            file.seek(max(0, wrong - _SAMPLE // 2))
-            sample = _whole_lines(file.read(_SAMPLE), first=wrong < _SAMPLE // 2)
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror or error}.") from None
+    with open_bytes(path) as file:
+        start = file.read(4)
+        for mark, name in _MARKS.items():
+            if start.startswith(mark):
+                return Encoding(name, "by its byte order mark")
+        file.seek(0)
+        wrong = _first_that_is_not_utf8(iter(lambda: file.read(_BLOCK), b""))
+        if wrong is None:
+            return Encoding("utf-8", "all of it is UTF-8")
+        file.seek(max(0, wrong - _SAMPLE // 2))
+        sample = _whole_lines(file.read(_SAMPLE), first=wrong < _SAMPLE // 2)
     for candidate in _CANDIDATES:
         if candidate.fits(sample):
             return Encoding(candidate.name, f"guessed, because byte {wrong:,} is not UTF-8")

@@ -16,13 +16,15 @@ class Row:
         file: The file.
         line: Where it begins, counting from 1.
         cells: Name of the column -> value.
+        unit: What is counted: lines, or rows of formats that have none.
     """
 
     file: Path
     line: int
     cells: Mapping[str, Any]
+    unit: str = "line"
 
     @property
     def place(self) -> str:
-        """Where it is, as the start of an error."""
-        return f"{self.file}, line {self.line}: "
+        """Where it is, as errors name it."""
+        return f"{self.file}, {self.unit} {self.line}"

@@ -1,15 +1,18 @@
 """Rows of tables in text files: comma, tab and other delimiters, with or without a header."""
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import multimode
 
+from mobilebert.datasets.column_names import is_known
+from mobilebert.datasets.problems import Problem, ProblemKind
 from mobilebert.datasets.rows import Row
 from mobilebert.errors import InputError
 
-__all__ = ["DELIMITERS", "guess_delimiter", "read_table"]
+__all__ = ["DELIMITERS", "TableLayout", "guess_delimiter", "guess_layout", "read_table"]
 
 # Name for the command line -> delimiter, in the order in which ties are decided.
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|"}
@@ -17,6 +20,29 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|"}
 # The module's own limit, 128 KB, is less than a long document; this is the largest it takes.
 _LONGEST_CELL = 2**31 - 1
 _LINES_LOOKED_AT = 200
+_LONGEST_NAME = 60
+_WORDS_OF_A_NAME = 5
+
+_Record = tuple[int, list[str] | csv.Error]
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """How a table is written.
+
+    Attributes:
+        delimiter: What separates cells.
+        names: Names of the columns; their numbers from 1 where the table has no header.
+        header: Whether the first record is the header.
+        quoted: Whether quotes stand around cells. Where not, a quote is a character like others.
+        facts: How this is known.
+    """
+
+    delimiter: str
+    names: tuple[str, ...]
+    header: bool = True
+    quoted: bool = True
+    facts: tuple[str, ...] = ()
 
 
 def guess_delimiter(lines: Iterable[str]) -> str:
@@ -32,64 +58,174 @@ def guess_delimiter(lines: Iterable[str]) -> str:
     sample = list(islice(lines, _LINES_LOOKED_AT))
 
     def rating(delimiter: str) -> tuple[float, int]:
-        widths = [len(cells) for cells in _records_of(sample, delimiter) if cells]
-        width = max(multimode(widths), default=1)
-        return (widths.count(width) / len(widths), width) if width > 1 else (0.0, 1)
+        quoted = delimiter != "\t"
+        records = [cells for _, cells in _records(sample, delimiter, quoted)]
+        width = _width(records)
+        alike = sum(isinstance(cells, list) and len(cells) == width for cells in records)
+        return (alike / len(records), width) if width > 1 else (0.0, 1)
 
     return max(DELIMITERS.values(), key=rating)
 
 
-def _records_of(lines: list[str], delimiter: str) -> list[list[str]]:
-    records: list[list[str]] = []
-    try:
-        records.extend(csv.reader(lines, delimiter=delimiter, strict=False))
-    except csv.Error:
-        return []
-    return records
+def _width(records: Iterable[list[str] | csv.Error]) -> int:
+    widths = [len(cells) for cells in records if isinstance(cells, list)]
+    return max(multimode(widths), default=1)
 
 
-def read_table(
-    file: Path, lines: Iterable[str], delimiter: str, header: Sequence[str] | None = None
-) -> Iterator[Row]:
-    """Read the records of a table.
-
-    Args:
-        file: Its name, for errors.
-        lines: All lines, with their ends.
-        delimiter: What separates cells.
-        header: Names of the columns; by default those of the first record.
-
-    Yields:
-        A row for each record that is not empty.
-
-    Raises:
-        InputError: A record has another number of cells, quotes are not closed, or a name is there
-            twice.
-    """
+def _records(lines: Iterable[str], delimiter: str, quoted: bool) -> Iterator[_Record]:
+    """Yield the line on which a record begins, and its cells or what is wrong with them."""
+    if not quoted:
+        for number, line in enumerate(lines, start=1):
+            if text := line.rstrip("\r\n"):
+                yield number, text.split(delimiter)
+        return
     csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    names = None if header is None else _checked(file, header)
     before = 0
     while True:
+        cells: list[str] | csv.Error
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            raise InputError(f"{file}, line {reader.line_num}: {error}.") from None
-        line, before = before + 1, reader.line_num
-        if not cells:
+            cells = error
+        if cells:
+            yield before + 1, cells
+        before = reader.line_num
+
+
+def guess_layout(
+    file: Path,
+    open_lines: Callable[[], Iterator[str]],
+    delimiter: str,
+    header: bool | Sequence[str] | None = None,
+) -> TableLayout:
+    """Find how a table is written.
+
+    Args:
+        file: Its name, for errors.
+        open_lines: Starts reading its lines, with their ends.
+        delimiter: What separates cells.
+        header: Whether the first record is a header, or names for the columns of a table without
+            one; by default it is guessed.
+
+    Raises:
+        InputError: A name is there twice.
+    """
+    quoted, about_quotes = _guess_quotes(open_lines, delimiter)
+    records = [cells for _, cells in islice(_records(open_lines(), delimiter, quoted), 200)]
+    given = None if header is None or isinstance(header, bool) else tuple(header)
+    if given is not None:
+        return TableLayout(delimiter, _checked(file, given), False, quoted, about_quotes)
+    width = _width(records)
+    full = [cells for cells in records if isinstance(cells, list) and len(cells) == width]
+    first = records[0] if records else []
+    has, reason = _guess_header(first, full) if header is None else (bool(header), "given")
+    if has and isinstance(first, csv.Error):
+        raise InputError(f"{file}, line 1: The header cannot be read: {first}.")
+    names = (
+        [name.strip() or str(number) for number, name in enumerate(first, start=1)]
+        if has and isinstance(first, list)
+        else [str(number) for number in range(1, width + 1)]
+    )
+    about_header = f"{'a' if has else 'no'} header ({reason})"
+    if not has:
+        about_header += ", columns are numbered from 1"
+    return TableLayout(delimiter, _checked(file, names), has, quoted, (*about_quotes, about_header))
+
+
+def _guess_quotes(
+    open_lines: Callable[[], Iterator[str]], delimiter: str
+) -> tuple[bool, tuple[str, ...]]:
+    """Tell whether quotes stand around cells.
+
+    Only of tables with tabs it is asked: those of GLUE have bare quotes, in and around sentences
+    (https://gluebenchmark.com/tasks); other delimiters stand in texts and need quotes.
+    """
+    if delimiter != "\t":
+        return True, ()
+    opening = any(line.startswith('"') or '\t"' in line for line in open_lines())
+    if not opening:
+        return False, ()
+    records = (cells for _, cells in _records(open_lines(), delimiter, True))
+    widths: set[int] = set()
+    for cells in records:
+        if isinstance(cells, csv.Error):
+            return False, (f"quotes are characters like others ({cells})",)
+        widths.add(len(cells))
+        if len(widths) > 1:
+            return False, ("quotes are characters like others (else rows have different widths)",)
+    return True, ("quotes stand around cells",)
+
+
+def _guess_header(first: list[str] | csv.Error, records: list[list[str]]) -> tuple[bool, str]:
+    """Tell whether the first record has the names of the columns, and why."""
+    if isinstance(first, csv.Error) or not first:
+        return True, "supposed"
+    cells = [cell.strip() for cell in first]
+    if any(is_number(cell) for cell in cells):
+        return False, "the first row has a number"
+    if known := next((cell for cell in cells if is_known(cell)), None):
+        return True, f"{known!r} is the name of a column"
+    if len(set(cells)) < len(cells) or not _look_like_names(cells):
+        return False, "the first row does not look like names"
+    below = [record for record in records if record is not first]
+    if not below or any(len(record) != len(cells) for record in below):
+        return True, "the first row looks like names"
+    for place, cell in enumerate(cells):
+        values = [record[place].strip() for record in below]
+        if all(is_number(value) for value in values):
+            return True, f"numbers stand below {cell!r}"
+        if len(set(values)) <= len(values) // 2 and cell not in values:
+            return True, f"few values stand below {cell!r}, and others"
+    return False, "the first row is like the others"
+
+
+def _look_like_names(cells: list[str]) -> bool:
+    # The index that pandas writes has no name.
+    return all(cells[1:]) and all(
+        len(cell) <= _LONGEST_NAME and len(cell.split()) <= _WORDS_OF_A_NAME for cell in cells
+    )
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a cell is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_table(file: Path, lines: Iterable[str], layout: TableLayout) -> Iterator[Row | Problem]:
+    """Read the records of a table.
+
+    Args:
+        file: Its name, for errors.
+        lines: All lines, with their ends.
+        layout: How it is written.
+
+    Yields:
+        A row for each record that is not empty, or what is wrong with it.
+    """
+    names = layout.names
+    for place, (line, cells) in enumerate(_records(lines, layout.delimiter, layout.quoted)):
+        if place == 0 and layout.header:
             continue
-        if names is None:
-            names = _checked(file, cells)
-        elif len(cells) != len(names):
-            raise InputError(f"{file}, line {line}: {len(cells)} cells instead of {len(names)}.")
-        else:
+        if isinstance(cells, list) and len(cells) == len(names):
             yield Row(file, line, dict(zip(names, cells, strict=True)))
+            continue
+        reason = (
+            f"{len(cells)} cells, but there are {len(names)} columns"
+            if isinstance(cells, list)
+            else str(cells)
+        )
+        yield Problem(Row(file, line, {}).place, ProblemKind.UNREADABLE, f"{reason}.")
 
 
-def _checked(file: Path, names: Sequence[str]) -> Sequence[str]:
+def _checked(file: Path, names: Sequence[str]) -> tuple[str, ...]:
     twice = sorted({name for name in names if list(names).count(name) > 1})
     if twice:
         raise InputError(f"{file}: the column {twice[0]!r} is there twice; rename one.")
-    return names
+    return tuple(names)

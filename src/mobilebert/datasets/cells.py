@@ -1,0 +1,91 @@
+"""Values of cells as texts, names and numbers."""
+
+import math
+from typing import Any
+
+from mobilebert.datasets.problems import ProblemKind, RowError
+
+__all__ = ["is_missing", "label_of", "number_of", "shown", "text_of"]
+
+# What programs write where they have no value. "None" and "NA" are names of classes too.
+_NO_VALUE = {"", "nan", "null", "#n/a", "<na>"}
+_SHOWN = 40
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether a cell has no value."""
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or (isinstance(value, str) and value.strip().lower() in _NO_VALUE)
+
+
+def text_of(value: Any, name: str = "text") -> str:
+    """Take a cell as text; numbers and dates are written out.
+
+    Raises:
+        RowError: It is empty, or no text.
+    """
+    if isinstance(value, bool | list | dict | bytes):
+        raise RowError(
+            ProblemKind.NOT_TEXT, f"the {name} is {shown(value)}, a {type(value).__name__}."
+        )
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    text = "" if missing else str(value)
+    if not text.strip():
+        raise RowError(ProblemKind.EMPTY_TEXT, f"the {name} is empty.")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise RowError(
+                ProblemKind.NOT_TEXT,
+                f"the {name} has a lone surrogate U+{ord(text[error.start]):04X}.",
+            ) from None
+    return text
+
+
+def label_of(value: Any) -> str:
+    """Take a cell as the name of a class; a whole number is written without a point.
+
+    Raises:
+        RowError: There is none.
+    """
+    if is_missing(value):
+        raise RowError(ProblemKind.MISSING_LABEL, "the label is missing.")
+    if isinstance(value, list | dict):
+        raise RowError(
+            ProblemKind.TEXT_AS_LABEL, f"the label is {shown(value)}, a {type(value).__name__}."
+        )
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+def number_of(value: Any) -> float:
+    """Take a cell as a number.
+
+    Raises:
+        RowError: There is none, or it is not finite.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise RowError(ProblemKind.MISSING_LABEL, "the target is missing.")
+    try:
+        # float() takes "1_000" for a thousand, and True for one.
+        readable = not isinstance(value, bool) and not (isinstance(value, str) and "_" in value)
+        number = float(value) if readable else None
+    except (ValueError, TypeError, OverflowError):
+        number = None
+    if number is None:
+        hint = "; decimals have a point" if "," in str(value) else ""
+        raise RowError(
+            ProblemKind.NOT_A_NUMBER, f"the target {shown(value)} is not a number{hint}."
+        )
+    if not math.isfinite(number):
+        raise RowError(ProblemKind.NOT_A_NUMBER, f"the target {shown(value)} is not finite.")
+    return number
+
+
+def shown(value: Any) -> str:
+    """Write a value for an error, shortened."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,0 +1,91 @@
+"""Which items have the same text."""
+
+import hashlib
+from array import array
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilebert.datasets.items import ChoiceItem, Item, QuestionItem, TaggedItem, TextItem
+from mobilebert.datasets.problems import Problem, ProblemKind
+
+__all__ = ["Repetitions", "fingerprint", "folded", "input_of", "target_of"]
+
+
+def input_of(item: Item) -> tuple[str, ...]:
+    """Return what a model reads of an item."""
+    match item:
+        case TextItem():
+            return (item.text,) if item.pair is None else (item.text, item.pair)
+        case TaggedItem():
+            return item.words
+        case QuestionItem():
+            return (item.question, item.context)
+        case ChoiceItem():
+            return (item.prompt, *item.choices)
+    return (item.text,)
+
+
+def target_of(item: Item) -> object:
+    """Return what a model should say about an item."""
+    match item:
+        case TextItem() | ChoiceItem():
+            return item.label
+        case TaggedItem():
+            return item.tags
+        case QuestionItem():
+            return item.answers
+    return None
+
+
+def folded(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Take away what an uncased tokenizer does not see: case, and how much white space."""
+    return tuple(" ".join(text.casefold().split()) for text in texts)
+
+
+def fingerprint(texts: tuple[str, ...]) -> int:
+    """Return 64 bits that other texts have as good as never (3e-6 for ten million)."""
+    digest = hashlib.blake2b("\x1f".join(texts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+class Repetitions:
+    """Finds items that are there twice, in 16 bytes for each."""
+
+    def __init__(self) -> None:
+        self._texts, self._targets = array("Q"), array("Q")
+
+    def add(self, item: Item) -> None:
+        """Take the next item."""
+        self._texts.append(fingerprint(input_of(item)))
+        self._targets.append(fingerprint((repr(target_of(item)),)))
+
+    def problems(self, items: Iterable[Item]) -> Iterator[Problem]:
+        """Yield each item whose text an earlier one has.
+
+        Args:
+            items: The same items once more, for their places; read only if there are such.
+        """
+        first = self._first_alike()
+        later = np.flatnonzero(first != np.arange(len(first)))
+        wanted = {*later.tolist(), *first[later].tolist()}
+        places = {}
+        if wanted:
+            places = {n: item.place for n, item in enumerate(items) if n in wanted}
+        for index, earlier in zip(later.tolist(), first[later].tolist(), strict=True):
+            if self._targets[index] == self._targets[earlier]:
+                kind, reason = ProblemKind.DUPLICATE, "the same as"
+            else:
+                kind, reason = ProblemKind.CONTRADICTION, "another label than the same text in"
+            yield Problem(places[index], kind, f"{reason} {places[earlier]}.")
+
+    def _first_alike(self) -> NDArray[np.int64]:
+        """Return for each item the first one with its text."""
+        texts = np.frombuffer(self._texts, np.uint64)
+        order = np.argsort(texts, kind="stable")
+        new = np.ones(len(order), bool)
+        new[1:] = texts[order][1:] != texts[order][:-1]
+        first = np.empty_like(order)
+        first[order] = order[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
+        return first

@@ -1,0 +1,48 @@
+"""Rows of Parquet files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mobilebert.datasets.rows import Row
+from mobilebert.errors import InputError
+from mobilebert.extras import require
+
+__all__ = ["parquet_columns", "read_parquet"]
+
+
+def _open(file: Path) -> Any:
+    parquet = require("pyarrow.parquet", "train", "Reading .parquet")
+    try:
+        return parquet.ParquetFile(file)
+    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+        raise InputError(f"Cannot read {file}: {error}") from None
+
+
+def parquet_columns(file: Path) -> tuple[str, ...]:
+    """Return the names of the columns.
+
+    Raises:
+        InputError: It is not such a file.
+        MissingExtraError: pyarrow is not installed.
+    """
+    with _open(file) as table:
+        return tuple(table.schema_arrow.names)
+
+
+def read_parquet(file: Path) -> Iterator[Row]:
+    """Read rows, some thousands at a time.
+
+    Raises:
+        InputError: It is not such a file, or damaged.
+        MissingExtraError: pyarrow is not installed.
+    """
+    with _open(file) as table:
+        number = 0
+        try:
+            for batch in table.iter_batches(batch_size=4096):
+                for cells in batch.to_pylist():
+                    number += 1
+                    yield Row(file, number, cells, "row")
+        except (OSError, ValueError) as error:
+            raise InputError(f"Cannot read {file} after row {number:,}: {error}") from None

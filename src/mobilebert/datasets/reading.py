@@ -1,0 +1,206 @@
+"""Rows to the items of a task, with everything that is wrong with them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from mobilebert.datasets.choice_items import choice_reader
+from mobilebert.datasets.columns import choose_columns
+from mobilebert.datasets.fingerprints import Repetitions
+from mobilebert.datasets.item_sets import Items, StreamedItems
+from mobilebert.datasets.items import FinetuneTask, Item, PlainItem, QuestionItem
+from mobilebert.datasets.label_texts import LabelTally, names_of
+from mobilebert.datasets.problems import (
+    OnError,
+    Problem,
+    ProblemKind,
+    ProblemLog,
+    RowError,
+    on_error_of,
+)
+from mobilebert.datasets.question_items import question_reader
+from mobilebert.datasets.rows import Row
+from mobilebert.datasets.sources import RowSource
+from mobilebert.datasets.tagged_items import tagged_reader
+from mobilebert.datasets.text_items import plain_reader, text_reader
+from mobilebert.errors import InputError
+
+__all__ = ["read_items"]
+
+_ROWS_LOOKED_AT = 2000
+# Items of a larger file are not kept: the file is read again each time.
+_LARGEST_IN_MEMORY = 200 * 2**20
+
+_Reader = Callable[[Row], Item]
+_TEXTS = (FinetuneTask.TEXT_CLASSIFICATION, FinetuneTask.MULTI_LABEL, FinetuneTask.REGRESSION)
+
+
+def read_items(
+    task: FinetuneTask,
+    source: RowSource,
+    *,
+    columns: Mapping[str, str] | None = None,
+    on_error: OnError | str = OnError.REFUSE,
+    group: str | None = None,
+    first_choice: int | None = None,
+) -> Items:
+    """Read what a task needs.
+
+    Args:
+        task: The task.
+        source: The rows.
+        columns: Field -> column, for those that are not to be guessed; several columns are joined
+            by ``+``: ``label`` of columns with 0 or 1, ``prompt`` and ``choices``.
+        on_error: Whether bad rows are refused or left out.
+        group: The column that says what belongs together; of questions that is the article.
+        first_choice: What the first choice is numbered, 0 or 1; by default it is guessed.
+
+    Raises:
+        InputError: Columns are missing or doubtful, the labels are texts, a row is bad and bad
+            rows are refused, or there is none.
+    """
+    wanted = on_error_of(on_error)
+    return _Reading(task, source, columns, group, first_choice).items(wanted)
+
+
+class _Reading:
+    """One task reading one source."""
+
+    def __init__(
+        self,
+        task: FinetuneTask,
+        source: RowSource,
+        columns: Mapping[str, str] | None,
+        group: str | None,
+        first_choice: int | None,
+    ) -> None:
+        sample = _sample(source)
+        names = source.columns or tuple(dict.fromkeys(n for row in sample for n in row.cells))
+        if not names:
+            raise InputError(f"{source.path} has no columns.")
+        if group is not None and group not in names:
+            raise InputError(
+                f"{source.path}: there is no column {group!r}; there are "
+                f"{', '.join(map(repr, names))}."
+            )
+        chosen = choose_columns(task, source.path, names, sample, columns)
+        full = [row for row in sample if not _is_empty(row)]
+        self._read: _Reader
+        if task in _TEXTS:
+            self._read = text_reader(task, chosen, full)
+        elif task is FinetuneTask.MULTIPLE_CHOICE:
+            self._read = choice_reader(chosen, full, first_choice)
+        else:
+            self._read = _READERS[task](chosen, full)
+        self._task, self._source, self._group = task, source, group
+        self._facts = (*source.facts, f"{source.path}: {'; '.join(chosen.facts)}")
+        self._strange: dict[str, Problem] = {}
+
+    def items(self, on_error: OnError) -> Items:
+        """Read everything."""
+        found = _Found(self._source)
+        self._pass(found)
+        if strange := found.tally.strange():
+            self._strange = strange
+            found = _Found(self._source)
+            self._pass(found)
+        if on_error is OnError.REFUSE:
+            found.log.refuse(self._source.path, found.count + found.log.bad)
+        if not found.count:
+            raise InputError(f"{self._source.path} has no usable rows.")
+        items = StreamedItems(self._stream, found.count) if found.items is None else found.items
+        found.log.extend(found.repetitions.problems(items))
+        return Items(
+            items,
+            self._facts,
+            found.log.kept,
+            found.log.counts,
+            found.groups if any(found.groups) else None,
+            found.tally.counts,
+        )
+
+    def _pass(self, found: "_Found") -> None:
+        for row, item in self._good(found.log):
+            group = str(row.cells.get(self._group)) if self._group is not None else ""
+            found.add(item, group)
+
+    def _stream(self) -> Iterator[Item]:
+        return (item for _, item in self._good(ProblemLog()))
+
+    def _good(self, log: ProblemLog) -> Iterator[tuple[Row, Item]]:
+        """Yield rows that are items, and log the others."""
+        plain = self._task is FinetuneTask.MASKED_LM
+        for row in self._source.read():
+            if isinstance(row, Problem):
+                log.add(row)
+                continue
+            if _is_empty(row):
+                # Between paragraphs they are meant.
+                if not plain:
+                    log.add(Problem(row.place, ProblemKind.EMPTY_ROW, "the row is empty."))
+                continue
+            try:
+                item = self._read(row)
+            except RowError as error:
+                log.add(Problem(row.place, error.kind, str(error)))
+                continue
+            if self._strange:
+                problem = next(filter(None, map(self._strange.get, names_of(item))), None)
+                if problem is not None:
+                    log.add(problem)
+                    continue
+            yield row, item
+
+
+class _Found:
+    """What one reading finds."""
+
+    def __init__(self, source: RowSource) -> None:
+        self.log = ProblemLog()
+        self.tally = LabelTally(source.path)
+        self.repetitions = Repetitions()
+        self.items: list[Item] | None = [] if source.size <= _LARGEST_IN_MEMORY else None
+        self.groups: list[str] = []
+        self.count = 0
+
+    def add(self, item: Item, group: str) -> None:
+        self.count += 1
+        if self.items is not None:
+            self.items.append(item)
+        self.groups.append(item.group if isinstance(item, QuestionItem) and not group else group)
+        self.tally.add(item)
+        if not isinstance(item, PlainItem):
+            self.repetitions.add(item)
+
+
+def _sample(source: RowSource) -> list[Row]:
+    """Read the first rows.
+
+    Raises:
+        InputError: There is none.
+    """
+    log = ProblemLog()
+    sample: list[Row] = []
+    for row in islice(source.read(), _ROWS_LOOKED_AT):
+        if isinstance(row, Row):
+            sample.append(row)
+        else:
+            log.add(row)
+    if not sample:
+        log.refuse(source.path, log.bad)
+        raise InputError(f"{source.path} has no rows.")
+    return sample
+
+
+def _is_empty(row: Row) -> bool:
+    return all(
+        value is None or (isinstance(value, str) and not value.strip())
+        for value in row.cells.values()
+    )
+
+
+_READERS: dict[FinetuneTask, Any] = {
+    FinetuneTask.TOKEN_CLASSIFICATION: tagged_reader,
+    FinetuneTask.QUESTION_ANSWERING: question_reader,
+    FinetuneTask.MASKED_LM: plain_reader,
+}

@@ -1,0 +1,195 @@
+"""Every format becomes rows, and how it was read is told."""
+
+import bz2
+import gzip
+import json
+import lzma
+
+import pytest
+
+from datasets.files import write, write_jsonl
+from mobilebert.datasets.problems import Problem
+from mobilebert.datasets.sources import open_rows
+from mobilebert.errors import InputError, MissingExtraError
+
+ROWS = [{"text": "a fine film", "label": "good"}, {"text": "a dull one", "label": "bad"}]
+TABLES = {
+    "rows.csv": "text,label\na fine film,good\na dull one,bad\n",
+    "semicolons.csv": "text;label\na fine film;good\na dull one;bad\n",
+    "tabs.csv": "text\tlabel\na fine film\tgood\na dull one\tbad\n",
+    "rows.tsv": "text\tlabel\na fine film\tgood\na dull one\tbad\n",
+    "rows.txt": "text\tlabel\na fine film\tgood\na dull one\tbad\n",
+    "rows.data": "text\tlabel\na fine film\tgood\na dull one\tbad\n",
+    "rows.jsonl": "".join(f"{json.dumps(row)}\n" for row in ROWS),
+    "rows.log": "".join(f"{json.dumps(row)}\n" for row in ROWS),
+    "rows.json": json.dumps(ROWS),
+    "data.json": json.dumps({"data": ROWS}),
+}
+
+
+def cells(source):
+    return [dict(row.cells) for row in source]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_rows_of_a_format(name, tmp_path):
+    source = open_rows(write(tmp_path, name, TABLES[name]))
+    assert cells(source) == ROWS
+    assert cells(source) == ROWS  # once more from the start
+
+
+def test_parquet(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
+    source = open_rows(tmp_path / "rows.parquet")
+    assert cells(source) == ROWS
+    assert source.columns == ("text", "label")
+    assert [row.place for row in source][1].endswith("rows.parquet, row 2")
+
+
+def test_xlsx(tmp_path):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (["text", "label"], *(list(row.values()) for row in ROWS), ["empty label", None]):
+        book.active.append(row)
+    book.save(tmp_path / "rows.xlsx")
+    source = open_rows(tmp_path / "rows.xlsx")
+    assert cells(source) == [*ROWS, {"text": "empty label", "label": None}]
+    assert next(row.place for row in source).endswith("rows.xlsx, row 2")
+
+
+@pytest.mark.parametrize(
+    ("name", "library"), [("rows.parquet", "pyarrow"), ("rows.xlsx", "openpyxl")]
+)
+def test_a_library_that_is_not_there(name, library, tmp_path, monkeypatch):
+    def missing(module, *others):
+        raise ModuleNotFoundError(f"No module named {library!r}", name=library)
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mobilebert\[train\]'"):
+        open_rows(write(tmp_path, name, "x"))
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.xlsx"])
+def test_a_file_that_is_something_else(name, tmp_path):
+    with pytest.raises(InputError, match=f"Cannot read .*{name}"):
+        open_rows(write(tmp_path, name, "text,label\n"))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)],
+)
+def test_a_compressed_file(suffix, compress, tmp_path):
+    content = compress(TABLES["rows.csv"].encode())
+    assert cells(open_rows(write(tmp_path, f"rows.csv{suffix}", content))) == ROWS
+    with pytest.raises(InputError, match="Cannot read"):
+        open_rows(write(tmp_path, f"cut.csv{suffix}", content[: len(content) // 2]))
+
+
+def test_lines_of_text(tmp_path):
+    source = open_rows(write(tmp_path, "plain.txt", "one\n\n  two\x85 and \x0b \r\nthree"))
+    assert [row.cells["text"] for row in source] == ["one", "", "  two\x85 and \x0b ", "three"]
+
+
+def test_sentences(tmp_path):
+    content = "-DOCSTART- -X- O\n\nEU NNP B-ORG\n. . O\n\n\nHere RB O\n"
+    (first, second) = open_rows(write(tmp_path, "rows.conll", content))
+    assert first.cells == {"tokens": ["EU", "."], "tags": ["B-ORG", "O"]}
+    assert (first.line, second.line) == (3, 7)
+
+
+def test_sentences_are_known_by_their_content(tmp_path):
+    source = open_rows(write(tmp_path, "test.annotated", "EU\tB-ORG\n.\tO\n\nHere\tO\n"))
+    assert source.file_format == "conll"
+    assert "read as conll because of its content" in source.facts[0]
+
+
+def test_a_sentence_with_a_bad_line_is_a_problem(tmp_path):
+    path = write(tmp_path, "rows.conll", "a O\nb\nc O\n\nd O\n\ne X O\n")
+    first, second, third = open_rows(path).read()
+    assert isinstance(first, Problem)
+    assert isinstance(third, Problem)
+    assert second.cells["tokens"] == ["d"]
+    assert str(first).startswith(f"{path}, line 2: 1 columns instead of 2")
+    with pytest.raises(InputError, match="line 2"):
+        list(open_rows(path))
+
+
+def test_squad(tmp_path):
+    answer = {"text": "a film", "answer_start": 5}
+    questions = [{"id": "q1", "question": "What?", "answers": [answer]}]
+    paragraph = {"context": "It's a film.", "qas": questions}
+    articles = {"data": [{"title": "Films", "paragraphs": [paragraph]}], "version": "1.1"}
+    (row,) = open_rows(write(tmp_path, "squad.json", json.dumps(articles, indent=1)))
+    assert row.cells == {**questions[0], "context": "It's a film.", "title": "Films"}
+    assert '"q1"' in (tmp_path / "squad.json").read_text().splitlines()[row.line - 1]
+
+
+def test_several_files_with_labels(tmp_path):
+    good = write(tmp_path, "films.pos", "a fine film\n")
+    bad = write(tmp_path, "films.neg", b"a d\xfcll one\n")
+    source = open_rows([f"{good}=good", f"{bad}=bad"])
+    assert cells(source) == [
+        {"text": "a fine film", "label": "good"},
+        {"text": "a düll one", "label": "bad"},
+    ]
+    assert source.columns == ("text", "label")
+    assert "all rows have the label 'good'" in source.facts[1]
+    assert "cp1252" in source.facts[2]
+
+
+def test_a_file_whose_name_has_a_sign(tmp_path):
+    path = write(tmp_path, "a=b.txt", "fine\n")
+    assert open_rows(path).columns == ("text",)
+
+
+def test_facts(tmp_path):
+    path = write(
+        tmp_path, "rows.csv", "문장;label\n재미있는 영화,1;1\n지루한 영화;0\n".encode("cp949")
+    )
+    (facts,) = open_rows(path).facts
+    assert facts.startswith(f"{path}: encoding cp949 (guessed, because byte 0 is not UTF-8)")
+    assert "delimiter semicolon" in facts
+    assert "columns 문장, label" in facts
+
+
+BAD = [
+    ("rows.csv", {"file_format": "xml"}, "There is no format 'xml'; there are csv, tsv"),
+    ("rows.csv", {"encoding": "klingon"}, "no encoding 'klingon'"),
+    ("rows.csv", {"delimiter": "::"}, "A delimiter is one character"),
+    ("none.csv", {}, "Cannot read .*none.csv: No such file"),
+    ("twice.csv", {}, "'text' is there twice"),
+    ("latin.csv", {"encoding": "utf-8"}, "latin.csv, line 2 is not utf-8 .given.: "),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "message"), BAD)
+def test_what_cannot_be_opened(name, options, message, tmp_path):
+    write(tmp_path, "rows.csv", TABLES["rows.csv"])
+    write(tmp_path, "twice.csv", "text,text\na,b\n")
+    write(tmp_path, "latin.csv", b"text,label\n" + b"caf\xe9,1\n" * 9)
+    with pytest.raises(InputError, match=message):
+        list(open_rows(tmp_path / name, **options))
+
+
+@pytest.mark.parametrize("content", ["{", "5", '{"data": 5}', "[" * 100_000])
+def test_json_that_is_nothing_of_ours(content, tmp_path):
+    with pytest.raises(InputError, match="rows.json"):
+        list(open_rows(write(tmp_path, "rows.json", content)))
+
+
+def test_lines_that_are_not_objects(tmp_path):
+    path = write(tmp_path, "rows.jsonl", '{"text": "a"}\n["b"]\n\n{"text"\n')
+    _, second, third = open_rows(path).read()
+    assert "line 2: a line is a JSON object" in str(second)
+    assert "line 4: not JSON" in str(third)
+
+
+def test_objects_of_other_kinds(tmp_path):
+    path = write_jsonl(tmp_path, [{"text": "a", "more": [1]}, {"label": None}])
+    assert cells(open_rows(path)) == [{"text": "a", "more": [1]}, {"label": None}]
+    assert open_rows(path).columns is None

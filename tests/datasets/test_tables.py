@@ -1,0 +1,97 @@
+"""Tables are read as they were written, and what was guessed is right or told."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given, strategies as st
+
+from datasets.files import write
+from mobilebert.datasets.problems import Problem
+from mobilebert.datasets.sources import open_rows
+
+# (file name, content, columns, cells of the first row)
+LAYOUTS = [
+    ("header.csv", "text,label\nfine,1\n", ("text", "label"), ["fine", "1"]),
+    ("korean.csv", "리뷰,평점\n좋아요,5\n", ("리뷰", "평점"), ["좋아요", "5"]),
+    ("pandas.csv", ",text,label\n0,fine,1\n", ("1", "text", "label"), ["0", "fine", "1"]),
+    ("unknown.csv", "blurb,verdict\nfine film,1\ndull,0\n", ("blurb", "verdict"), None),
+    ("none.csv", "a fine film,1\ndull,0\n", ("1", "2"), ["a fine film", "1"]),
+    ("cola.tsv", "gj04\t1\t\tHe slept.\ngj04\t0\t*\tHim slept.\n", ("1", "2", "3", "4"), None),
+    ("one.csv", "text\nfine\n", ("text",), ["fine"]),
+    ("bare.tsv", 'a "b" c\t1\n"d\t0\n', ("1", "2"), ['a "b" c', "1"]),
+    ("quoted.tsv", '"a ""b""\tc\nd"\t1\ne\t0\n', ("1", "2"), ['a "b"\tc\nd', "1"]),
+    ("widths.tsv", '"a\tb\t1\nc\td\t0\ne" f\tg\t0\n', ("1", "2", "3"), ['"a', "b", "1"]),
+    ("first.tsv", "1\ta? 0\n2\tb\t0\n3\tc\t0\n", ("1", "2", "3"), ["2", "b", "0"]),
+    ("classes.csv", "word,kind\na,x\nb,x\nc,y\nd,y\n", ("word", "kind"), ["a", "x"]),
+    ("texts.csv", "one is\nlike others\n", ("1",), ["one is"]),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "columns", "first"), LAYOUTS)
+def test_layout(name, content, columns, first, tmp_path):
+    source = open_rows(write(tmp_path, name, content))
+    assert source.columns == columns
+    rows = [row for row in source.read() if not isinstance(row, Problem)]
+    if first is not None:
+        assert list(rows[0].cells.values()) == first
+
+
+def test_a_header_that_is_given(tmp_path):
+    path = write(tmp_path, "rows.csv", "text,label\nfine,1\n")
+    assert open_rows(path, header=False).columns == ("1", "2")
+    assert len(list(open_rows(path, header=False))) == 2
+    assert open_rows(path, header=["a", "b"]).columns == ("a", "b")
+    path = write(tmp_path, "numbers.csv", "1,2\nfine,1\n")
+    assert open_rows(path, header=True).columns == ("1", "2")
+    assert len(list(open_rows(path, header=True))) == 1
+
+
+def test_records_that_cannot_be_read(tmp_path):
+    path = write(tmp_path, "rows.csv", 'text,label\nfine,1\nfine\n"a" b,1\n\ndull,0\n"open,1\n')
+    rows = list(open_rows(path).read())
+    problems = [str(row) for row in rows if isinstance(row, Problem)]
+    assert [row.line for row in rows if not isinstance(row, Problem)] == [2, 6]
+    assert [problem.split(": ")[0] for problem in problems] == [
+        f"{path}, line {line}" for line in (3, 4, 7)
+    ]
+    assert "1 cells, but there are 2 columns" in problems[0]
+
+
+CELLS = st.text(
+    st.one_of(
+        st.sampled_from("\"'\n\r,;\t| 😂é한"),
+        st.characters(codec="utf-8", exclude_categories=("Cs",), exclude_characters="\0\ufeff"),
+    ),
+    max_size=8,
+)
+
+
+@given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=6))
+@pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
+def test_what_was_written_comes_back(rows, delimiter, tmp_path_factory):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    writer.writerows([("text", "label"), *rows])
+    path = write(tmp_path_factory.getbasetemp(), "round.csv", text.getvalue())
+    assert [
+        (row.cells["text"], row.cells["label"]) for row in open_rows(path, delimiter=delimiter)
+    ] == rows
+
+
+PLAIN = st.text(
+    st.one_of(
+        st.sampled_from("\"', 😂é한"),
+        st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), exclude_characters="\ufeff"),
+    ),
+    max_size=8,
+)
+
+
+@given(rows=st.lists(st.tuples(PLAIN, PLAIN), min_size=1, max_size=6))
+def test_bare_quotes_between_tabs_come_back(rows, tmp_path_factory):
+    # A first cell with a quote in it says that none stands around cells.
+    written = [("text", "label"), ('"a" b', "c"), *rows]
+    content = "".join("\t".join(row) + "\n" for row in written)
+    path = write(tmp_path_factory.getbasetemp(), "bare.tsv", content)
+    assert [(row.cells["text"], row.cells["label"]) for row in open_rows(path)] == written[1:]
