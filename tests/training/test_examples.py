@@ -14,7 +14,7 @@ def some(count=700):
         for length in rng.integers(1, 9, size=1 + number % 3):
             ids = rng.integers(0, 30522, size=length).tolist()
             rows.append(ModelInput(ids, [number % 2] * int(length)))
-        yield NewExample(rows, list(range(number % 4)), number // 2)
+        yield NewExample(rows, list(range(number % 4)), number // 2, number % 2)
 
 
 def assert_holds(examples, wanted):
@@ -24,7 +24,7 @@ def assert_holds(examples, wanted):
         assert example.types.tolist() == [type_ for row in new.rows for type_ in row.types]
         assert example.sequences.tolist() == [len(row.ids) for row in new.rows]
         assert example.target.tolist() == list(new.target)
-        assert example.item == new.item
+        assert (example.item, example.window) == (new.item, new.window)
     assert examples.lengths.dtype == np.int32
     assert examples.lengths.tolist() == [sum(len(r.ids) for r in new.rows) for new in wanted]
 

@@ -79,7 +79,7 @@ class _TextEncoder(Encoder[TextItem]):
         rows = pair_rows(self.builder, first, second, self.options)
         room = self.builder.room(self.options.max_length, pair=second is not None)
         self.summary.noted[Noted.LONG] += len(first) + len(second or ()) > room
-        return [NewExample([row], target, number) for row in rows]
+        return [NewExample([row], target, number, window) for window, row in enumerate(rows)]
 
 
 class ClassEncoder(_TextEncoder):

@@ -27,6 +27,7 @@ _COLUMNS = {
     "sequences": "int32",
     "target_lengths": "int32",
     "items": "int64",
+    "windows": "int32",
 }
 
 
@@ -38,11 +39,13 @@ class NewExample:
         rows: Its sequences: one, or one for each choice.
         target: As in `Example`.
         item: As in `Example`.
+        window: As in `Example`.
     """
 
     rows: Sequence[ModelInput]
     target: Sequence[float]
     item: int
+    window: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Example:
             first and last token of the answer [2], all int32; which labels hold [labels] or the
             number [1], float32; nothing for masked words, which are drawn anew each time.
         item: Number of the item it was made from, counting from 0.
+        window: Which window of the item it is, counting from 0.
     """
 
     ids: IntArray
@@ -64,6 +68,7 @@ class Example:
     sequences: IntArray
     target: Array
     item: int
+    window: int
 
 
 class ExampleSet(Sequence[Example]):
@@ -134,6 +139,7 @@ class ExampleSet(Sequence[Example]):
             self._columns["sequence_lengths"][_part(self._sequences, number)],
             self._columns["targets"][_part(self._targets, number)],
             int(self.items[number]),
+            int(self._columns["windows"][number]),
         )
 
     @property
@@ -153,6 +159,7 @@ def _add(columns: GrowingColumns, example: NewExample) -> None:
     columns.extend("targets", example.target)
     columns.extend("target_lengths", (len(example.target),))
     columns.extend("items", (example.item,))
+    columns.extend("windows", (example.window,))
 
 
 def _starts(lengths: Array) -> npt.NDArray[np.int64]:
