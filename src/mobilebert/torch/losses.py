@@ -15,7 +15,7 @@ from mobilebert.errors import InputError
 from mobilebert.tasks import Loss
 from mobilebert.torch.inputs import is_readable
 
-__all__ = ["IGNORED", "LOSSES", "cross_entropy", "inferred_problem_type"]
+__all__ = ["IGNORED", "LOSSES", "cross_entropy", "inferred_problem_type", "summed_cross_entropy"]
 
 IGNORED = -100
 
@@ -35,6 +35,27 @@ def cross_entropy(logits: Tensor, labels: Tensor, name: str = "labels") -> Tenso
     Raises:
         InputError: Another number of labels than of scores, or a label that is no class.
     """
+    total, counted = summed_cross_entropy(logits, labels, name)
+    return total / counted.clamp(min=1)
+
+
+def summed_cross_entropy(
+    logits: Tensor, labels: Tensor, name: str = "labels", class_weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Sum of the cross-entropies of the labels that count.
+
+    Args:
+        logits: Scores, [..., classes].
+        labels: Classes, or -100 for "does not count", [...].
+        name: What to call the labels in an error.
+        class_weights: How much a label of each class counts, [classes]; 1 by default.
+
+    Returns:
+        The sum, and how many labels count (with `class_weights` the sum of their weights).
+
+    Raises:
+        InputError: Another number of labels than of scores, or a label that is no class.
+    """
     rows = logits.reshape(-1, logits.shape[-1])
     flat = labels.reshape(-1).long()
     if flat.shape[0] != rows.shape[0]:
@@ -43,8 +64,11 @@ def cross_entropy(logits: Tensor, labels: Tensor, name: str = "labels") -> Tenso
             f"{tuple(logits.shape)}; one label is needed for each row of logits."
         )
     _check_classes(flat, rows.shape[-1], name)
-    counted = (flat != IGNORED).sum().clamp(min=1)
-    return F.cross_entropy(rows, flat, ignore_index=IGNORED, reduction="sum") / counted
+    total = F.cross_entropy(rows, flat, class_weights, ignore_index=IGNORED, reduction="sum")
+    counts = flat != IGNORED
+    if class_weights is None:
+        return total, counts.sum()
+    return total, class_weights[flat.clamp(min=0)].masked_fill(~counts, 0).sum()
 
 
 def _check_classes(labels: Tensor, classes: int, name: str) -> None:
