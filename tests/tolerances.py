@@ -115,3 +115,6 @@ FOLDED_LOGITS = 1e-4
 # a channel: it then has a fifth of the median channel's spread, and some thousand numbers reach
 # four times theirs.
 LARGEST_STANDARDISED = 20.0
+# Shares of 15, 80 and 10 percent among a few hundred drawn tokens: four standard errors,
+# 4 * sqrt(0.16 / 600), rounded up.
+SHARE_OF_MANY = 0.07

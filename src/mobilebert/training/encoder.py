@@ -24,6 +24,7 @@ __all__ = [
     "EncodingSummary",
     "Noted",
     "checked_tokens",
+    "require_offsets",
 ]
 
 # The label that counts nowhere; that of mobilebert.torch.losses, which needs torch.
@@ -44,7 +45,6 @@ class Noted(StrEnum):
     LONG = "are longer than the model reads"
     DROPPED_WORDS = "words have no characters that the tokenizer keeps, and are left out"
     WIDENED_ANSWERS = "answers begin or end inside a token, and are widened to whole tokens"
-    TEXTS_WITHOUT_TOKENS = "paragraphs have no characters that the tokenizer keeps"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,8 @@ class EncodingSummary:
         said = [f"{self.items:,} items became {self.examples:,} examples."]
         for what, count in self.noted.items():
             more = f" ({long_text.value})" if what is Noted.LONG else ""
-            said.append(f"{count:,} {what.value}{more}.")
+            if count:
+                said.append(f"{count:,} {what.value}{more}.")
         return said
 
 
@@ -230,3 +231,17 @@ def checked_tokens(tokens: TokenizedText, what: str) -> list[int]:
     if not tokens.ids:
         raise InputError(f"The {what} has no characters that the tokenizer keeps.")
     return tokens.ids
+
+
+def require_offsets(tokenizer: Any, task: str) -> None:
+    """Check that a tokenizer tells where in the text its tokens stand.
+
+    Args:
+        tokenizer: The tokenizer.
+        task: What needs it, for the error.
+
+    Raises:
+        InputError: It does not.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise InputError(f"{task} needs a tokenizer with offsets: use MobileBertTokenizerFast.")

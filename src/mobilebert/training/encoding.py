@@ -9,6 +9,10 @@ from mobilebert.config import MobileBertConfig
 from mobilebert.datasets.items import FinetuneTask, Item
 from mobilebert.pipelines.encoding import SequenceBuilder
 from mobilebert.training.encoder import Encoder, EncodingOptions, EncodingSummary
+from mobilebert.training.encoding_choices import ChoicesEncoder
+from mobilebert.training.encoding_plain import BlocksEncoder
+from mobilebert.training.encoding_questions import QuestionsEncoder
+from mobilebert.training.encoding_tags import TagsEncoder
 from mobilebert.training.encoding_texts import ClassEncoder, LabelsEncoder, NumberEncoder
 from mobilebert.training.examples import MEMORY_LIMIT, ExampleSet
 from mobilebert.training.labels import LabelNames
@@ -19,6 +23,10 @@ ENCODERS: dict[FinetuneTask, type[Encoder[Any]]] = {
     FinetuneTask.TEXT_CLASSIFICATION: ClassEncoder,
     FinetuneTask.MULTI_LABEL: LabelsEncoder,
     FinetuneTask.REGRESSION: NumberEncoder,
+    FinetuneTask.TOKEN_CLASSIFICATION: TagsEncoder,
+    FinetuneTask.QUESTION_ANSWERING: QuestionsEncoder,
+    FinetuneTask.MULTIPLE_CHOICE: ChoicesEncoder,
+    FinetuneTask.MASKED_LM: BlocksEncoder,
 }
 
 
