@@ -275,6 +275,7 @@ def test_more_labels_than_any_model_has(tmp_path, monkeypatch):
 GOOD_LABELS = [
     (CLASSES, [{"text": "a", "label": 1}, {"text": "b", "label": 1.0}], ["1", "1"]),
     (CLASSES, [{"text": "a", "label": " x "}, {"text": "b", "label": True}], ["x", "True"]),
+    (CLASSES, [{"text": "a", "label": "4.0"}, {"text": "b", "label": "4.5"}], ["4", "4.5"]),
     (CLASSES, [{"text": "a", "label": "None"}, {"text": "b", "label": "NA"}], ["None", "NA"]),
     (NUMBERS, [{"text": "a", "label": "1e-3"}, {"text": "b", "label": -2}], [1e-3, -2.0]),
     (LABELS, [{"text": "a", "label": ["x", 3]}, {"text": "b", "label": []}], [("x", "3"), ()]),

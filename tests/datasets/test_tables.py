@@ -58,6 +58,26 @@ def test_records_that_cannot_be_read(tmp_path):
     assert "1 cells, but there are 2 columns" in problems[0]
 
 
+# (what stands at line 3, the lines that are bad)
+OPEN_QUOTES = [
+    ('"open,1\n', [3]),
+    ('"open,1\n"closed,1\n', [3, 4]),
+    ('"open\nand wide",1,2\n', [3, 4]),
+    ('a,"b" c\n', [3]),
+]
+
+
+@pytest.mark.parametrize(("content", "bad"), OPEN_QUOTES)
+@pytest.mark.parametrize("rest", ["dull,0\n" * 50, 'dull,"0\n1"\n' * 50])
+def test_an_open_quote_costs_no_other_rows(content, bad, rest, tmp_path):
+    rows = list(
+        open_rows(write(tmp_path, "rows.csv", f"text,label\nfine,1\n{content}{rest}")).read()
+    )
+    problems = [row for row in rows if isinstance(row, Problem)]
+    assert [int(row.place.split()[-1]) for row in problems] == bad
+    assert len(rows) - len(problems) == 51
+
+
 CELLS = st.text(
     st.one_of(
         st.sampled_from("\"'\n\r,;\t| 😂é한"),

@@ -1,6 +1,7 @@
 """Values of cells as texts, names and numbers."""
 
 import math
+import re
 from typing import Any
 
 from mobilebert.datasets.problems import ProblemKind, RowError
@@ -9,6 +10,7 @@ __all__ = ["is_missing", "label_of", "number_of", "shown", "text_of"]
 
 # What programs write where they have no value. "None" and "NA" are names of classes too.
 _NO_VALUE = {"", "nan", "null", "#n/a", "<na>"}
+_WHOLE = re.compile(r"-?[0-9]+\.0+")
 _SHOWN = 40
 
 
@@ -47,6 +49,8 @@ def text_of(value: Any, name: str = "text") -> str:
 def label_of(value: Any) -> str:
     """Take a cell as the name of a class; a whole number is written without a point.
 
+    The formats of files and the programs that write them do not agree on whether 1 is "1.0".
+
     Raises:
         RowError: There is none.
     """
@@ -54,11 +58,12 @@ def label_of(value: Any) -> str:
         raise RowError(ProblemKind.MISSING_LABEL, "the label is missing.")
     if isinstance(value, list | dict):
         raise RowError(
-            ProblemKind.TEXT_AS_LABEL, f"the label is {shown(value)}, a {type(value).__name__}."
+            ProblemKind.TEXT_AS_LABEL,
+            f"the label is {shown(value)}, a {type(value).__name__}; several labels are the task "
+            "multi-label-classification.",
         )
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip()
+    text = str(value).strip()
+    return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
 def number_of(value: Any) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mobilebert.datasets.cells import is_missing, shown, text_of
+from mobilebert.datasets.column_profiles import FLAGS
 from mobilebert.datasets.columns import Columns
 from mobilebert.datasets.items import Answer, QuestionItem
 from mobilebert.datasets.problems import ProblemKind, RowError
@@ -87,7 +88,7 @@ def _answer(text: Any, start: Any) -> Answer:
 
 
 def _check_possible(cells: Mapping[str, Any], answers: tuple[Answer, ...]) -> None:
-    impossible = cells.get("is_impossible")
+    impossible = FLAGS.get(str(cells.get("is_impossible")).lower())
     if impossible is True and answers:
         raise RowError(
             ProblemKind.BAD_ANSWER,

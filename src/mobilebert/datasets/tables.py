@@ -1,6 +1,7 @@
 """Rows of tables in text files: comma, tab and other delimiters, with or without a header."""
 
 import csv
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -72,17 +73,24 @@ def _width(records: Iterable[list[str] | csv.Error]) -> int:
     return max(multimode(widths), default=1)
 
 
-def _records(lines: Iterable[str], delimiter: str, quoted: bool) -> Iterator[_Record]:
-    """Yield the line on which a record begins, and its cells or what is wrong with them."""
+def _records(
+    lines: Iterable[str], delimiter: str, quoted: bool, width: int | None = None
+) -> Iterator[_Record]:
+    """Yield the line on which a record begins, and its cells or what is wrong with them.
+
+    An open quote takes in the lines behind it. So of a record of several lines that is wrong, or
+    has not `width` cells, only the first line is taken, and the others are read again.
+    """
     if not quoted:
         for number, line in enumerate(lines, start=1):
             if text := line.rstrip("\r\n"):
                 yield number, text.split(delimiter)
         return
     csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    before = 0
+    source = _LinesAgain(lines)
+    reader = csv.reader(source, delimiter=delimiter, strict=True)
     while True:
+        source.begin()
         cells: list[str] | csv.Error
         try:
             cells = next(reader)
@@ -90,9 +98,38 @@ def _records(lines: Iterable[str], delimiter: str, quoted: bool) -> Iterator[_Re
             return
         except csv.Error as error:
             cells = error
+        if isinstance(cells, csv.Error) or (width and len(cells) != width):
+            source.keep_first()
         if cells:
-            yield before + 1, cells
-        before = reader.line_num
+            yield source.line, cells
+
+
+class _LinesAgain:
+    """Lines of which the last ones can be read again."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._again: deque[str] = deque()
+        self._taken: list[str] = []
+        self.line = 1
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._lines)
+        self._taken.append(line)
+        return line
+
+    def begin(self) -> None:
+        """Begin a record; `line` is its first line."""
+        self.line += len(self._taken)
+        self._taken.clear()
+
+    def keep_first(self) -> None:
+        """Read all lines but the first of the record again."""
+        self._again.extendleft(reversed(self._taken[1:]))
+        del self._taken[1:]
 
 
 def guess_layout(
@@ -210,7 +247,8 @@ def read_table(file: Path, lines: Iterable[str], layout: TableLayout) -> Iterato
         A row for each record that is not empty, or what is wrong with it.
     """
     names = layout.names
-    for place, (line, cells) in enumerate(_records(lines, layout.delimiter, layout.quoted)):
+    records = _records(lines, layout.delimiter, layout.quoted, len(names))
+    for place, (line, cells) in enumerate(records):
         if place == 0 and layout.header:
             continue
         if isinstance(cells, list) and len(cells) == len(names):
