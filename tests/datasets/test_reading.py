@@ -435,3 +435,16 @@ def test_a_large_file_is_read_again_each_time(on_error, tmp_path, monkeypatch):
 def test_a_word_for_what_to_do_about_bad_rows(tmp_path):
     with pytest.raises(InputError, match="'refuse' or 'skip', not 'ignore'"):
         read(CLASSES, write(tmp_path, "rows.csv", GOOD), on_error="ignore")
+
+
+def test_another_file_is_read_in_the_same_way(tmp_path):
+    content = "review,a,b,c,n\nfine film,x,y,z,1\ndull film,x,y,z,3\n"
+    columns = {"prompt": "review", "choices": "a+b+c", "label": "n"}
+    train = read(CHOICES, write(tmp_path, "train.csv", content), columns=columns)
+    assert train.options == {"columns": columns, "first_choice": 1}
+    dev = read(
+        CHOICES, write(tmp_path, "dev.csv", content[: content.index("dull")]), **train.options
+    )
+    assert [item.label for item in (*train, *dev)] == [0, 2, 0]
+    train = read(LABELS, write_jsonl(tmp_path, [{"text": "a", "label": "x;y"}]))
+    assert train.options == {"columns": {"text": "text", "label": "label"}, "separator": ";"}

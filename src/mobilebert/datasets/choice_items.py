@@ -14,17 +14,14 @@ __all__ = ["choice_reader"]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def choice_reader(
-    columns: Columns, sample: Sequence[Row], first_choice: int | None
-) -> Callable[[Row], ChoiceItem]:
+def choice_reader(columns: Columns, sample: Sequence[Row]) -> Callable[[Row], ChoiceItem]:
     """Make what reads choices.
 
     The label is a number, a letter, or the text of the right choice.
 
     Args:
-        columns: Where they are; gets a fact about the numbers.
+        columns: Where they are; what the first choice is numbered is guessed where it is not told.
         sample: The first rows.
-        first_choice: What the first choice is numbered, 0 or 1; by default it is guessed.
     """
     prompt, names, label = columns.fields["prompt"], columns.fields["choices"], columns.one("label")
 
@@ -34,7 +31,9 @@ def choice_reader(
             raise RowError(ProblemKind.NOT_TEXT, f"the choices are {shown(values)}, not a list.")
         return tuple(text_of(value, f"choice {n}") for n, value in enumerate(values))
 
-    first = _first_number(columns, sample, choices, label) if first_choice is None else first_choice
+    if columns.first_choice is None:
+        columns.first_choice = _first_number(columns, sample, choices, label)
+    first = columns.first_choice
 
     def read(row: Row) -> ChoiceItem:
         found = choices(row)

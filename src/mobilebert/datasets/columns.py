@@ -17,7 +17,7 @@ from mobilebert.datasets.items import FinetuneTask
 from mobilebert.datasets.rows import Row
 from mobilebert.errors import InputError
 
-__all__ = ["Columns", "choose_columns"]
+__all__ = ["JOINT", "Columns", "choose_columns"]
 
 _TEXT_FIELDS = ("text", "text_pair", "label")
 _FIELDS_OF_TASK: dict[FinetuneTask, tuple[str, ...]] = {
@@ -29,6 +29,8 @@ _FIELDS_OF_TASK: dict[FinetuneTask, tuple[str, ...]] = {
     FinetuneTask.MULTIPLE_CHOICE: ("prompt", "choices", "label"),
     FinetuneTask.MASKED_LM: ("text",),
 }
+JOINT = "+"
+"""What stands between several columns of one field."""
 _JOINED = ("label", "prompt", "choices")
 
 
@@ -39,14 +41,24 @@ class Columns:
     Attributes:
         fields: What is read -> columns; several are joined, or are the choices or labels.
         facts: How they were found.
+        first_choice: What the first choice is numbered.
+        separator: What separates labels in a cell.
     """
 
     fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
     facts: list[str] = field(default_factory=list)
+    first_choice: int | None = None
+    separator: str | None = None
 
     def one(self, name: str) -> str:
         """Return the column of a field that has one."""
         return self.fields[name][0]
+
+    def options(self) -> dict[str, Any]:
+        """Return the keywords of `read_items` by which another file is read in the same way."""
+        columns = {name: JOINT.join(columns) for name, columns in self.fields.items()}
+        others = {"first_choice": self.first_choice, "separator": self.separator}
+        return {"columns": columns} | {n: value for n, value in others.items() if value is not None}
 
     def put(self, name: str, columns: Iterable[str], reason: str) -> None:
         """Take columns for a field."""
@@ -79,7 +91,7 @@ def choose_columns(
             raise InputError(
                 f"{task} has the fields {', '.join(_FIELDS_OF_TASK[task])}, not {name!r}."
             )
-        parts = [value] if value in names or name not in _JOINED else value.split("+")
+        parts = [value] if value in names or name not in _JOINED else value.split(JOINT)
         for part in parts:
             if part not in names:
                 raise InputError(

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mobilebert.datasets.items import Item
 from mobilebert.datasets.label_texts import names_of
@@ -41,6 +42,7 @@ class Items:
         counts: How many problems of each kind there are.
         groups: For each item what belongs together, or None.
         labels: How many items have each class, or words each tag.
+        options: Keywords of `read_items` by which another file is read in the same way.
     """
 
     items: Sequence[Item] | StreamedItems
@@ -49,6 +51,7 @@ class Items:
     counts: Mapping[ProblemKind, int]
     groups: Sequence[str] | None
     labels: Mapping[str, int]
+    options: Mapping[str, Any]
 
     def __len__(self) -> int:
         return len(self.items)

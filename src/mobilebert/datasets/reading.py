@@ -1,11 +1,10 @@
 """Rows to the items of a task, with everything that is wrong with them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
 
 from mobilebert.datasets.choice_items import choice_reader
-from mobilebert.datasets.columns import choose_columns
+from mobilebert.datasets.columns import Columns, choose_columns
 from mobilebert.datasets.fingerprints import Repetitions
 from mobilebert.datasets.item_sets import Items, StreamedItems
 from mobilebert.datasets.items import FinetuneTask, Item, PlainItem, QuestionItem
@@ -43,6 +42,7 @@ def read_items(
     on_error: OnError | str = OnError.REFUSE,
     group: str | None = None,
     first_choice: int | None = None,
+    separator: str | None = None,
 ) -> Items:
     """Read what a task needs.
 
@@ -54,13 +54,14 @@ def read_items(
         on_error: Whether bad rows are refused or left out.
         group: The column that says what belongs together; of questions that is the article.
         first_choice: What the first choice is numbered, 0 or 1; by default it is guessed.
+        separator: What separates labels in a cell; by default it is guessed.
 
     Raises:
         InputError: Columns are missing or doubtful, the labels are texts, a row is bad and bad
             rows are refused, or there is none.
     """
     wanted = on_error_of(on_error)
-    return _Reading(task, source, columns, group, first_choice).items(wanted)
+    return _Reading(task, source, columns, group, first_choice, separator).items(wanted)
 
 
 class _Reading:
@@ -73,6 +74,7 @@ class _Reading:
         columns: Mapping[str, str] | None,
         group: str | None,
         first_choice: int | None,
+        separator: str | None,
     ) -> None:
         sample = _sample(source)
         names = source.columns or tuple(dict.fromkeys(n for row in sample for n in row.cells))
@@ -84,16 +86,16 @@ class _Reading:
                 f"{', '.join(map(repr, names))}."
             )
         chosen = choose_columns(task, source.path, names, sample, columns)
+        chosen.first_choice, chosen.separator = first_choice, separator
         full = [row for row in sample if not _is_empty(row)]
         self._read: _Reader
         if task in _TEXTS:
             self._read = text_reader(task, chosen, full)
-        elif task is FinetuneTask.MULTIPLE_CHOICE:
-            self._read = choice_reader(chosen, full, first_choice)
         else:
             self._read = _READERS[task](chosen, full)
         self._task, self._source, self._group = task, source, group
         self._facts = (*source.facts, f"{source.path}: {'; '.join(chosen.facts)}")
+        self._options = chosen.options()
         self._strange: dict[str, Problem] = {}
 
     def items(self, on_error: OnError) -> Items:
@@ -117,6 +119,7 @@ class _Reading:
             found.log.counts,
             found.groups if any(found.groups) else None,
             found.tally.counts,
+            self._options,
         )
 
     def _pass(self, found: "_Found") -> None:
@@ -199,7 +202,8 @@ def _is_empty(row: Row) -> bool:
     )
 
 
-_READERS: dict[FinetuneTask, Any] = {
+_READERS: dict[FinetuneTask, Callable[[Columns, Sequence[Row]], _Reader]] = {
+    FinetuneTask.MULTIPLE_CHOICE: choice_reader,
     FinetuneTask.TOKEN_CLASSIFICATION: tagged_reader,
     FinetuneTask.QUESTION_ANSWERING: question_reader,
     FinetuneTask.MASKED_LM: plain_reader,

@@ -32,7 +32,7 @@ def text_reader(
 
     Args:
         task: What the labels are for.
-        columns: Where texts and labels are; gets a fact about several labels in a cell.
+        columns: Where texts and labels are; what separates labels is guessed where it is not told.
         sample: The first rows.
     """
     text = columns.one("text")
@@ -66,7 +66,9 @@ def _several_labels(columns: Columns, sample: Sequence[Row]) -> Callable[[Any], 
     if len(names) > 1:
         return lambda cells: tuple(name for name in names if _flag(cells.get(name), name))
     (name,) = names
-    separator = _separator([row.cells.get(name) for row in sample], columns)
+    if columns.separator is None:
+        columns.separator = _separator([row.cells.get(name) for row in sample], columns)
+    separator = columns.separator
 
     def read(cells: Any) -> tuple[str, ...]:
         value = cells.get(name)
