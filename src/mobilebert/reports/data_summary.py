@@ -72,6 +72,7 @@ class DataSummary:
         token_limit: Longest input that is trained on, in tokens; None for no limit.
         long_items: Items longer than this.
         long_text: What is done with them: ``window``, ``head_tail`` or ``truncate``.
+        pairs: Whether items are pairs of texts.
         leaks: Dev items whose text stands in train as well.
         leak_examples: Some of them.
     """
@@ -87,5 +88,6 @@ class DataSummary:
     token_limit: int | None = None
     long_items: int = 0
     long_text: str = ""
+    pairs: bool = False
     leaks: int = 0
     leak_examples: list[str] = field(default_factory=list)

@@ -23,10 +23,12 @@ class Finding:
     Attributes:
         serious: Whether the model should not be used before it is understood.
         sentence: What it is, and what to do.
+        detail: Places in files and the like, for those who have them.
     """
 
     serious: bool
     sentence: str
+    detail: str = ""
 
 
 def findings(report: Report) -> list[Finding]:
@@ -84,12 +86,12 @@ def _leaks(report: Report) -> Iterator[Finding]:
     data = report.data
     if data.leaks:
         share = f" of {data.dev_items:,}" if data.dev_items else ""
-        examples = f" ({'; '.join(data.leak_examples[:3])})" if data.leak_examples else ""
         yield Finding(
             True,
             f"{counted(data.leaks, 'text')}{share} in the dev data "
-            f"{'stands' if data.leaks == 1 else 'stand'} in the training data as well{examples}: "
-            "the metrics are too good.",
+            f"{'stands' if data.leaks == 1 else 'stand'} in the training data as well: the "
+            "metrics are too good.",
+            f"{'; '.join(data.leak_examples[:3])}." if data.leak_examples else "",
         )
 
 

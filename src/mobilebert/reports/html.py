@@ -22,7 +22,9 @@ from mobilebert.reports.wording import (
     metric_value,
     metric_words,
     number,
+    over_seeds,
     percent,
+    setting_text,
 )
 
 __all__ = ["report_page"]
@@ -74,17 +76,8 @@ def _metric_figure(report: Report, evaluation: EvaluationSummary, name: str, fir
         baseline = metric_value(name, evaluation.baseline[name], task)
         beside = f"{evaluation.baseline_name}: {baseline}"
     if report.seeds and name in report.seeds.mean:
-        beside = joined(beside, tag("br") if beside else None, _over_seeds(report, name))
+        beside = joined(beside, tag("br") if beside else None, over_seeds(report.seeds, name, task))
     return figure(words.title, value, beside, first)
-
-
-def _over_seeds(report: Report, name: str) -> str:
-    seeds = report.seeds
-    if seeds is None:
-        return ""
-    mean = metric_value(name, seeds.mean[name], report.task)
-    deviation = metric_value(name, seeds.deviation.get(name), report.task, deviation=True)
-    return f"{mean} ± {deviation} over {counted(len(seeds.runs), 'seed')}"
 
 
 def _training(report: Report) -> Markup | None:
@@ -93,11 +86,13 @@ def _training(report: Report) -> Markup | None:
         (float(event.step), f"{event.kind} {event.reason}".strip()) for event in history.events
     ]
     if history.steps:
-        for name, title, unit in _CURVES:
+        for name, title in _CURVES:
             points = [(float(one.step), getattr(one, name)) for one in history.steps]
             if any(math.isfinite(y) for _, y in points):
                 line = Line(title, points)
-                charts.append(line_chart(f"curve-{name}", title, [line], y_title=unit, marks=marks))
+                charts.append(
+                    line_chart(f"curve-{name}", title, [line], y_title=title, marks=marks)
+                )
     charts[1:1] = _metric_curves(report)
     events = table(
         (("step", "number"), ("what happened", ""), ("why", "text")),
@@ -115,9 +110,9 @@ def _training(report: Report) -> Markup | None:
 
 
 _CURVES = (
-    ("loss", "loss", "loss"),
-    ("rate", "learning rate", "learning rate"),
-    ("tokens_per_second", "tokens per second", "tokens/s"),
+    ("loss", "loss of training data"),
+    ("rate", "learning rate"),
+    ("tokens_per_second", "tokens per second"),
 )
 
 
@@ -146,7 +141,7 @@ def _metric_curves(report: Report) -> list[Markup]:
             ends = [drawn[0].points[0][0], drawn[0].points[-1][0]]
             drawn.append(Line("baseline", [(x, baseline) for x in ends], limit=True))
         if drawn:
-            title = "metrics" if group is shares else drawn[0].name
+            title = "metrics of dev data" if group is shares else f"{drawn[0].name} of dev data"
             charts.append(
                 line_chart(f"metric-{place}", title, drawn, y_title=title, in_percent=not place)
             )
@@ -333,19 +328,7 @@ def _seeds(report: Report) -> Markup | None:
 
 
 def _settings(report: Report) -> Markup | None:
-    return section("Settings", _pairs({k: _setting(v) for k, v in report.settings.items()}))
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: MISSING}[value]
-    if isinstance(value, int | float):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_setting, value))
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_setting(item)}" for key, item in value.items())
-    return str(value)
+    return section("Settings", _pairs({k: setting_text(v) for k, v in report.settings.items()}))
 
 
 def _environment(report: Report) -> Markup | None:

@@ -101,6 +101,7 @@ def finding_boxes(found: Iterable[Finding]) -> Markup:
             "p",
             tag("strong", "Warning: " if finding.serious else "Note: "),
             isolated(finding.sentence),
+            isolated(f" {finding.detail}") if finding.detail else None,
             class_="finding serious" if finding.serious else "finding",
             role="alert" if finding.serious else None,
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mobilebert.datasets.items import FinetuneTask
+from mobilebert.reports.report import Seeds
 
 __all__ = [
     "MetricWords",
@@ -14,7 +15,9 @@ __all__ = [
     "metric_value",
     "metric_words",
     "number",
+    "over_seeds",
     "percent",
+    "setting_text",
     "tick",
 ]
 
@@ -176,3 +179,31 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def setting_text(value: object) -> str:
+    """Return the value of a setting for people."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: MISSING}[value]
+    if isinstance(value, int | float):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(setting_text, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {setting_text(item)}" for key, item in value.items())
+    return str(value)
+
+
+def over_seeds(seeds: Seeds | None, name: str, task: str = "") -> str:
+    """Return the mean and deviation of a metric over seeds, ``89.0 % ± 1.0 over 3 seeds``.
+
+    Args:
+        seeds: The runs, if there are several.
+        name: Of the metric; a dash is returned where they do not have it.
+        task: As in `metric_words`.
+    """
+    if seeds is None or name not in seeds.mean:
+        return MISSING
+    mean = metric_value(name, seeds.mean[name], task)
+    deviation = metric_value(name, seeds.deviation.get(name), task, deviation=True)
+    return f"{mean} ± {deviation} over {counted(len(seeds.runs), 'seed')}"
