@@ -14,6 +14,7 @@ from mobilebert.reports.wording import metric_words
 
 __all__ = [
     "Evaluation",
+    "JudgingOptions",
     "calibrated",
     "class_rows",
     "is_better",
@@ -30,6 +31,25 @@ _TEXT_SHOWN = 500
 
 # Probabilities that float32 rounds to 0 have a finite loss, 87.
 _SMALLEST = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgingOptions:
+    """How a model is judged, beside what its pipeline is told.
+
+    Attributes:
+        thresholds: Several labels at once: what the probability of each has to reach; by default
+            what the model's configuration holds, or else 0.5.
+        tune_thresholds: Several labels at once: whether to take the thresholds that give the best
+            F1 of each label on these items.
+        seed: Masked words: what draws them.
+        max_length: Masked words: longest block in tokens; by default what the model reads.
+    """
+
+    thresholds: Mapping[str, float] | None = None
+    tune_thresholds: bool = False
+    seed: int = 0
+    max_length: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

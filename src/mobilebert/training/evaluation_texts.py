@@ -15,6 +15,7 @@ from mobilebert.reports.report import Confusion, EvaluationSummary, WorstError
 from mobilebert.training.answering import Asking
 from mobilebert.training.evaluation_results import (
     Evaluation,
+    JudgingOptions,
     calibrated,
     class_rows,
     negative_log,
@@ -28,12 +29,13 @@ Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-def judge_classes(asking: Asking, items: Sequence[TextItem]) -> Evaluation:
+def judge_classes(asking: Asking, items: Sequence[TextItem], options: JudgingOptions) -> Evaluation:
     """Judge one label of several.
 
     Args:
         asking: The pipeline.
         items: Texts with a class.
+        options: Not used.
 
     Raises:
         InputError: An item has no label, or one that the model does not know.
@@ -109,12 +111,13 @@ def _majority(scores: ClassScores, wanted: IntArray) -> dict[str, float]:
     return metrics | {"loss": float(-(shares * np.log(shares)).sum())}
 
 
-def judge_numbers(asking: Asking, items: Sequence[TextItem]) -> Evaluation:
+def judge_numbers(asking: Asking, items: Sequence[TextItem], options: JudgingOptions) -> Evaluation:
     """Judge numbers.
 
     Args:
         asking: The pipeline.
         items: Texts with a number.
+        options: Not used.
 
     Raises:
         InputError: An item has no number, or the model says several.
