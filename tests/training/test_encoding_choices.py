@@ -50,4 +50,4 @@ def test_no_sequence_is_too_long(tokenizer, long_text):
 def test_what_cannot_be_used_is_a_problem(tokenizer, item, reason):
     found = encode(TASK, [item, ITEMS[0]], tokenizer)
     assert found.examples.items.tolist() == [1]
-    assert re.search(reason, found.summary.problems[0].reason)
+    assert re.search(reason, found.summary.problems.kept[0].reason)

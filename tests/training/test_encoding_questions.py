@@ -40,7 +40,7 @@ def test_the_target_is_the_answer_or_what_covers_it(tokenizer, context, data):
     answer = Answer(context[start:end], start)
     found = encode(TASK, [asked(context, answer)], tokenizer)
     if not answer.text.strip():
-        assert "no characters" in found.summary.problems[0].reason
+        assert "no characters" in found.summary.problems.kept[0].reason
         return
     parts = [told(context, example, tokenizer) for example in found.examples if example.target[1]]
     # It lies in one window as a whole, because windows share more than it has tokens.
@@ -88,7 +88,7 @@ def test_sequences_are_those_of_the_pipeline(tokenizer, checkpoints, parameters)
     if not parameters:  # a question of 64 tokens leaves no room in this model: told the same way
         with pytest.raises(InputError, match="a question of 64 tokens") as refused:
             fed("question-answering", checkpoint, inputs)
-        assert found.summary.problems[0].reason in str(refused.value)
+        assert found.summary.problems.kept[0].reason in str(refused.value)
         inputs = inputs[:2]
     wanted = fed("question-answering", checkpoint, inputs, **parameters)
     assert rows_of(found.examples) == wanted
@@ -118,7 +118,7 @@ def test_long_contexts_may_be_cut(tokenizer):
 def test_what_cannot_be_used_is_a_problem(tokenizer, item, reason):
     found = encode(TASK, [asked("fine"), item], tokenizer)
     assert len(found.examples) == 1
-    assert re.search(reason, found.summary.problems[0].reason)
+    assert re.search(reason, found.summary.problems.kept[0].reason)
 
 
 def test_covering_tokens_at_every_border():

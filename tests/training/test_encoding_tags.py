@@ -35,7 +35,7 @@ def test_the_first_token_of_each_word_has_its_tag(tokenizer, words, max_length):
     pieces = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
     dropped = [number for number, ids in enumerate(pieces) if not ids]
     if len(dropped) == len(words):
-        assert "no characters" in found.summary.problems[0].reason
+        assert "no characters" in found.summary.problems.kept[0].reason
         return
     assert found.summary.noted[Noted.DROPPED_WORDS] == len(dropped)
     seen = set()
@@ -102,7 +102,7 @@ def test_long_sentences_may_be_cut(tokenizer):
 def test_what_cannot_be_used_is_a_problem(tokenizer, item, reason):
     found = encode(TASK, [tagged(["a"]), item], tokenizer, labels=TAGS)
     assert len(found.examples) == 1
-    assert re.search(reason, found.summary.problems[0].reason)
+    assert re.search(reason, found.summary.problems.kept[0].reason)
 
 
 def test_a_tokenizer_without_offsets_is_refused():

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mobilebert.datasets.items import FinetuneTask, TaggedItem, TextItem
+from mobilebert.datasets.problems import ProblemKind
 from mobilebert.errors import InputError
 from mobilebert.training.encoder import EncodingOptions, Noted
 from mobilebert.training.labels import collect_labels
@@ -103,7 +104,7 @@ def test_no_example_is_longer_than_allowed(tokenizer, long_text, words):
     items = items_of([" ".join(words), (" ".join(words), "short")])
     found = encode(CLASSES, items, tokenizer, labels=("yes",), options=options)
     assert found.examples.lengths.max() <= 16
-    assert not found.summary.problems
+    assert not found.summary.problems.bad
     assert set(found.examples.items) == {0, 1}
 
 
@@ -136,7 +137,7 @@ def test_what_cannot_be_used_is_a_problem_with_its_place(tokenizer, task, item, 
     items = [TextItem("f, line 6", "x", None, good), item, TextItem("f, line 8", "y", None, good)]
     found = encode(task, items, tokenizer, labels=("yes",))
     assert found.examples.items.tolist() == [0, 2]
-    (problem,) = found.summary.problems
+    (problem,) = found.summary.problems.kept
     assert problem.place == "f, line 7"
     assert re.search(reason, problem.reason)
 
@@ -183,3 +184,22 @@ def test_labels_are_in_a_fixed_order():
 def test_the_limits_are_those_of_the_model(tokenizer):
     found = encode(CLASSES, items_of([LONG]), tokenizer, labels=("yes",))
     assert found.examples.lengths.max() == CONFIG.max_position_embeddings
+
+
+def test_problems_are_counted_by_kind(tokenizer):
+    items = [
+        TextItem("f, line 1", "x"),
+        TextItem("f, line 2", "x", None, "no"),
+        TextItem("f, line 3", "\u200b", None, "yes"),
+        TextItem("f, line 4", LONG, LONG, "yes"),
+        TextItem("f, line 5", "\u200b", None, "yes"),
+    ]
+    problems = encode(CLASSES, items, tokenizer, labels=("yes",)).summary.problems
+    assert problems.counts == {
+        ProblemKind.MISSING_LABEL: 1,
+        ProblemKind.UNSEEN_LABEL: 1,
+        ProblemKind.NO_TOKENS: 2,
+        ProblemKind.TOO_LONG: 1,
+    }
+    with pytest.raises(InputError, match=r"f.csv has 5 bad rows of 5 .*--skip-bad-rows"):
+        problems.refuse("f.csv", 5)

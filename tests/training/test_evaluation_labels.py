@@ -128,7 +128,7 @@ def test_thresholds_that_are_no_object_are_refused(backend):
 
 @pytest.mark.parametrize(
     ("label", "reason"),
-    [("calm", "line 2: there are no labels"), (("x",), "line 2: the label 'x'")],
+    [("calm", "line 2: there are no labels"), (("x",), "line 2: The label 'x'")],
 )
 def test_what_cannot_be_judged_is_told_with_its_place(backend, tokenizer, label, reason):
     with pytest.raises(InputError, match=reason):

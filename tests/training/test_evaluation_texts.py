@@ -137,7 +137,7 @@ def test_numbers_by_hand(tokenizer):
         (TextItem("f.csv, line 9", "a"), "f.csv, line 9: there is no label to judge by"),
         (
             TextItem("f.csv, line 9", "a", None, "x"),
-            r"line 9: the label 'x' is not .*'bad', 'fair'",
+            r"line 9: The label 'x' is not .*'bad', 'fair'",
         ),
         (TextItem("f.csv, line 9", " ", None, "bad"), "f.csv, line 9: The text is empty"),
     ],

@@ -40,7 +40,7 @@ def test_a_block_belongs_to_the_paragraph_in_which_it_begins(tokenizer):
 
 def test_text_without_tokens_is_a_problem(tokenizer):
     found = encode(TASK, [PlainItem("f, line 1", "\u200b"), PlainItem("f, line 2", "a")], tokenizer)
-    assert [problem.place for problem in found.summary.problems] == ["f, line 1"]
+    assert [problem.place for problem in found.summary.problems.kept] == ["f, line 1"]
     assert found.examples[0].ids.tolist() == [CLS, 1037, SEP]
 
 

@@ -50,6 +50,8 @@ class ProblemKind(StrEnum):
     BAD_ANSWER = "answer that is not at its offset"
     BAD_CHOICE = "label that is no choice"
     UNSEEN_LABEL = "label that training data do not have"
+    NO_TOKENS = "text of which the tokenizer keeps nothing"
+    TOO_LONG = "texts that are too long for the model"
     EMPTY_ROW = "empty row"
     DUPLICATE = "duplicate"
     CONTRADICTION = "same text with another label"

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
 
 from mobilebert.datasets.items import Item
+from mobilebert.datasets.problems import Problem, ProblemKind, ProblemLog, RowError
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import SequenceBuilder, TokenizedText
 from mobilebert.pipelines.parameters import LengthOptions, read_choice, read_count
@@ -20,7 +21,6 @@ __all__ = [
     "IGNORED",
     "Encoder",
     "EncodingOptions",
-    "EncodingProblem",
     "EncodingSummary",
     "Noted",
     "checked_tokens",
@@ -35,6 +35,9 @@ _BATCH = 512
 
 # How short a sequence may be made: special tokens of a pair and one token.
 _SHORTEST = 4
+
+# What else the shared code of pipelines refuses.
+_OTHER = ProblemKind.TOO_LONG
 
 ItemType = TypeVar("ItemType", bound=Item)
 
@@ -76,19 +79,6 @@ class EncodingOptions:
         return LengthOptions(cut, self.max_length)
 
 
-@dataclass(frozen=True, slots=True)
-class EncodingProblem:
-    """An item that no example can be made of.
-
-    Attributes:
-        place: File and line.
-        reason: What is wrong with it.
-    """
-
-    place: str
-    reason: str
-
-
 @dataclass
 class EncodingSummary:
     """What came of encoding.
@@ -103,7 +93,7 @@ class EncodingSummary:
     items: int = 0
     examples: int = 0
     noted: Counter[Noted] = field(default_factory=Counter)
-    problems: list[EncodingProblem] = field(default_factory=list)
+    problems: ProblemLog = field(default_factory=ProblemLog)
 
     def sentences(self, long_text: LongText) -> list[str]:
         """Say it in sentences for the person.
@@ -191,7 +181,7 @@ class Encoder(ABC, Generic[ItemType]):
             yield made
 
     def _encoded(self, chunk: list[ItemType], first: int) -> Iterator[NewExample]:
-        texts = [self._or_problem(item, self.texts, item) for item in chunk]
+        texts = [self._or_problem(item, ProblemKind.NOT_TEXT, self.texts, item) for item in chunk]
         tokens = iter(
             self.builder.tokenize(
                 [text for several in texts for text in several or ()],
@@ -202,13 +192,17 @@ class Encoder(ABC, Generic[ItemType]):
         for number, (item, several) in enumerate(zip(chunk, texts, strict=True), start=first):
             if several is not None:
                 found = [next(tokens) for _ in several]
-                yield from self._or_problem(item, self.encode, item, found, number) or ()
+                made = self._or_problem(item, _OTHER, self.encode, item, found, number)
+                yield from made or ()
 
-    def _or_problem(self, item: ItemType, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _or_problem(
+        self, item: ItemType, kind: ProblemKind, function: Callable[..., Any], *arguments: Any
+    ) -> Any:
         try:
             return function(*arguments)
         except InputError as error:
-            self.summary.problems.append(EncodingProblem(item.place, str(error)))
+            kind = error.kind if isinstance(error, RowError) else kind
+            self.summary.problems.add(Problem(item.place, kind, str(error)))
             return None
 
 
@@ -226,10 +220,12 @@ def checked_tokens(tokens: TokenizedText, what: str) -> list[int]:
         what: Its role, for the error.
 
     Raises:
-        InputError: There are none.
+        RowError: There are none.
     """
     if not tokens.ids:
-        raise InputError(f"The {what} has no characters that the tokenizer keeps.")
+        raise RowError(
+            ProblemKind.NO_TOKENS, f"The {what} has no characters that the tokenizer keeps."
+        )
     return tokens.ids
 
 

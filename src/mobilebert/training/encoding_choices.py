@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from mobilebert.datasets.items import ChoiceItem
-from mobilebert.errors import InputError
+from mobilebert.datasets.problems import ProblemKind, RowError
 from mobilebert.pipelines.encoding import TokenizedText, check_text
 from mobilebert.training.encoder import Encoder, Noted, checked_tokens
 from mobilebert.training.encoding_texts import pair_rows
@@ -30,11 +30,12 @@ class ChoicesEncoder(Encoder[ChoiceItem]):
     ) -> list[NewExample]:
         """Make one example."""
         if item.label is None:
-            raise InputError("It is not said which choice is right.")
+            raise RowError(ProblemKind.MISSING_LABEL, "It is not said which choice is right.")
         if not 0 <= item.label < len(item.choices):
-            raise InputError(
+            raise RowError(
+                ProblemKind.BAD_CHOICE,
                 f"The choice {item.label} is right, but there are {len(item.choices)}, counted "
-                "from 0."
+                "from 0.",
             )
         text = checked_tokens(tokens[0], "text")
         choices = [checked_tokens(choice, "choice") for choice in tokens[1:]]

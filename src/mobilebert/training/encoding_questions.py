@@ -1,7 +1,7 @@
 """Questions about contexts to examples: windows of the context, with the answer's tokens."""
 
 from mobilebert.datasets.items import Answer, QuestionItem
-from mobilebert.errors import InputError
+from mobilebert.datasets.problems import ProblemKind, RowError
 from mobilebert.pipelines.encoding import SequenceBuilder, TokenizedText, check_text
 from mobilebert.pipelines.question_windows import question_windows
 from mobilebert.training.encoder import (
@@ -33,13 +33,15 @@ def covering_tokens(offsets: list[tuple[int, int]], start: int, end: int) -> tup
         The first and the last of these tokens.
 
     Raises:
-        InputError: There are none.
+        RowError: There are none.
     """
     touching = [
         place for place, (first, behind) in enumerate(offsets) if first < end and behind > start
     ]
     if not touching:
-        raise InputError("The answer has no characters that the tokenizer keeps.")
+        raise RowError(
+            ProblemKind.BAD_ANSWER, "The answer has no characters that the tokenizer keeps."
+        )
     return touching[0], touching[-1]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from mobilebert.datasets.items import TaggedItem
-from mobilebert.errors import InputError
+from mobilebert.datasets.problems import ProblemKind, RowError
 from mobilebert.pipelines.encoding import SequenceBuilder, TokenizedText, check_text
 from mobilebert.pipelines.windows import default_overlap, window_ranges
 from mobilebert.training.encoder import (
@@ -52,9 +52,12 @@ class TagsEncoder(Encoder[TaggedItem]):
     def texts(self, item: TaggedItem) -> list[list[str]]:
         """List the words, as one text."""
         if len(item.words) != len(item.tags):
-            raise InputError(f"There are {len(item.words)} words, but {len(item.tags)} tags.")
+            raise RowError(
+                ProblemKind.BAD_TAGS,
+                f"There are {len(item.words)} words, but {len(item.tags)} tags.",
+            )
         if not item.words:
-            raise InputError("There are no words.")
+            raise RowError(ProblemKind.EMPTY_TEXT, "There are no words.")
         return [[check_text(word, "word") for word in item.words]]
 
     def encode(

@@ -3,7 +3,7 @@
 from math import isfinite
 
 from mobilebert.datasets.items import TextItem
-from mobilebert.errors import InputError
+from mobilebert.datasets.problems import ProblemKind, RowError
 from mobilebert.pipelines.encoding import (
     ModelInput,
     SequenceBuilder,
@@ -61,7 +61,7 @@ class _TextEncoder(Encoder[TextItem]):
         """Return what is wanted.
 
         Raises:
-            InputError: The item does not say it.
+            RowError: The item does not say it.
         """
         raise NotImplementedError
 
@@ -88,7 +88,7 @@ class ClassEncoder(_TextEncoder):
     def target(self, item: TextItem) -> list[float]:
         """Return the number of the class."""
         if item.label is None:
-            raise InputError("There is no label.")
+            raise RowError(ProblemKind.MISSING_LABEL, "There is no label.")
         return [number_of(str(item.label), self.numbers)]
 
 
@@ -100,7 +100,7 @@ class LabelsEncoder(_TextEncoder):
     def target(self, item: TextItem) -> list[float]:
         """Return 1 or 0 for each label."""
         if not isinstance(item.label, tuple):
-            raise InputError("There are no labels.")
+            raise RowError(ProblemKind.MISSING_LABEL, "There are no labels.")
         held = {number_of(name, self.numbers) for name in item.label}
         return [float(number in held) for number in range(len(self.numbers))]
 
@@ -113,5 +113,5 @@ class NumberEncoder(_TextEncoder):
     def target(self, item: TextItem) -> list[float]:
         """Return the number."""
         if not isinstance(item.label, (int, float)) or not isfinite(item.label):
-            raise InputError(f"The label {item.label!r} is no number.")
+            raise RowError(ProblemKind.NOT_A_NUMBER, f"The label {item.label!r} is no number.")
         return [float(item.label)]

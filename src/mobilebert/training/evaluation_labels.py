@@ -90,7 +90,7 @@ def _wanted(items: Sequence[TextItem], names: Sequence[str]) -> BoolArray:
         try:
             wanted[row, [number_of(name, numbers) for name in item.label]] = True
         except InputError as error:
-            raise InputError(f"{item.place}: {error}.") from None
+            raise InputError(f"{item.place}: {error}") from None
     return wanted
 
 

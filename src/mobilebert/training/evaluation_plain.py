@@ -26,6 +26,9 @@ IntArray = npt.NDArray[np.integer[Any]]
 # Blocks run at a time: their logits are 10 MB each.
 _BLOCKS = 16
 
+# Paragraphs without words that are named.
+_PROBLEMS = 3
+
 # Tokens shown on either side of a word that was not found.
 _AROUND = 12
 
@@ -78,7 +81,7 @@ def judge_masked_words(
         baseline=_metrics(float(shares.max()), float(-(shares * np.log(shares)).sum())),
         baseline_name="frequency of words",
         worst=worst_errors(_errors(asking.pipeline.tokenizer, items, found)),
-        warnings=[f"{problem.place}: {problem.reason}" for problem in encoder.summary.problems[:3]],
+        warnings=[str(problem) for problem in encoder.summary.problems.kept[:_PROBLEMS]],
     )
     words = asking.pipeline.tokenizer.convert_ids_to_tokens(told.tolist())
     return Evaluation(summary=summary, predictions=tuple(words))

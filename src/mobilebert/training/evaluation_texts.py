@@ -79,7 +79,7 @@ def _class_of(item: TextItem, numbers: Mapping[str, int]) -> int:
     try:
         return number_of(str(item.label), numbers)
     except InputError as error:
-        raise InputError(f"{item.place}: {error}.") from None
+        raise InputError(f"{item.place}: {error}") from None
 
 
 def _class_metrics(scores: ClassScores, probabilities: Array, wanted: IntArray) -> dict[str, float]:

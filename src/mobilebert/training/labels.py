@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mobilebert.datasets.items import FinetuneTask, Item, TaggedItem, TextItem
-from mobilebert.errors import InputError
+from mobilebert.datasets.problems import ProblemKind, RowError
 
 __all__ = ["OUTSIDE", "LabelNames", "collect_labels", "number_of"]
 
@@ -41,12 +41,15 @@ def number_of(name: str, numbers: Mapping[str, int]) -> int:
         numbers: Label -> number.
 
     Raises:
-        InputError: It is not among them.
+        RowError: It is not among them.
     """
     if name not in numbers:
         known = ", ".join(repr(label) for label in list(numbers)[:8])
         more = f" and {len(numbers) - 8} more" if len(numbers) > 8 else ""
-        raise InputError(f"the label {name!r} is not one of the model's: {known}{more}")
+        raise RowError(
+            ProblemKind.UNSEEN_LABEL,
+            f"The label {name!r} is not one of the model's: {known}{more}.",
+        )
     return numbers[name]
 
 
