@@ -1,6 +1,7 @@
 """The model card: metadata that YAML parsers and the Hub's loader read, and no file lost."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -135,6 +136,7 @@ def test_no_text_and_no_directory_of_the_data_is_published():
     report.model.base_model, report.model.start = None, "/home/anna/models/mine"
     report.data.files[0].path = report.evaluation.source = r"C:\secret\reviews.csv"
     report.settings = {"output": "/home/anna/out", "more": ["~/x/y.csv", r"D:\z\w"], "rate": "1/2"}
+    report.settings["cache"] = Path("/home/anna/cache")
     metadata, body = model_card(report)
     for place in ("anna", "secret", "line 17", "line 14", "line 3", "bad film", "~", "D:"):
         assert place not in metadata + body, place

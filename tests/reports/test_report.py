@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import itertools
 import json
 import math
 import re
@@ -114,6 +115,7 @@ def changed(path, value):
         (changed(["data", "files"], {}), r"data\.files should be a list"),
         (changed(["data", "train_labels", "positive"], "x"), r"train_labels\['positive'\] should"),
         (changed(["evaluation", "confusion", "counts", 1, 0], None), r"counts\[1\]\[0\] should"),
+        (changed(["evaluation", "confusion", "labels"], ["a"]), "of 1 classes needs 1 rows of 1"),
     ],
 )
 def test_what_is_no_report_is_refused(content, said):
@@ -157,6 +159,28 @@ def test_seeds_have_a_mean_and_the_deviation_of_a_sample():
     assert seeds.deviation == {"accuracy": pytest.approx(statistics.stdev(values))}
     assert math.isnan(parts.Seeds.of(runs[:1]).deviation["accuracy"])
     assert parts.Seeds.of([]).mean == {}
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        [],
+        [5],
+        [5, 5, 6],
+        range(1, 25),
+        range(1, 26),
+        [1, 512],
+        [3, 100_000, 4, 77],
+        range(0, 600, 7),
+    ],
+)
+def test_every_length_is_in_one_bin(lengths):
+    bins = parts.LengthBin.over(list(lengths))
+    assert len(bins) <= 24
+    for one in bins:
+        assert one.count == sum(one.least <= length <= one.most for length in lengths)
+    assert sum(one.count for one in bins) == len(lengths)
+    assert all(one.most + 1 == other.least for one, other in itertools.pairwise(bins))
 
 
 def test_the_page_of_the_schema_lists_every_field():

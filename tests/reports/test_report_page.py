@@ -108,6 +108,9 @@ def test_hostile_texts_are_shown_as_they_are():
     controls = Page(report_page(hostile_report(HOSTILE[3]))).text
     assert "controls ␀␁␈␋␛␡�� end" in controls
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", controls)
+    turned = Page(report_page(hostile_report(HOSTILE[5]))).text
+    assert "مرحبا بالعالم �right to left override" in turned
+    assert "\u202e" not in turned
 
 
 def test_nothing_is_loaded_and_nothing_runs():

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
@@ -302,6 +302,8 @@ def _without_directory(name: str) -> str:
 
 def _published(value: object) -> object:
     """Return a setting with paths that begin at a root or a home cut to their names."""
+    if isinstance(value, PurePath):
+        return _published(str(value))
     if isinstance(value, Mapping):
         return {key: _published(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

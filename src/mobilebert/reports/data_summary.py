@@ -1,6 +1,10 @@
 """What a report says about data."""
 
 from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
 
 __all__ = ["DataFile", "DataSummary", "LengthBin", "ProblemKind"]
 
@@ -54,6 +58,29 @@ class LengthBin:
     least: int
     most: int
     count: int
+
+    @classmethod
+    def over(cls, lengths: npt.ArrayLike, bins: int = 24) -> list[Self]:
+        """Count lengths in bins of equal width.
+
+        Args:
+            lengths: In tokens, [items].
+            bins: How many at most.
+
+        Returns:
+            From the shortest length to the longest; nothing for no lengths.
+        """
+        found = np.asarray(lengths, np.int64)
+        if not found.size:
+            return []
+        first = int(found.min())
+        width = (int(found.max()) - first) // bins + 1
+        counts = np.bincount((found - first) // width).tolist()
+        starts = (first + width * place for place in range(len(counts)))
+        return [
+            cls(least=start, most=start + width - 1, count=count)
+            for start, count in zip(starts, counts, strict=True)
+        ]
 
 
 @dataclass(kw_only=True)

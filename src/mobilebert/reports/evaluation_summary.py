@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from mobilebert.errors import InputError
+
 __all__ = ["CalibrationBin", "ClassRow", "Confusion", "EvaluationSummary", "WorstError"]
 
 
@@ -35,10 +37,21 @@ class Confusion:
     Attributes:
         labels: Names of the classes.
         counts: A row for each true class, a column for each predicted one.
+
+    Raises:
+        InputError: There is not one row and one column for each class.
     """
 
     labels: list[str]
     counts: list[list[int]]
+
+    def __post_init__(self) -> None:
+        size = len(self.labels)
+        if [len(row) for row in self.counts] != [size] * size:
+            raise InputError(
+                f"A confusion matrix of {size} classes needs {size} rows of {size} counts, but has "
+                f"{len(self.counts)} rows of {sorted({len(row) for row in self.counts})}."
+            )
 
 
 @dataclass(kw_only=True)

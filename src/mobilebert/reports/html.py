@@ -45,7 +45,7 @@ def _heading(report: Report) -> Markup:
     if report.history.steps:
         facts.append(f"{report.history.steps[-1].step:,} steps in {duration(report.seconds)}")
     if report.date:
-        facts.append(report.date)
+        facts.append(report.date.replace("T", " ").replace("+00:00", " UTC"))
     return joined(
         tag("h1", isolated(model.name), " · ", report.task),
         tag("p", isolated(", ".join(facts)), class_="quiet"),
@@ -170,6 +170,9 @@ def _classes(report: Report) -> Markup | None:
     return section("Classes", made)
 
 
+_SHADES = "A shade is the share of its row, that is of a true class; blue is right, orange wrong."
+
+
 def _confusion(report: Report) -> Markup | None:
     evaluation = report.evaluation
     if not evaluation or not evaluation.confusion or not evaluation.confusion.labels:
@@ -193,7 +196,7 @@ def _confusion(report: Report) -> Markup | None:
     chart = confusion_chart("confusion", "Confusion matrix", shown)
     return section(
         "Confusion",
-        tag("p", f"{note}Shades are shares of a row, that is of a true class.", class_="quiet"),
+        tag("p", f"{note}{_SHADES}", class_="quiet"),
         tag("div", tag("div", chart, class_="wide"), pairs, class_="charts"),
     )
 
@@ -226,7 +229,7 @@ def _worst(report: Report) -> Markup | None:
         )
         for error in evaluation.worst
     )
-    head = (("where", "place"), ("text", "text"), ("right", "text"), ("answered", "text"))
+    head = (("where", "place"), ("text", "text"), ("right", "short"), ("answered", "short"))
     return section(
         "Worst errors",
         table((*head, ("loss", "number")), rows, "Look here for wrong labels in the data."),

@@ -21,8 +21,11 @@ Child: TypeAlias = str | Iterable["Child"] | None
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 
-# What XML 1.0 (section 2.2) has no place for, and the C1 controls, which HTML forbids.
-_NO_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# What XML 1.0 (section 2.2) has no place for; the C1 controls, which HTML forbids; and marks that
+# turn the direction of what follows (Unicode Standard Annex 9, section 2), also of our own words.
+_NO_CHARACTERS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 _REPLACEMENT = "�"
 
 # The elements of HTML that have no end (HTML Living Standard, section 13.1.2), as far as used.
@@ -32,8 +35,8 @@ _VOID = {"meta", "br", "col", "hr"}
 def clean(text: str) -> str:
     """Return a text without characters that a page cannot have.
 
-    ASCII controls become their Unicode pictures, such as ``␀``; the others, and lone surrogates,
-    the replacement character.
+    ASCII controls become their Unicode pictures, such as ``␀``; others, lone surrogates and marks
+    that turn the direction of writing the replacement character.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return _NO_CHARACTERS.sub(lambda match: _picture(match.group()), lines)

@@ -11,6 +11,8 @@ __all__ = ["figure", "finding_boxes", "isolated", "page", "section", "table"]
 # Nothing on the page may run or load, whatever texts it shows.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
+_TEXTS = ("text", "short")  # columns of texts in any script
+
 
 def page(title: str, *body: Child) -> str:
     """Make a whole page.
@@ -48,8 +50,8 @@ def table(
     """Make a table; None if it has no rows.
 
     Args:
-        head: Title and class of each column; ``number``, ``text``, ``place`` or nothing. The
-            first column names its row.
+        head: Title and class of each column: ``number``, ``text``, ``short`` (a text that mostly
+            is), ``place`` or nothing. The first column names its row.
         rows: A cell for each column.
         caption: What the table shows.
     """
@@ -69,7 +71,7 @@ def table(
 def _cells(head: Sequence[tuple[str, str]], row: Sequence[Child]) -> list[Markup]:
     cells = []
     for place, ((_, kind), cell) in enumerate(zip(head, row, strict=True)):
-        direction = "auto" if kind == "text" else None
+        direction = "auto" if kind in _TEXTS else None
         first = {"scope": "row"} if place == 0 else {}
         name = "th" if place == 0 else "td"
         cells.append(tag(name, cell, class_=kind or None, dir=direction, **first))

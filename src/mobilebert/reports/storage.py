@@ -79,7 +79,7 @@ def from_plain(kind: type[T], content: Any, *, schema: int, source: str) -> T:
     fields = {name: value for name, value in content.items() if name != "schema"}
     try:
         return typing.cast(T, _read(kind, fields, ""))
-    except _Misfit as misfit:
+    except (_Misfit, InputError) as misfit:  # data classes check themselves
         raise InputError(f"{source}: {misfit}") from None
 
 

@@ -59,7 +59,7 @@ p {{ margin: .4rem 0; max-width: 60rem; }}
 .figure.first .value {{ font-size: 2.1rem; font-weight: 600; }}
 .charts {{ display: flex; flex-wrap: wrap; gap: 1.25rem; align-items: flex-start; }}
 .wide {{ overflow-x: auto; max-width: 100%; }}
-table {{ border-collapse: collapse; font-size: .9rem; margin: .5rem 0; }}
+table {{ border-collapse: collapse; min-width: 22rem; font-size: .9rem; margin: .5rem 0; }}
 caption {{ text-align: left; color: var(--quiet); padding: .25rem 0; }}
 th, td {{ text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0;
   border-bottom: 1px solid var(--rule); }}
@@ -67,7 +67,8 @@ thead th {{ color: var(--quiet); font-weight: 500; white-space: nowrap; }}
 tbody th {{ font-weight: 500; }}
 .number {{ text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }}
 .text {{ min-width: 18rem; max-width: 40rem; white-space: pre-line; }}
-.place {{ max-width: 16rem; font-size: .85rem; color: var(--quiet); }}
+.short {{ min-width: 7rem; max-width: 22rem; white-space: pre-line; }}
+.place {{ min-width: 7rem; max-width: 16rem; font-size: .85rem; color: var(--quiet); }}
 .best {{ font-weight: 700; }}
 details {{ margin: .5rem 0; }}
 summary {{ cursor: pointer; color: var(--quiet); }}

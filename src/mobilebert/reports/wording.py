@@ -153,7 +153,7 @@ def _powered(written: str) -> str:
 
 def tick(value: float) -> str:
     """Return a round number beside an axis, as short as it can be."""
-    if 1e4 <= abs(value) < 1e7:
+    if 1e4 <= abs(value) < 1e6:
         return f"{value:,.0f}".replace("-", "−")
     return _powered(f"{value:.6g}")
 
