@@ -192,6 +192,7 @@ def test_any_name_is_a_name(text):
 
 def test_a_wide_label_is_cut_and_has_all_of_it_in_its_title():
     chart = label("위" * 100, 0, 0, most=150)
+    assert "<title>" + "위" * 100 + "</title>" in chart
     shown = re.sub("<.*?>", "", chart.replace("<title>" + "위" * 100 + "</title>", ""))
     assert shown.endswith("…")
     assert 100 < text_width(shown) <= 150

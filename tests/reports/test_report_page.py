@@ -8,7 +8,7 @@ import pytest
 
 from mobilebert.reports import report as parts, write_report
 from mobilebert.reports.html import report_page
-from mobilebert.reports.markup import shortened
+from mobilebert.reports.markup import clean, shortened, tag
 from reports.example_report import HOSTILE, example_report, hostile_report
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -111,6 +111,24 @@ def test_hostile_texts_are_shown_as_they_are():
     turned = Page(report_page(hostile_report(HOSTILE[5]))).text
     assert "مرحبا بالعالم �right to left override" in turned
     assert "\u202e" not in turned
+
+
+def test_any_text_is_one_attribute():
+    for text in HOSTILE:
+        (element,) = ET.fromstring(f"<p>{tag('i', title=text)}</p>")
+        # XML reads line ends and tabs in an attribute as blanks.
+        assert element.get("title") == re.sub(r"[\n\t]", " ", clean(text))
+
+
+@pytest.mark.parametrize(
+    ("date", "shown"),
+    [
+        ("2026-05-04 12:00 UTC", "2026-05-04 12:00 UTC"),
+        ("2026-05-04T12:00:01+00:00", "2026-05-04 12:00:01 UTC"),
+    ],
+)
+def test_the_date_is_for_people(date, shown):
+    assert f", {shown}<" in report_page(example_report(date=date))
 
 
 def test_nothing_is_loaded_and_nothing_runs():

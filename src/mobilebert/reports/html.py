@@ -1,6 +1,7 @@
 """report.html: one page that loads nothing, with everything a report has."""
 
 import math
+import re
 from collections.abc import Callable
 
 from mobilebert.reports.charts import Line, calibration_chart, length_chart, line_chart
@@ -45,7 +46,7 @@ def _heading(report: Report) -> Markup:
     if report.history.steps:
         facts.append(f"{report.history.steps[-1].step:,} steps in {duration(report.seconds)}")
     if report.date:
-        facts.append(report.date.replace("T", " ").replace("+00:00", " UTC"))
+        facts.append(re.sub(r"(?<=\d)T(?=\d)", " ", report.date).replace("+00:00", " UTC"))
     return joined(
         tag("h1", isolated(model.name), " · ", report.task),
         tag("p", isolated(", ".join(facts)), class_="quiet"),
