@@ -205,7 +205,7 @@ def test_the_first_three_of_many_are_named(tmp_path):
 
 def test_rows_that_cannot_be_read_are_bad_too(tmp_path):
     path = write(tmp_path, "rows.csv", GOOD + "fine\n")
-    with pytest.raises(InputError, match="line 4: 1 cells, but there are 2 columns"):
+    with pytest.raises(InputError, match="line 4: 1 cells, but the header has 2"):
         read(CLASSES, path)
     assert len(read(CLASSES, path, on_error="skip")) == 2
 

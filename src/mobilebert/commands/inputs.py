@@ -1,6 +1,5 @@
 """Where the command line gets its inputs from: arguments, standard input, or a file of rows."""
 
-import csv
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -8,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mobilebert.datasets.problems import Problem
+from mobilebert.datasets.rows import Row
+from mobilebert.datasets.tables import TableLayout, read_table
+from mobilebert.datasets.text_lines import read_jsonl, read_txt
 from mobilebert.errors import InputError
 
 __all__ = ["INPUT_FORMATS", "InputRow", "InputSource", "open_file", "open_stream", "read_texts"]
 
 INPUT_FORMATS = ("txt", "csv", "tsv", "jsonl")
-
-# The module's own limit, 128 KB, is less than a long document; this is the largest it takes.
-LONGEST_CELL = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,10 @@ def _source(
 ) -> InputSource:
     def rows() -> Iterator[InputRow]:
         with binary() as stream:
-            yield from _READERS[kind](name, _lines(name, stream))
+            for row in _READERS[kind](Path(name), _lines(name, stream)):
+                if isinstance(row, Problem):
+                    raise InputError(str(row))
+                yield InputRow(row.line, dict(row.cells))
 
     return InputSource(name, rows, rereadable)
 
@@ -151,69 +154,24 @@ def _lines(name: str, stream: BinaryIO) -> Iterator[str]:
             ) from None
 
 
-def _read_txt(name: str, lines: Iterator[str]) -> Iterator[InputRow]:
-    empty = 0
-    for number, line in enumerate(lines, start=1):
-        text = line.rstrip("\r\n")
-        if not text.strip():
-            empty = empty or number
+def _texts(file: Path, lines: Iterator[str]) -> Iterator[Row | Problem]:
+    empty: Row | None = None
+    for row in read_txt(file, lines):
+        if isinstance(row, Row) and not row.cells["text"].strip():
+            empty = empty or row
             continue
         if empty:
-            raise InputError(f"{name}, line {empty}: The text is empty; remove the line.")
-        yield InputRow(number, {"text": text})
+            raise InputError(f"{empty.place}: The text is empty; remove the line.")
+        yield row
 
 
-def _read_jsonl(name: str, lines: Iterator[str]) -> Iterator[InputRow]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            columns = json.loads(line)
-        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
-            raise InputError(f"{name}, line {number}: not JSON ({error}).") from None
-        if not isinstance(columns, dict):
-            raise InputError(
-                f"{name}, line {number}: a line is a JSON object like "
-                f'{{"text": "..."}}, not a {type(columns).__name__}.'
-            )
-        yield InputRow(number, columns)
+def _table(delimiter: str) -> Callable[[Path, Iterator[str]], Iterator[Row | Problem]]:
+    return lambda file, lines: read_table(file, lines, TableLayout(delimiter, names=None))
 
 
-def _read_table(delimiter: str, name: str, lines: Iterator[str]) -> Iterator[InputRow]:
-    csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    before = 0
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise InputError(f"{name}, line {reader.line_num}: {error}.") from None
-        line, before = before + 1, reader.line_num
-        if not cells:
-            continue
-        if header is None:
-            header = _checked_header(name, cells)
-        elif len(cells) != len(header):
-            raise InputError(
-                f"{name}, line {line}: {len(cells)} cells, but the header has {len(header)}."
-            )
-        else:
-            yield InputRow(line, dict(zip(header, cells, strict=True)))
-
-
-def _checked_header(name: str, cells: list[str]) -> list[str]:
-    twice = {cell for cell in cells if cells.count(cell) > 1}
-    if twice:
-        raise InputError(f"{name}: the column {sorted(twice)[0]!r} is there twice; rename one.")
-    return cells
-
-
-_READERS: dict[str, Callable[[str, Iterator[str]], Iterator[InputRow]]] = {
-    "txt": _read_txt,
-    "jsonl": _read_jsonl,
-    "csv": lambda name, lines: _read_table(",", name, lines),
-    "tsv": lambda name, lines: _read_table("\t", name, lines),
+_READERS: dict[str, Callable[[Path, Iterator[str]], Iterator[Row | Problem]]] = {
+    "txt": _texts,
+    "jsonl": read_jsonl,
+    "csv": _table(","),
+    "tsv": _table("\t"),
 }

@@ -214,7 +214,7 @@ class _Opening:
             )
             facts.extend(layout.facts)
             columns = layout.names
-            facts.append(f"columns {', '.join(columns)}")
+            facts.append(f"columns {', '.join(columns or ())}")
 
             def read(file: Path, lines: Iterable[str]) -> Iterator[Row | Problem]:
                 return read_table(file, lines, layout)

@@ -1,12 +1,11 @@
 """Rows of tables in text files: comma, tab and other delimiters, with or without a header."""
 
 import csv
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from statistics import multimode
 
 from mobilebert.datasets.column_names import is_known
 from mobilebert.datasets.problems import Problem, ProblemKind
@@ -33,14 +32,15 @@ class TableLayout:
 
     Attributes:
         delimiter: What separates cells.
-        names: Names of the columns; their numbers from 1 where the table has no header.
+        names: Names of the columns, their numbers from 1 where the table has no header; None if
+            they are to be read from the header.
         header: Whether the first record is the header.
         quoted: Whether quotes stand around cells. Where not, a quote is a character like others.
         facts: How this is known.
     """
 
     delimiter: str
-    names: tuple[str, ...]
+    names: tuple[str, ...] | None
     header: bool = True
     quoted: bool = True
     facts: tuple[str, ...] = ()
@@ -69,8 +69,9 @@ def guess_delimiter(lines: Iterable[str]) -> str:
 
 
 def _width(records: Iterable[list[str] | csv.Error]) -> int:
-    widths = [len(cells) for cells in records if isinstance(cells, list)]
-    return max(multimode(widths), default=1)
+    """Return how many cells most records have; the larger number where two are as frequent."""
+    widths = Counter(len(cells) for cells in records if isinstance(cells, list))
+    return max(widths, key=lambda width: (widths[width], width), default=1)
 
 
 def _records(
@@ -162,7 +163,7 @@ def guess_layout(
     if has and isinstance(first, csv.Error):
         raise InputError(f"{file}, line 1: The header cannot be read: {first}.")
     names = (
-        [name.strip() or str(number) for number, name in enumerate(first, start=1)]
+        _names_in(first)
         if has and isinstance(first, list)
         else [str(number) for number in range(1, width + 1)]
     )
@@ -170,6 +171,11 @@ def guess_layout(
     if not has:
         about_header += ", columns are numbered from 1"
     return TableLayout(delimiter, _checked(file, names), has, quoted, (*about_quotes, about_header))
+
+
+def _names_in(header: list[str]) -> list[str]:
+    # The index that pandas writes has no name.
+    return [name.strip() or str(number) for number, name in enumerate(header, start=1)]
 
 
 def _guess_quotes(
@@ -247,19 +253,21 @@ def read_table(file: Path, lines: Iterable[str], layout: TableLayout) -> Iterato
         A row for each record that is not empty, or what is wrong with it.
     """
     names = layout.names
-    records = _records(lines, layout.delimiter, layout.quoted, len(names))
+    width = None if names is None else len(names)
+    records = _records(lines, layout.delimiter, layout.quoted, width)
     for place, (line, cells) in enumerate(records):
-        if place == 0 and layout.header:
-            continue
-        if isinstance(cells, list) and len(cells) == len(names):
+        if place == 0 and layout.header and isinstance(cells, list):
+            names = names or _checked(file, cells)
+        elif names is not None and isinstance(cells, list) and len(cells) == len(names):
             yield Row(file, line, dict(zip(names, cells, strict=True)))
-            continue
-        reason = (
-            f"{len(cells)} cells, but there are {len(names)} columns"
-            if isinstance(cells, list)
-            else str(cells)
-        )
-        yield Problem(Row(file, line, {}).place, ProblemKind.UNREADABLE, f"{reason}.")
+        else:
+            reason = str(cells)
+            if names is not None and isinstance(cells, list):
+                wanted = f"the header has {len(names)}"
+                if not layout.header:
+                    wanted = f"there are {len(names)} columns"
+                reason = f"{len(cells)} cells, but {wanted}"
+            yield Problem(Row(file, line, {}).place, ProblemKind.UNREADABLE, f"{reason}.")
 
 
 def _checked(file: Path, names: Sequence[str]) -> tuple[str, ...]:
