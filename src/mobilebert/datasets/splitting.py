@@ -1,7 +1,9 @@
 """Splitting items into those to train on and those to judge by."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,9 @@ _BINS = 10
 _EVERYTHING = ""
 
 _Indices = NDArray[np.int64]
+_Texts = NDArray[np.uint64]
+# Strata and how many items have them, the rarest first.
+_Counts = tuple[tuple[str, int], ...]
 
 
 def split(
@@ -47,75 +52,95 @@ def split(
     """
     if not 0 < share < 1:
         raise InputError(f"The share of a split is between 0 and 1, not {share}.")
-    labels, texts = _strata_and_texts(items)
+    strata, texts = _strata_and_texts(items)
     units = _units(texts, groups)
-    wanted = _Wanted(labels, share)
+    wanted = _Wanted(strata, share)
+    counts = [wanted.counts(unit) for unit in units]
     order = np.random.default_rng(seed).permutation(len(units)).tolist()
-    held = np.zeros(len(labels), bool)
+    held = np.zeros(len(units), bool)
     # Rare labels first, as iterative stratification does (Sechidis et al. 2011, section 3): what
     # comes with them of others is made up for when it is their turn. Then what is still missing.
-    rare_first = sorted(order, key=lambda place: wanted.rarity(units[place]))
+    rare_first = sorted(order, key=lambda place: wanted.rarity(counts[place]))
     for places, fits in ((rare_first, wanted.has_room), (order, wanted.comes_nearer)):
         for place in places:
-            unit = units[place]
-            if not held[unit[0]] and fits(unit):
-                wanted.take(unit)
-                held[unit] = True
+            if not held[place] and fits(counts[place]):
+                wanted.take(counts[place])
+                held[place] = True
     if not held.any() or held.all():
         raise InputError(
-            f"{len(labels):,} rows in {len(units):,} groups of the same text or group cannot be "
+            f"{len(strata):,} rows in {len(units):,} groups of the same text or group cannot be "
             f"split by {share:g}; give a file to judge by (--dev), or another share."
         )
-    return np.flatnonzero(~held), np.flatnonzero(held)
+    return _places(units, ~held), _places(units, held)
+
+
+def _places(units: Sequence[_Indices], chosen: NDArray[np.bool_]) -> _Indices:
+    return np.sort(np.concatenate([units[place] for place in np.flatnonzero(chosen).tolist()]))
 
 
 class _Wanted:
-    """How many items of each stratum are still wanted in the second part."""
+    """How many items of each stratum are still wanted in the second part.
+
+    Args:
+        strata: Those of each item.
+        share: How much of each is wanted.
+    """
 
     def __init__(self, strata: Sequence[tuple[str, ...]], share: float) -> None:
         self._strata = strata
         self._all = Counter(name for names in strata for name in names)
         self._wanted = {name: share * count for name, count in self._all.items()}
         self._held: Counter[str] = Counter()
+        self._of_one = cache(_counted)
 
-    def _counts(self, unit: Sequence[int]) -> Counter[str]:
-        return Counter(name for place in unit for name in self._strata[place])
+    def counts(self, unit: _Indices) -> _Counts:
+        """Count the strata of items, the rarest first; most units are one item."""
+        if len(unit) == 1:
+            return self._of_one(self._strata[unit[0]], self._rarity_of)
+        names = (name for place in unit for name in self._strata[place])
+        return _counted(tuple(names), self._rarity_of)
 
-    def _rarest(self, counts: Counter[str]) -> str:
-        return min(counts, key=lambda name: (self._all[name], name))
+    def _rarity_of(self, name: str) -> tuple[int, str]:
+        return self._all[name], name
 
-    def rarity(self, unit: Sequence[int]) -> int:
+    def rarity(self, counts: _Counts) -> int:
         """Return how many items the rarest stratum has."""
-        return self._all[self._rarest(self._counts(unit))]
+        return self._all[counts[0][0]]
 
-    def _takes_all(self, counts: Counter[str]) -> bool:
-        return any(self._held[name] + n == self._all[name] for name, n in counts.items())
+    def _takes_all(self, counts: _Counts) -> bool:
+        return any(self._held[name] + count == self._all[name] for name, count in counts)
 
-    def has_room(self, unit: Sequence[int]) -> bool:
+    def has_room(self, counts: _Counts) -> bool:
         """Tell whether items do not exceed what is wanted of their rarest stratum, and of all."""
-        counts = self._counts(unit)
         return not self._takes_all(counts) and all(
-            self._held[name] + counts[name] <= self._wanted[name]
-            for name in (_EVERYTHING, self._rarest(counts))
+            self._held[name] + count <= self._wanted[name]
+            for name, count in (counts[0], counts[-1])
         )
 
-    def comes_nearer(self, unit: Sequence[int]) -> bool:
+    def comes_nearer(self, counts: _Counts) -> bool:
         """Tell whether the second part is nearer to what is wanted with these items."""
-        counts = self._counts(unit)
         nearer = 0.0
-        for name, count in counts.items():
+        for name, count in counts:
             missing = self._wanted[name] - self._held[name]
             nearer += abs(missing) - abs(missing - count)
         return nearer > 0 and not self._takes_all(counts)
 
-    def take(self, unit: Sequence[int]) -> None:
+    def take(self, counts: _Counts) -> None:
         """Count items as held."""
-        self._held.update(self._counts(unit))
+        for name, count in counts:
+            self._held[name] += count
 
 
-def _strata_and_texts(items: Iterable[Item]) -> tuple[list[tuple[str, ...]], list[int]]:
+def _counted(names: tuple[str, ...], rarity: Callable[[str], tuple[int, str]]) -> _Counts:
+    counts = Counter(names)
+    # All items have the stratum of everything, which is so the last.
+    others = sorted(set(counts) - {_EVERYTHING}, key=rarity)
+    return tuple((name, counts[name]) for name in (*others, _EVERYTHING))
+
+
+def _strata_and_texts(items: Iterable[Item]) -> tuple[list[tuple[str, ...]], _Texts]:
     strata: list[tuple[str, ...]] = []
-    texts: list[int] = []
+    texts = array("Q")
     numbers: list[float] = []
     for item in items:
         texts.append(fingerprint(folded(input_of(item))))
@@ -126,7 +151,7 @@ def _strata_and_texts(items: Iterable[Item]) -> tuple[list[tuple[str, ...]], lis
         borders = np.unique(np.quantile(numbers, np.arange(1, _BINS) / _BINS))
         bins = np.searchsorted(borders, numbers)
         strata = [(_EVERYTHING, str(place)) for place in bins.tolist()]
-    return strata, texts
+    return strata, np.frombuffer(texts, np.uint64)
 
 
 def _strata(item: Item) -> tuple[str, ...]:
@@ -145,9 +170,19 @@ def _strata(item: Item) -> tuple[str, ...]:
     return (_EVERYTHING,)
 
 
-def _units(texts: Sequence[int], groups: Sequence[str] | None) -> list[list[int]]:
+def _units(texts: _Texts, groups: Sequence[str] | None) -> list[_Indices]:
     """Return the places of items that must stay together."""
-    parent = list(range(len(texts)))
+    _, unit = np.unique(texts, return_inverse=True)
+    if groups is not None:
+        unit = _joined(unit, groups)
+    order = np.argsort(unit, kind="stable")
+    borders = np.flatnonzero(np.diff(unit[order])) + 1
+    return np.split(order, borders) if len(order) else []
+
+
+def _joined(unit: _Indices, groups: Sequence[str]) -> _Indices:
+    """Join units that have items of the same group."""
+    parent = list(range(len(unit)))
 
     def root(place: int) -> int:
         while parent[place] != place:
@@ -155,15 +190,11 @@ def _units(texts: Sequence[int], groups: Sequence[str] | None) -> list[list[int]
             place = parent[place]
         return place
 
-    first: dict[int | str, int] = {}
-    for place, text in enumerate(texts):
-        parent[place] = root(first.setdefault(text, place))
-        if groups is not None and (group := groups[place]):
+    first: dict[str, int] = {}
+    for place, group in zip(unit.tolist(), groups, strict=True):
+        if group:
             parent[root(place)] = root(first.setdefault(group, place))
-    units: dict[int, list[int]] = defaultdict(list)
-    for place in range(len(texts)):
-        units[root(place)].append(place)
-    return list(units.values())
+    return np.array([root(place) for place in unit.tolist()])
 
 
 def leaks(train: Iterable[Item], dev: Iterable[Item]) -> list[Problem]:
