@@ -114,10 +114,15 @@ class SequenceBuilder:
             split_words: Whether texts are lists of words.
 
         Returns:
-            The tokens of each text.
+            The tokens of each text; equal texts share theirs.
         """
         if not texts:
             return []
+        if not split_words and len(different := dict.fromkeys(texts)) < len(texts):
+            # Several questions about one context, or several labels of one text.
+            found = self.tokenize(list(different), offsets=offsets)
+            of_text = dict(zip(different, found, strict=True))
+            return [of_text[text] for text in texts]
         offsets = offsets and bool(getattr(self.tokenizer, "is_fast", False))
         encoded = self.tokenizer(
             list(texts),

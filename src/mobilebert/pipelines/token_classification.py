@@ -128,11 +128,13 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationParameters]):
         """Label the tokens of each window and unite the windows."""
         source: _Source = request.source
         entries = []
+        unknown = self.tokenizer.unk_token_id
+        words = self.tokenizer.convert_ids_to_tokens(source.tokens.ids)
         for window, output in zip(source.windows, outputs, strict=True):
             scores = softmax(output["logits"])  # [S, labels]
             first = self.builder.start()
             tokens = [
-                self._token(source, place, scores[first + number], first + place)
+                _token(source, place, words[place], scores[first + number], first + place, unknown)
                 for number, place in enumerate(window)
             ]
             entries.extend(self._entries(tokens, options))
@@ -141,20 +143,6 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationParameters]):
     def present(self, inputs: Any, answers: Any, several: bool, given: frozenset[str]) -> Any:
         """Wrap the answer to one list of words, as transformers does."""
         return [answers] if isinstance(inputs, list) and not several else answers
-
-    def _token(self, source: _Source, place: int, scores: Any, index: int) -> Token:
-        id_ = source.tokens.ids[place]
-        word = self.tokenizer.convert_ids_to_tokens(id_)
-        start = end = None
-        if source.tokens.offsets is not None and source.tokens.words is not None:
-            start, end = source.tokens.offsets[place]
-            number = source.tokens.words[place]
-            if source.word_starts is not None and number is not None:
-                start, end = (x + source.word_starts[number] for x in (start, end))
-        if id_ == self.tokenizer.unk_token_id and start is not None:
-            word = source.text[start:end]
-            return Token(word, scores, index, start, end, continues=False)
-        return Token(word, scores, index, start, end, word.startswith(CONTINUATION))
 
     def _entries(self, tokens: list[Token], options: Any) -> list[dict[str, Any]]:
         labels, strategy = self.config.id2label, options.aggregation_strategy
@@ -184,6 +172,20 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationParameters]):
             "start": group[0].start,
             "end": group[-1].end,
         }
+
+
+def _token(
+    source: _Source, place: int, word: str, scores: Any, index: int, unknown: int | None
+) -> Token:
+    start = end = None
+    if source.tokens.offsets is not None and source.tokens.words is not None:
+        start, end = source.tokens.offsets[place]
+        number = source.tokens.words[place]
+        if source.word_starts is not None and number is not None:
+            start, end = (x + source.word_starts[number] for x in (start, end))
+    if source.tokens.ids[place] == unknown and start is not None:
+        return Token(source.text[start:end], scores, index, start, end, continues=False)
+    return Token(word, scores, index, start, end, word.startswith(CONTINUATION))
 
 
 def _token_entry(tag: Tag) -> dict[str, Any]:

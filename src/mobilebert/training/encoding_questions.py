@@ -1,5 +1,8 @@
 """Questions about contexts to examples: windows of the context, with the answer's tokens."""
 
+from bisect import bisect_left, bisect_right
+from operator import itemgetter
+
 from mobilebert.datasets.items import Answer, QuestionItem
 from mobilebert.datasets.problems import ProblemKind, RowError
 from mobilebert.pipelines.encoding import SequenceBuilder, TokenizedText, check_text
@@ -25,7 +28,7 @@ def covering_tokens(offsets: list[tuple[int, int]], start: int, end: int) -> tup
     """Find the tokens that cover a part of the text.
 
     Args:
-        offsets: First character of each token and the one behind its last.
+        offsets: First character of each token and the one behind its last, in rising order.
         start: First character of the part.
         end: The one behind its last.
 
@@ -35,14 +38,13 @@ def covering_tokens(offsets: list[tuple[int, int]], start: int, end: int) -> tup
     Raises:
         RowError: There are none.
     """
-    touching = [
-        place for place, (first, behind) in enumerate(offsets) if first < end and behind > start
-    ]
-    if not touching:
+    first = bisect_right(offsets, start, key=itemgetter(1))
+    last = bisect_left(offsets, end, key=itemgetter(0)) - 1
+    if first > last:
         raise RowError(
             ProblemKind.BAD_ANSWER, "The answer has no characters that the tokenizer keeps."
         )
-    return touching[0], touching[-1]
+    return first, last
 
 
 class QuestionsEncoder(Encoder[QuestionItem]):
