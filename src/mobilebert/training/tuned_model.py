@@ -1,0 +1,145 @@
+"""A model while it is tuned: the forward pass without padding, and the head that starts right.
+
+Dimensions: B sequences, T tokens of all sequences together, H hidden_size, C logits, M rows.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mobilebert.tasks import Reads
+from mobilebert.torch.packed import PackedBatch, encode_packed, masked_lm_scores, pack
+from mobilebert.torch.task_model import TaskModel
+from mobilebert.training.examples import Example
+from mobilebert.training.head import StandardizedHead, standardize_head
+from mobilebert.training.settings import Precision
+
+__all__ = ["TunedModel", "pack_examples"]
+
+
+def pack_examples(examples: Sequence[Example]) -> PackedBatch:
+    """Put the sequences of some examples one behind the other."""
+    ids: list[np.ndarray[Any, Any]] = []
+    types: list[np.ndarray[Any, Any]] = []
+    for example in examples:
+        borders = np.cumsum(example.sequences)[:-1]
+        ids.extend(np.split(example.ids, borders))
+        types.extend(np.split(example.types, borders))
+    return pack(ids, types)
+
+
+class TunedModel:
+    """A model with a head that reads standardised features.
+
+    Args:
+        model: A model with a head.
+        precision: Element type of the arithmetic.
+    """
+
+    def __init__(self, model: TaskModel[Any], precision: Precision) -> None:
+        self.model = model
+        self.precision = precision
+        self.head: StandardizedHead | None = None
+
+    @property
+    def reads_first_tokens(self) -> bool:
+        """Whether the head reads the first token of each sequence alone."""
+        projection = self.model.task.projection
+        return projection is not None and projection.reads is Reads.POOLED
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """What may be trained, by name: the model's, with the head's in place of its own."""
+        named = dict(self.model.named_parameters())
+        if self.head is not None:
+            for module in self.head.names:
+                for part in ("weight", "bias"):
+                    named.pop(f"{module}.{part}", None)
+            named |= {f"standardized.{name}": x for name, x in self.head.named_parameters()}
+        return {name: parameter for name, parameter in named.items() if parameter.requires_grad}
+
+    def start_head(self, batches: Sequence[PackedBatch], targets: Tensor | None) -> None:
+        """Standardise the head by the features of the first batches.
+
+        Args:
+            batches: Some sequences of the data.
+            targets: Numbers a regression is to give, [N]; None for other tasks.
+
+        Raises:
+            InputError: The features hold infinity or NaN.
+        """
+        was_training = self.model.training
+        self.model.eval()
+        with torch.no_grad():
+            features = torch.cat([self.features(batch) for batch in batches])
+        self.model.train(was_training)
+        self.head = standardize_head(
+            self.model,
+            features,
+            targets=targets,
+            bfloat16=self.precision is Precision.BFLOAT16,
+        )
+
+    def train(self) -> None:
+        """Let dropout act."""
+        self.model.train()
+        if self.head is not None:
+            self.head.train()
+
+    def features(self, batch: PackedBatch, rows: Tensor | None = None) -> Tensor:
+        """Return what the head reads, [M, H].
+
+        Args:
+            batch: The sequences.
+            rows: Which tokens; first ones or all, as the head reads, by default.
+        """
+        if rows is None and self.reads_first_tokens:
+            rows = batch.first
+        with self._arithmetic():
+            return encode_packed(self.model, batch, rows=rows).last_hidden_state
+
+    def logits(self, batch: PackedBatch, rows: Tensor | None = None) -> Tensor:
+        """Return the scores of the sequences, or of tokens, [M, C]."""
+        features = self.features(batch, rows)
+        if self.head is not None:
+            scores: Tensor = self.head(features)
+            return scores
+        with self._arithmetic():
+            return masked_lm_scores(self.model, features)
+
+    def fold(self) -> None:
+        """Give the ordinary model the function of the standardised head."""
+        if self.head is not None:
+            self.head.fold_()
+
+    @contextmanager
+    def _arithmetic(self) -> Iterator[None]:
+        enabled = self.precision is Precision.BFLOAT16
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            yield
+
+    def fault(self, batch: PackedBatch) -> str:
+        """Name the first place where numbers are lost.
+
+        Args:
+            batch: The sequences of a step that failed.
+
+        Returns:
+            A layer, the head, or a parameter; empty if nothing is found.
+        """
+        for name, tensor in self.weights.items():
+            if not torch.isfinite(tensor).all():
+                return f"the weight {name}"
+        with torch.no_grad(), self._arithmetic():
+            states = encode_packed(self.model, batch, output_hidden_states=True).hidden_states
+        for number, state in enumerate(states or ()):
+            if not torch.isfinite(state).all():
+                return "the embeddings" if number == 0 else f"layer {number - 1}"
+        named = reversed(self.weights.items())
+        lost = (n for n, x in named if x.grad is not None and not torch.isfinite(x.grad).all())
+        gradient = next(lost, None)
+        return f"the gradient of {gradient}" if gradient else ""

@@ -1,0 +1,95 @@
+"""What the training loop makes small: the loss of a tuned model on examples of its task."""
+
+from collections.abc import Mapping
+from statistics import fmean
+
+import numpy as np
+from torch import Tensor
+
+from mobilebert.datasets.items import FinetuneTask
+from mobilebert.training.batching import IntArray
+from mobilebert.training.examples import Example, ExampleSet
+from mobilebert.training.masking import Masking
+from mobilebert.training.objectives import Objective, r_drop
+from mobilebert.training.readings import reading_of
+from mobilebert.training.tuned_model import TunedModel, pack_examples
+
+__all__ = ["TaskWorkload"]
+
+# Examples whose mean tells what guessing costs.
+_LOOKED_AT = 100
+
+
+class TaskWorkload:
+    """Examples of a task, and the model that learns them.
+
+    Args:
+        tuned: The model.
+        examples: The examples.
+        task: Their task.
+        objective: The loss.
+        divergence_weight: Of the difference between two passes with dropout (R-Drop); 0 for one
+            pass.
+        seed: Of masks.
+        masking: How words are masked, for the task that masks them.
+
+    Attributes:
+        weights: What is trained, by name.
+        guessing: Loss of a model that knows nothing, for each unit.
+    """
+
+    def __init__(
+        self,
+        tuned: TunedModel,
+        examples: ExampleSet,
+        task: FinetuneTask,
+        objective: Objective,
+        divergence_weight: float = 0.0,
+        seed: int = 0,
+        masking: Masking | None = None,
+    ) -> None:
+        self.tuned, self.examples, self.objective = tuned, examples, objective
+        self.divergence_weight = divergence_weight
+        self.weights: Mapping[str, Tensor] = tuned.weights
+        self._reading = reading_of(task, masking)
+        self._seed = seed
+        # Numbers are compared in units of how much they vary, so that the user's unit is no matter.
+        self._unit = None
+        if task is FinetuneTask.REGRESSION and tuned.head is not None:
+            self._unit = tuned.head.target_spread
+        looked_at = [examples[number] for number in range(min(len(examples), _LOOKED_AT))]
+        labels = tuned.model.config.num_labels
+        self.guessing = fmean(self._reading.guessing(one, labels) for one in looked_at)
+
+    def loss(self, examples: IntArray, step: int) -> tuple[Tensor, float]:
+        """Return the sum of the losses of some examples, and of how many units it is."""
+        chosen = self._chosen(examples, step)
+        batch = pack_examples(chosen)
+        wanted = self._reading.wanted(chosen, batch)
+        targets = self._in_units(wanted.targets)
+
+        def scores() -> Tensor:
+            given = self._reading.shaped(self.tuned.logits(batch, wanted.rows), chosen)
+            return self._in_units(given)
+
+        if self.divergence_weight:
+            weight = self.divergence_weight
+            total, units = r_drop(self.objective, scores(), scores(), targets, weight)
+        else:
+            total, units = self.objective.loss(scores(), targets)
+        return total, float(units)
+
+    def fault(self, examples: IntArray, step: int) -> str:
+        """Name the layer that gives no numbers."""
+        return self.tuned.fault(pack_examples(self._chosen(examples, step)))
+
+    def _chosen(self, examples: IntArray, step: int) -> list[Example]:
+        return [
+            self._reading.drawn(
+                self.examples[int(number)], np.random.default_rng([self._seed, step, int(number)])
+            )
+            for number in examples
+        ]
+
+    def _in_units(self, values: Tensor) -> Tensor:
+        return values if self._unit is None else values / self._unit
