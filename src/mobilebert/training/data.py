@@ -1,0 +1,174 @@
+"""The data of a run: items to train on and to judge by, and what a report says about them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mobilebert.datasets.agreement import check_training, without_unseen_labels
+from mobilebert.datasets.item_sets import Items
+from mobilebert.datasets.items import FinetuneTask
+from mobilebert.datasets.problems import NOTICES, OnError, Problem, ProblemKind
+from mobilebert.datasets.reading import read_items
+from mobilebert.datasets.sources import open_rows
+from mobilebert.datasets.splitting import leaks, split
+from mobilebert.reports.data_summary import DataFile, DataSummary, ProblemKind as ReportedProblem
+from mobilebert.training.labels import LabelNames, collect_labels
+
+__all__ = ["DataSource", "TrainingData", "read_training_data"]
+
+# Examples of a problem that a report shows.
+_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSource:
+    """Where rows come from, and how they are read.
+
+    Attributes:
+        train: Files to learn from.
+        dev: Files to judge by; none for a share of the others.
+        columns: Field -> column, where they are not to be guessed.
+        encoding: Of text files; guessed by default.
+        group: The column that says what belongs together.
+        skip_bad_rows: Whether rows that cannot be used are left out rather than refused.
+    """
+
+    train: Sequence[str]
+    dev: Sequence[str] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
+    group: str | None = None
+    skip_bad_rows: bool = False
+
+    @property
+    def on_error(self) -> OnError:
+        """What is done about bad rows."""
+        return OnError.SKIP if self.skip_bad_rows else OnError.REFUSE
+
+    def read(self, task: FinetuneTask, files: Sequence[str]) -> Items:
+        """Read the items of some files.
+
+        Raises:
+            InputError: They cannot be read, or have rows that cannot be used.
+        """
+        rows = open_rows(list(files), encoding=self.encoding)
+        return read_items(
+            task, rows, columns=self.columns or None, on_error=self.on_error, group=self.group
+        )
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Items of a run.
+
+    Attributes:
+        train: To learn from.
+        dev: To judge by.
+        labels: Names of the labels, in the order of their numbers.
+        summary: What a report says about them.
+    """
+
+    train: Items
+    dev: Items
+    labels: LabelNames
+    summary: DataSummary
+
+    def sentences(self) -> list[str]:
+        """Say how the data were read, and what is wrong with them."""
+        summary = self.summary
+        said = [fact for file in summary.files for fact in file.facts]
+        counts = f"{summary.train_items:,} rows to learn from, {summary.dev_items:,} to judge by."
+        said.append(f"{counts} {summary.split}".strip())
+        if self.labels:
+            most = max(summary.train_labels.values(), default=0)
+            least = min(summary.train_labels.values(), default=0)
+            said.append(f"{len(self.labels)} labels, of {least:,} to {most:,} rows.")
+        for problem in summary.problems:
+            done = " (left out)" if problem.skipped else ""
+            said.append(f"{problem.kind}: {problem.count:,}{done}; {problem.examples[0]}")
+        if summary.leaks:
+            said.append(
+                f"{summary.leaks:,} rows to judge by stand in the training data too, so the "
+                f"metrics flatter; {summary.leak_examples[0]}"
+            )
+        return said
+
+
+def read_training_data(
+    task: FinetuneTask, source: DataSource, *, dev_share: float, seed: int
+) -> TrainingData:
+    """Read, check and split the data of a run.
+
+    Args:
+        task: The task.
+        source: Where they come from.
+        dev_share: How much is kept to judge by where there are no files for that.
+        seed: Decides what.
+
+    Raises:
+        InputError: They cannot be used.
+    """
+    read = source.read(task, source.train)
+    files = [_file(source.train, "train", read)]
+    how = ""
+    leaked: list[Problem] = []
+    if source.dev:
+        dev = source.read(task, source.dev)
+        files.append(_file(source.dev, "dev", dev))
+        train = read
+        leaked = leaks(train, dev)
+    else:
+        kept, held = split(read, share=dev_share, seed=seed, groups=read.groups)
+        train, dev = read.only(kept.tolist()), read.only(held.tolist())
+        how = _split_sentence(read, dev_share, seed)
+    check_training(task, train)
+    dev = without_unseen_labels(train, dev, source.on_error)
+    summary = DataSummary(
+        files=files,
+        train_items=len(train),
+        dev_items=len(dev),
+        split=how,
+        problems=_reported([train, dev] if source.dev else [read], source),
+        train_labels=dict(train.labels),
+        dev_labels=dict(dev.labels),
+        leaks=len(leaked),
+        leak_examples=[str(problem) for problem in leaked[:_SHOWN]],
+    )
+    return TrainingData(train, dev, collect_labels(task, train), summary)
+
+
+def _file(paths: Sequence[str], role: str, read: Items) -> DataFile:
+    bad = sum(count for kind, count in read.counts.items() if kind not in NOTICES)
+    return DataFile(
+        path=", ".join(map(str, paths)),
+        role=role,
+        rows=len(read) + bad,
+        used=len(read),
+        facts=list(read.facts),
+    )
+
+
+def _split_sentence(read: Items, share: float, seed: int) -> str:
+    together = "of the same text or group" if read.groups else "of the same text"
+    return (
+        f"{share:.0%} of the rows are kept to judge by, with labels in the same proportion and "
+        f"rows {together} on one side (seed {seed})."
+    )
+
+
+def _reported(sets: Sequence[Items], source: DataSource) -> list[ReportedProblem]:
+    counts: Counter[ProblemKind] = Counter()
+    examples: dict[ProblemKind, list[str]] = {}
+    for items in sets:
+        counts.update(items.counts)
+        for problem in items.problems:
+            examples.setdefault(problem.kind, []).append(str(problem))
+    return [
+        ReportedProblem(
+            kind=kind.value,
+            count=count,
+            examples=examples.get(kind, [])[:_SHOWN],
+            skipped=source.skip_bad_rows and kind not in NOTICES,
+        )
+        for kind, count in counts.items()
+    ]

@@ -1,0 +1,93 @@
+"""Where a run keeps its states and puts its model: checked before anything is computed."""
+
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from mobilebert.errors import CheckpointError, InputError
+from mobilebert.files import atomic_path, make_directory
+
+__all__ = ["Existing", "OutputDirectory"]
+
+# Written last, so a directory that has it is finished.
+_LAST_FILE = "report.json"
+_STATES = "training"
+
+
+class Existing(StrEnum):
+    """What to do about what the directory holds."""
+
+    REFUSE = "refuse"
+    RESUME = "resume"  # go on with an interrupted run
+    OVERWRITE = "overwrite"  # begin anew
+
+
+@dataclass(frozen=True)
+class OutputDirectory:
+    """The directory of a run.
+
+    Attributes:
+        path: Where the model goes.
+    """
+
+    path: Path
+
+    @property
+    def states(self) -> Path:
+        """Where the states are, until the run is finished."""
+        return self.path / _STATES
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it holds a model, and no run is open."""
+        return (self.path / _LAST_FILE).exists() and not self.states.exists()
+
+    def open(self, existing: Existing, needed: int) -> None:
+        """Make it, or refuse.
+
+        Args:
+            existing: What to do about what it holds.
+            needed: Bytes that the run will write.
+
+        Raises:
+            InputError: It holds something, and may not be touched; or there is nothing to resume.
+            CheckpointError: It cannot be written, or the disk is too full.
+        """
+        if self.path.is_dir():
+            self._check_content(existing)
+        make_directory(self.path)
+        if existing is Existing.OVERWRITE:
+            shutil.rmtree(self.states, ignore_errors=True)
+        make_directory(self.states)
+        with atomic_path(self.states / "probe") as probe:
+            probe.write_bytes(b"1")
+        (self.states / "probe").unlink()
+        free = shutil.disk_usage(self.path).free
+        if free < needed:
+            raise CheckpointError(
+                f"{self.path} has {free / 1e6:,.0f} MB left, and the run needs about "
+                f"{needed / 1e6:,.0f} MB for its states and the model; make room, or choose "
+                "another --output."
+            )
+
+    def close(self) -> None:
+        """Remove the states: the run is finished."""
+        shutil.rmtree(self.states, ignore_errors=True)
+
+    def _check_content(self, existing: Existing) -> None:
+        if existing is Existing.OVERWRITE or not any(self.path.iterdir()):
+            return
+        if self.states.is_dir():
+            if existing is Existing.RESUME:
+                return
+            raise InputError(
+                f"{self.path} holds a run that was interrupted: go on with --resume, or begin anew "
+                "with --overwrite."
+            )
+        if existing is Existing.RESUME:
+            raise InputError(f"{self.path} holds no interrupted run; leave --resume away.")
+        raise InputError(
+            f"{self.path} is not empty; choose another --output, or replace the model there with "
+            "--overwrite."
+        )

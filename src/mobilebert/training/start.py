@@ -1,0 +1,122 @@
+"""What a run begins with: a checkpoint's encoder, and a head for the data's labels."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mobilebert.checkpoint.reading import load_config
+from mobilebert.config import MobileBertConfig
+from mobilebert.datasets.items import FinetuneTask
+from mobilebert.errors import InputError
+from mobilebert.hub import HubOptions
+from mobilebert.logging import ERROR, get_logger
+from mobilebert.tasks import TASKS, TaskSpec
+from mobilebert.text import MobileBertTokenizerFast
+from mobilebert.torch.models import MODEL_CLASSES
+from mobilebert.torch.task_model import TaskModel
+from mobilebert.training.labels import LabelNames
+
+__all__ = ["MODEL_OF_TASK", "Start"]
+
+_CLASSIFIER = TASKS["sequence_classification"]
+MODEL_OF_TASK: dict[FinetuneTask, TaskSpec] = {
+    FinetuneTask.TEXT_CLASSIFICATION: _CLASSIFIER,
+    FinetuneTask.MULTI_LABEL: _CLASSIFIER,
+    FinetuneTask.REGRESSION: _CLASSIFIER,
+    FinetuneTask.TOKEN_CLASSIFICATION: TASKS["token_classification"],
+    FinetuneTask.QUESTION_ANSWERING: TASKS["question_answering"],
+    FinetuneTask.MULTIPLE_CHOICE: TASKS["multiple_choice"],
+    FinetuneTask.MASKED_LM: TASKS["masked_lm"],
+}
+# What tells readers of a checkpoint how its scores are meant.
+_PROBLEM_TYPES = {
+    FinetuneTask.TEXT_CLASSIFICATION: "single_label_classification",
+    FinetuneTask.MULTI_LABEL: "multi_label_classification",
+    FinetuneTask.REGRESSION: "regression",
+}
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins.
+
+    Attributes:
+        task: The task.
+        name: Directory or Hub name of the checkpoint.
+        labels: Names of the labels, in the order of their numbers.
+        dropout: Before the head; None as the configuration says.
+        gradient_checkpointing: Whether layers are computed twice rather than kept.
+    """
+
+    task: FinetuneTask
+    name: str | os.PathLike[str]
+    labels: LabelNames
+    dropout: float | None = None
+    gradient_checkpointing: bool = False
+
+    def config(self) -> MobileBertConfig:
+        """Return the configuration of the tuned model.
+
+        Raises:
+            CheckpointError: There is no such checkpoint.
+        """
+        config = load_config(self.name, HubOptions())
+        # A number has one score; its name is transformers' own.
+        labels = ("LABEL_0",) if self.task is FinetuneTask.REGRESSION else self.labels
+        if labels:
+            config.id2label = dict(enumerate(labels))
+            config.label2id = {label: number for number, label in enumerate(labels)}
+        config.problem_type = _PROBLEM_TYPES.get(self.task)
+        if self.dropout is not None:
+            config.classifier_dropout = self.dropout
+        return config
+
+    def tokenizer(self) -> MobileBertTokenizerFast:
+        """Load the tokenizer.
+
+        Raises:
+            CheckpointError: There is none.
+        """
+        return MobileBertTokenizerFast.from_pretrained(self.name)
+
+    def model(self, seed: int) -> TaskModel[Any]:
+        """Load the model; what is new in it is drawn by the seed.
+
+        Raises:
+            CheckpointError: The checkpoint cannot be read.
+            InputError: Its weights are not of this model.
+        """
+        with torch.random.fork_rng(devices=[]), _without_news():
+            torch.manual_seed(seed)
+            model: TaskModel[Any] = MODEL_CLASSES[MODEL_OF_TASK[self.task].name].from_pretrained(
+                self.name,
+                config=self.config(),
+                dtype=torch.float32,
+                # Another number of labels means another head.
+                ignore_mismatched_sizes=True,
+            )
+        strange = [name for name in model.newly_initialized_weights if ".encoder." in name]
+        if strange:
+            raise InputError(
+                f"{self.name} lacks weights of the encoder, such as {strange[0]}: it is no "
+                "MobileBERT checkpoint of this configuration, and tuning would begin at random."
+            )
+        if self.gradient_checkpointing:
+            model.gradient_checkpointing_enable()
+        return model
+
+
+@contextmanager
+def _without_news() -> Iterator[None]:
+    """Do not tell that heads are new: tuning them is what the run is for."""
+    logger = get_logger("mobilebert.checkpoint.matching")
+    level = logger.level
+    logger.setLevel(ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
