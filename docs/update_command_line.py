@@ -24,7 +24,7 @@ def help_text(name: str) -> str:
     command: click.Command = cli
     context = click.Context(cli, info_name="mobilebert", **cli.context_settings)
     for word in name.split()[1:]:
-        command = cli.commands[word]
+        command = cli.get_command(context, word)
         context = click.Context(command, info_name=word, parent=context)
     context.terminal_width = WIDTH
     return command.get_help(context)

@@ -1,9 +1,10 @@
 """The ``mobilebert`` command: its subcommands, and the one place where errors become messages.
 
-Nothing heavy is imported here or at the top of the subcommands' modules, so that ``--help`` is
-immediate.
+A subcommand's module is imported when it is asked for, and none imports anything heavy at its top,
+so that ``--help`` is immediate.
 """
 
+import importlib
 import os
 import sys
 from typing import Any
@@ -11,9 +12,6 @@ from typing import Any
 import click
 
 from mobilebert import __version__
-from mobilebert.commands.bench import bench
-from mobilebert.commands.info import info
-from mobilebert.commands.run import run
 from mobilebert.errors import MobileBertError
 
 __all__ = ["cli", "main"]
@@ -24,8 +22,23 @@ BROKEN_PIPE = 141
 BAD_INPUT = 2
 
 
+# In the order in which --help lists them; the module and the command in it have the same name.
+SUBCOMMANDS = ("run", "finetune", "info", "bench")
+
+
 class _CommandLine(click.Group):
-    """Turns errors meant for the user into one sentence and an exit status."""
+    """Finds subcommands, and turns errors for the user into one sentence and an exit status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        command: click.Command = getattr(
+            importlib.import_module(f"mobilebert.commands.{cmd_name}"), cmd_name
+        )
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -52,11 +65,6 @@ def _silence_stdout() -> None:
 @click.version_option(__version__, "-V", "--version", prog_name="mobilebert")
 def cli() -> None:
     """MobileBERT: answers from texts, without PyTorch on the machine."""
-
-
-cli.add_command(run)
-cli.add_command(info)
-cli.add_command(bench)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Examples: the sequences a model learns from, with what it should say about them."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,14 @@ class ExampleSet(Sequence[Example]):
             int(self.items[number]),
             int(self._columns["windows"][number]),
         )
+
+    def digest(self) -> str:
+        """Return a digest of all examples."""
+        digest = hashlib.sha256()
+        for name, column in sorted(self._columns.items()):
+            digest.update(f"{name} {column.dtype} {column.shape}".encode())
+            digest.update(np.ascontiguousarray(column).data)
+        return digest.hexdigest()
 
     @property
     def targets(self) -> Array:

@@ -172,6 +172,9 @@ class TrainingLoop:
                 self._keep()
             while not self._is_done():
                 self._advance(stop)
+            if self.progress.step < self.settings.steps:
+                reason = f"{self.progress.without_gain} evaluations without gain"
+                self._note({"event": "stopped early", "reason": reason})
             self._take_best()
         return self.progress
 
@@ -194,6 +197,8 @@ class TrainingLoop:
         if self.evaluate and evaluating:
             self._evaluate(self.evaluate)
         stopping = self.processes.any(stop.was_made)
+        if stopping:
+            self._note({"event": "interrupted"})
         # After an evaluation too: the state has to know of the best weights on disk.
         if step % settings.checkpoint_every == 0 or evaluating or last or stopping:
             self._keep()
@@ -213,7 +218,7 @@ class TrainingLoop:
             totals += torch.tensor([float(loss.detach()), units], dtype=torch.float64)
         gradients = self._gradients(totals)
         loss_sum, units = totals.tolist()
-        follow_loss(progress, loss_sum / max(units, 1.0), self.workload.guessing)
+        follow_loss(progress, loss_sum / (units or 1.0), self.workload.guessing)
         norm = torch.nn.utils.get_total_norm(gradients)
         if not math.isfinite(norm):
             raise Fault(f"the norm of the gradients is {norm.item()}")
@@ -247,7 +252,7 @@ class TrainingLoop:
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         self.processes.sum_(gradients)
         self.processes.sum_([totals])
-        torch._foreach_div_(gradients, max(totals[1].item(), 1.0))
+        torch._foreach_div_(gradients, totals[1].item() or 1.0)
         return gradients
 
     def _recover(self, fault: Fault) -> None:
@@ -294,7 +299,7 @@ class TrainingLoop:
         rate = self.schedule(self.progress.step - 1) * self.progress.rate_scale
         self._note(
             {
-                "loss": loss / max(units, 1.0),
+                "loss": loss / (units or 1.0),
                 "rate": rate * max(self._rates),
                 "tokens_per_second": tokens / max(seconds, 1e-9),
             }

@@ -1,14 +1,20 @@
 """What a person sees of a run: a bar with loss, rate and time left, and a line for what happens."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tqdm import tqdm
 
 from mobilebert.training.saved_state import Progress
 
-__all__ = ["ProgressBar"]
+__all__ = ["ProgressBar", "tell"]
+
+
+def tell(sentences: Iterable[str]) -> None:
+    """Write sentences to standard error, above the bar."""
+    for sentence in sentences:
+        tqdm.write(sentence, file=sys.stderr)
 
 
 class ProgressBar:
@@ -37,7 +43,7 @@ class ProgressBar:
         """Write a line for an evaluation or an event."""
         line = _line(entry)
         if line:
-            tqdm.write(f"{self._prefix}{line}", file=sys.stderr)
+            tell([f"{self._prefix}{line}"])
 
     def close(self) -> None:
         """End the bar."""
@@ -51,5 +57,5 @@ def _line(entry: Mapping[str, Any]) -> str | None:
         return f"{where}: {metrics}"
     if "event" in entry:
         reason = entry.get("reason")
-        return f"{where}: {entry['event']}" + (f" ({reason}); half the rate" if reason else "")
+        return f"{where}: {entry['event']}" + (f" ({reason})" if reason else "")
     return None

@@ -89,7 +89,9 @@ class FinetuneSettings:
         None, "What becomes of longer texts.", choices=("window", "head_tail", "truncate")
     )
     precision: str = _setting(
-        "float32", "Arithmetic; weights stay float32.", choices=tuple(Precision)
+        "float32",
+        "Arithmetic; weights stay float32.",
+        choices=tuple(str(name) for name in Precision),
     )
     gradient_checkpointing: bool = _setting(
         False, "Compute layers twice instead of keeping what they computed."

@@ -1,0 +1,68 @@
+"""What ``mobilebert finetune`` does with its options."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from mobilebert.errors import InputError
+from mobilebert.extras import require
+from mobilebert.training.settings import FinetuneSettings
+
+__all__ = ["read_columns", "run_finetune"]
+
+
+_SETTINGS = [setting.name for setting in dataclasses.fields(FinetuneSettings)]
+
+
+def run_finetune(options: Mapping[str, Any]) -> None:
+    """Tune a model and say what came of it.
+
+    Args:
+        options: The options of the command, by name.
+
+    Raises:
+        InputError: An option's value is not possible.
+        MissingExtraError: PyTorch is not installed.
+    """
+    require("torch", "train", "Fine-tuning")
+    from mobilebert.training.finetune import finetune
+
+    settings = {name: options[name] for name in _SETTINGS if options[name] is not None}
+    result = finetune(
+        options["task"],
+        train=list(options["train"]),
+        dev=list(options["dev"]) or None,
+        model=options["model"],
+        output=options["output"],
+        columns=read_columns(options["columns"]),
+        encoding=options["encoding"],
+        group=options["group"],
+        skip_bad_rows=options["skip_bad_rows"],
+        overwrite=options["overwrite"],
+        resume=options["resume"],
+        quick=options["quick"],
+        seeds=options["seeds"],
+        progress=True,
+        **settings,
+    )
+    click.echo(result.summary())
+
+
+def read_columns(assignments: Sequence[str]) -> dict[str, str]:
+    """Read what --column says: field -> column, or columns with + between.
+
+    Raises:
+        InputError: A part is no FIELD=COLUMN, or a field is there twice.
+    """
+    columns: dict[str, str] = {}
+    for assignment in assignments:
+        for part in assignment.split(","):
+            field, equals, column = part.partition("=")
+            if not (equals and field.strip() and column.strip()):
+                raise InputError(f"--column takes FIELD=COLUMN, such as text=review, not {part!r}.")
+            if field.strip() in columns:
+                raise InputError(f"--column names {field.strip()} twice.")
+            columns[field.strip()] = column.strip()
+    return columns

@@ -1,0 +1,307 @@
+"""`finetune`: from files of rows to a measured model."""
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mobilebert.datasets.items import FinetuneTask
+from mobilebert.errors import InputError
+from mobilebert.hub import BUNDLED_MODEL
+from mobilebert.reports.report import SeedRun, Seeds
+from mobilebert.torch.task_model import TaskModel
+from mobilebert.training.data import DataSource, TrainingData, read_training_data
+from mobilebert.training.encoder import EncodingOptions
+from mobilebert.training.encoding import EncodedItems, encode_items
+from mobilebert.training.evaluation_results import Evaluation
+from mobilebert.training.long_texts import LongText
+from mobilebert.training.output_directory import Existing, OutputDirectory
+from mobilebert.training.presets import finetune_preset
+from mobilebert.training.processes import Processes, joined_processes
+from mobilebert.training.progress_bar import ProgressBar, tell
+from mobilebert.training.publishing import Finished, publish
+from mobilebert.training.result import FinetuneResult
+from mobilebert.training.run import Material, TuningRun
+from mobilebert.training.saved_state import Progress
+from mobilebert.training.settings import FinetuneSettings
+from mobilebert.training.start import Start
+
+__all__ = ["finetune", "resolve_finetune_task"]
+
+Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+# Other names of tasks.
+_ALIASES = {
+    "sentiment-analysis": FinetuneTask.TEXT_CLASSIFICATION,
+    "sequence-classification": FinetuneTask.TEXT_CLASSIFICATION,
+    "multi-label": FinetuneTask.MULTI_LABEL,
+    "ner": FinetuneTask.TOKEN_CLASSIFICATION,
+    "qa": FinetuneTask.QUESTION_ANSWERING,
+    "masked-lm": FinetuneTask.MASKED_LM,
+}
+
+
+def resolve_finetune_task(name: FinetuneTask | str) -> FinetuneTask:
+    """Return the task of a name in any spelling.
+
+    Raises:
+        InputError: There is no such task; the message lists them.
+    """
+    spelled = str(name).strip().lower().replace("_", "-")
+    if spelled in _ALIASES:
+        return _ALIASES[spelled]
+    try:
+        return FinetuneTask(spelled)
+    except ValueError:
+        raise InputError(
+            f"Unknown task {str(name)!r}; choose one of {', '.join(FinetuneTask)}."
+        ) from None
+
+
+def finetune(
+    task: FinetuneTask | str,
+    *,
+    train: Files,
+    dev: Files | None = None,
+    model: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str],
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    group: str | None = None,
+    skip_bad_rows: bool = False,
+    overwrite: bool = False,
+    resume: bool = False,
+    quick: bool = False,
+    seeds: int = 1,
+    progress: bool = False,
+    **settings: Any,
+) -> FinetuneResult:
+    """Tune a model on the rows of a file, and measure it on rows it has not seen.
+
+    Args:
+        task: text-classification, multi-label-classification, regression, token-classification,
+            question-answering, multiple-choice or fill-mask.
+        train: Rows to learn from: a file or several (csv, tsv, jsonl, txt, json of SQuAD, conll,
+            parquet, xlsx).
+        dev: Rows to judge by; by default a share of the others, `dev_share`.
+        model: Directory or Hub name to begin with; the bundled model by default.
+        output: Directory for the model, its report and its card.
+        columns: Field -> column, where they are not to be guessed: text, pair, label, ...
+        encoding: Of text files; guessed by default.
+        group: The column that says what belongs together and is never split apart.
+        skip_bad_rows: Leave out rows that cannot be used, rather than refuse them all.
+        overwrite: Replace a model that is in `output`.
+        resume: Go on with a run that was interrupted in `output`.
+        quick: Fewer steps and shorter sequences: minutes on two processors.
+        seeds: Runs with different seeds; the best one is kept.
+        progress: Whether to show a bar on standard error.
+        **settings: Fields of `FinetuneSettings`.
+
+    Returns:
+        The model, and how good it is.
+
+    Raises:
+        InputError: Something given cannot be used; nothing was computed.
+        ArgumentError: There is no such setting.
+        CheckpointError: The model cannot be read, or `output` not written.
+        TrainingError: Training diverged again and again.
+        KeyboardInterrupt: Ctrl-C; `resume` goes on.
+    """
+    if type(seeds) is not int or seeds < 1:
+        raise InputError(f"seeds must be a whole number of at least 1, not {seeds!r}.")
+    command = _Command(
+        task=resolve_finetune_task(task),
+        source=DataSource(
+            train=_files(train),
+            dev=_files(dev),
+            columns=dict(columns or {}),
+            encoding=encoding,
+            group=group,
+            skip_bad_rows=skip_bad_rows,
+        ),
+        model=BUNDLED_MODEL if model is None else model,
+        output=OutputDirectory(Path(output)),
+        existing=_existing(overwrite, resume),
+        settings=FinetuneSettings.read(settings),
+        quick=quick,
+        seeds=seeds,
+        progress=progress,
+    )
+    with joined_processes() as processes:
+        return command.execute(processes)
+
+
+def _files(given: Files | None) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    if isinstance(given, (str, os.PathLike)):
+        return (os.fspath(given),)
+    return tuple(os.fspath(path) for path in given)
+
+
+def _existing(overwrite: bool, resume: bool) -> Existing:
+    if overwrite and resume:
+        raise InputError("Give one of overwrite and resume, not both.")
+    if overwrite:
+        return Existing.OVERWRITE
+    return Existing.RESUME if resume else Existing.REFUSE
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Command:
+    """What `finetune` was asked for."""
+
+    task: FinetuneTask
+    source: DataSource
+    model: str | os.PathLike[str]
+    output: OutputDirectory
+    existing: Existing
+    settings: FinetuneSettings
+    quick: bool
+    seeds: int
+    progress: bool
+
+    def execute(self, processes: Processes) -> FinetuneResult:
+        """Do it."""
+        started = time.monotonic()
+        first = Start(self.task, self.model, ())
+        settings = self.settings.filled(
+            finetune_preset(self.task, first.config(), quick=self.quick)
+        )
+        data = read_training_data(
+            self.task, self.source, dev_share=settings.dev_share, seed=settings.seed
+        )
+        start = replace(
+            first,
+            labels=data.labels,
+            dropout=settings.dropout,
+            gradient_checkpointing=settings.gradient_checkpointing,
+        )
+        tokenizer = start.tokenizer()
+        self._tell(data.sentences())
+        encoded = self._encode(data, start, tokenizer, settings)
+        self._tell(encoded.summary.sentences(LongText(settings.long_text or LongText.WINDOW)))
+        material = Material(
+            task=self.task,
+            examples=encoded.examples,
+            dev=list(data.dev),
+            tokenizer=tokenizer,
+            settings=settings,
+            parameters={},
+            digest=_digest(settings, data, encoded),
+        )
+        model = start.model(settings.seed)
+        if processes.is_first:
+            self.output.open(self.existing, _bytes_needed(model, self.seeds))
+        processes.wait()
+        runs = [
+            self._run(model if number == 0 else start.model(seed), material, seed, processes)
+            for number, seed in enumerate(range(settings.seed, settings.seed + self.seeds))
+        ]
+        best = max(runs, key=lambda run: run.score)
+        finished = Finished(
+            task=self.task,
+            start=str(self.model),
+            model=best.model,
+            tokenizer=tokenizer,
+            data=data,
+            examples=encoded.examples,
+            encoding=encoded.summary,
+            settings=settings,
+            progress=best.progress,
+            evaluation=best.evaluation,
+            seeds=_over_seeds(runs),
+            seconds=time.monotonic() - started,
+        )
+        report, page = publish(finished, self.output, processes)
+        return FinetuneResult(
+            output_dir=self.output.path,
+            metrics=best.evaluation.metrics,
+            history=best.progress.history,
+            model=best.model,
+            tokenizer=tokenizer,
+            report_path=page,
+            report=report,
+        )
+
+    def _tell(self, sentences: Sequence[str]) -> None:
+        if self.progress:
+            tell(sentences)
+
+    def _encode(
+        self, data: TrainingData, start: Start, tokenizer: Any, settings: FinetuneSettings
+    ) -> EncodedItems:
+        options = EncodingOptions(
+            max_length=settings.max_length,
+            long_text=LongText(settings.long_text or LongText.WINDOW),
+        )
+        return encode_items(
+            self.task,
+            data.train,
+            tokenizer,
+            start.config(),
+            labels=data.labels,
+            options=options,
+        )
+
+    def _run(
+        self, model: TaskModel[Any], material: Material, seed: int, processes: Processes
+    ) -> "_Run":
+        directory = self.output.states / f"seed-{seed}"
+        if processes.is_first:
+            directory.mkdir(exist_ok=True)
+        bars: list[ProgressBar] = []
+
+        def listener(steps: int) -> ProgressBar:
+            label = f"seed {seed}" if self.seeds > 1 else ""
+            bars.append(ProgressBar(steps, label))
+            return bars[0]
+
+        run = TuningRun(
+            model, material, seed, directory, processes, listener if self.progress else None
+        )
+        try:
+            progress = run.tune(resume=self.existing is Existing.RESUME)
+        finally:
+            for bar in bars:
+                bar.close()
+        return _Run(seed, model, progress, run.judge())
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What came of one seed."""
+
+    seed: int
+    model: TaskModel[Any]
+    progress: Progress
+    evaluation: Evaluation
+
+    @property
+    def score(self) -> float:
+        """To compare by; higher is better."""
+        assert self.progress.best_score is not None  # the last step is always judged
+        return self.progress.best_score
+
+
+def _over_seeds(runs: Sequence[_Run]) -> Seeds | None:
+    if len(runs) == 1:
+        return None
+    return Seeds.of([SeedRun(seed=run.seed, metrics=run.evaluation.metrics) for run in runs])
+
+
+def _digest(settings: FinetuneSettings, data: TrainingData, encoded: EncodedItems) -> str:
+    """Return a digest of everything that decides how a run goes, but for the first weights."""
+    digest = hashlib.sha256(settings.to_json().encode())
+    digest.update(repr(data.labels).encode())
+    digest.update(encoded.examples.digest().encode())
+    return digest.hexdigest()
+
+
+def _bytes_needed(model: TaskModel[Any], seeds: int) -> int:
+    """Return what states (weights and two slots, old and new), best weights and the model take."""
+    weights = 4 * sum(parameter.numel() for parameter in model.parameters())
+    return weights * (2 * 3 + seeds * 4 + 1)

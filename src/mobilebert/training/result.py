@@ -1,0 +1,47 @@
+"""What `finetune` returns."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mobilebert.reports.report import Report
+from mobilebert.torch.task_model import TaskModel
+
+__all__ = ["FinetuneResult"]
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """A tuned model, and how good it is.
+
+    Attributes:
+        output_dir: Where it is, with its tokenizer and report.
+        metrics: On the rows it was judged by, by name.
+        history: Losses, evaluations and events, in order.
+        model: The model, of PyTorch, in evaluation mode.
+        tokenizer: Its tokenizer.
+        report_path: The page for people, report.html.
+        report: What the page is made of.
+    """
+
+    output_dir: Path
+    metrics: dict[str, float]
+    history: list[dict[str, Any]]
+    model: TaskModel[Any]
+    tokenizer: Any
+    report_path: Path
+    report: Report
+
+    def summary(self) -> str:
+        """Say in a few lines how good it is, and how to use it."""
+        evaluation = self.report.evaluation
+        lines = []
+        if evaluation is not None:
+            name = evaluation.headline
+            base = evaluation.baseline.get(name)
+            beside = "" if base is None else f" ({evaluation.baseline_name}: {base:.4f})"
+            lines.append(f"{name} {self.metrics[name]:.4f}{beside} on {evaluation.items:,} rows")
+            lines += [f"Warning: {warning}" for warning in evaluation.warnings]
+        lines.append(f"Report: {self.report_path}")
+        lines.append(f'Use it: mobilebert run --model {self.output_dir} "..."')
+        return "\n".join(lines)

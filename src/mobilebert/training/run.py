@@ -1,0 +1,272 @@
+"""One run: a model with one seed, from its first weights to the best ones."""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mobilebert.datasets.items import FinetuneTask, Item
+from mobilebert.reports.wording import metric_words
+from mobilebert.torch.task_model import TaskModel
+from mobilebert.training.balance import (
+    balanced_class_weights,
+    balanced_example_weights,
+    balanced_positive_weights,
+)
+from mobilebert.training.batching import BatchPlan, micro_batches
+from mobilebert.training.evaluation import evaluate_items
+from mobilebert.training.evaluation_results import Evaluation
+from mobilebert.training.examples import ExampleSet
+from mobilebert.training.loop import Listener, LoopSettings, Score, TrainingLoop
+from mobilebert.training.lora import add_lora, has_lora, merge_lora, merged_state_dict
+from mobilebert.training.masking import Masking
+from mobilebert.training.objectives import Objective, build_objective
+from mobilebert.training.optimizers import build_optimizer
+from mobilebert.training.parameter_groups import freeze, parameter_groups
+from mobilebert.training.processes import Processes
+from mobilebert.training.saved_state import Progress
+from mobilebert.training.schedules import Schedule, warmup_steps
+from mobilebert.training.settings import FinetuneSettings, Precision
+from mobilebert.training.tuned_model import TunedModel, pack_examples
+from mobilebert.training.workload import TaskWorkload
+
+__all__ = ["Material", "TuningRun", "steps_of"]
+
+# Tokens whose features say what is usual; enough for thousands of rows, or hundreds of sequences.
+_TOKENS_LOOKED_AT = 16384
+# Evaluations of a run at least, where the user does not say.
+_LEAST_EVALUATIONS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What all runs of a command share.
+
+    Attributes:
+        task: The task.
+        examples: What is learned.
+        dev: What the model is judged by.
+        tokenizer: The tokenizer.
+        settings: The settings, none open.
+        parameters: What pipelines are told when the model is judged.
+        digest: Of data and settings.
+    """
+
+    task: FinetuneTask
+    examples: ExampleSet
+    dev: Sequence[Item]
+    tokenizer: Any
+    settings: FinetuneSettings
+    parameters: Mapping[str, Any]
+    digest: str
+
+
+def steps_of(settings: FinetuneSettings, plan: BatchPlan) -> int:
+    """Return how many steps a run has."""
+    assert settings.epochs is not None  # filled from the preset
+    steps = max(1, math.ceil(settings.epochs * plan.steps_per_epoch))
+    return steps if settings.max_steps is None else min(steps, settings.max_steps)
+
+
+class TuningRun:
+    """Tunes a model with one seed.
+
+    Args:
+        model: With its first weights; changed.
+        material: What is learned, and how.
+        seed: Of order and dropout.
+        directory: Where states are kept.
+        processes: Those that take part.
+        listener: Who is told.
+    """
+
+    def __init__(
+        self,
+        model: TaskModel[Any],
+        material: Material,
+        seed: int,
+        directory: Path | None,
+        processes: Processes,
+        listener: Callable[[int], Listener] | None = None,
+    ) -> None:
+        settings = material.settings
+        self.model, self.material, self.seed = model, material, seed
+        self.directory, self.processes, self.listener = directory, processes, listener
+        assert settings.batch_size is not None  # filled from the preset
+        self.plan = BatchPlan(
+            material.examples.lengths, settings.batch_size, seed, self._example_weights()
+        )
+        self.steps = steps_of(settings, self.plan)
+
+    def tune(self, *, resume: bool = False) -> Progress:
+        """Train to the end; the model then has its best weights.
+
+        Args:
+            resume: Whether to go on from the states in the directory.
+
+        Raises:
+            TrainingError: It diverged again and again.
+            KeyboardInterrupt: Ctrl-C; the state is kept.
+            SystemExit: SIGTERM; the state is kept.
+        """
+        settings, task = self.material.settings, self.material.task
+        first_weights = _digest(self.model)
+        tuned = TunedModel(self.model, Precision(settings.precision))
+        if task is not FinetuneTask.MASKED_LM:
+            tuned.start_head(*self._first_batches())
+        if settings.freeze is not None:
+            freeze(self.model, settings.freeze)
+        if settings.lora_rank is not None:
+            drawn = torch.Generator().manual_seed(self.seed)
+            add_lora(self.model, rank=settings.lora_rank, generator=drawn)
+        tuned.train()
+        workload = TaskWorkload(
+            tuned,
+            self.material.examples,
+            task,
+            self._objective(),
+            settings.r_drop,
+            self.seed,
+            self._masking(),
+        )
+        loop = TrainingLoop(
+            workload,
+            self._optimizer(tuned),
+            self._schedule(),
+            self.plan,
+            self._loop_settings(),
+            evaluate=lambda: self._judge(tuned),
+            directory=self.directory,
+            fingerprint=f"{self.material.digest} {first_weights} seed {self.seed}",
+            processes=self.processes,
+            listener=self.listener(self.steps) if self.listener else None,
+        )
+        progress = loop.run(resume=resume)
+        tuned.fold()
+        merge_lora(self.model)
+        self.model.eval()
+        return progress
+
+    def judge(self) -> Evaluation:
+        """Judge the ordinary model by the dev items."""
+        material = self.material
+        return evaluate_items(
+            material.task,
+            self._ordinary(),
+            material.tokenizer,
+            material.dev,
+            parameters=material.parameters,
+        )
+
+    def _ordinary(self) -> TaskModel[Any]:
+        """Return the model, or one with its low-rank updates in the weights."""
+        if not has_lora(self.model):
+            return self.model
+        model = type(self.model)(self.model.config)
+        model.load_state_dict(merged_state_dict(self.model))
+        return model.eval()
+
+    def _judge(self, tuned: TunedModel) -> Score:
+        tuned.fold()
+        evaluation = self.judge()
+        tuned.train()
+        sign = 1 if metric_words(evaluation.headline).higher_is_better else -1
+        return Score(sign * evaluation.score, evaluation.metrics)
+
+    def _first_batches(self) -> tuple[list[Any], Tensor | None]:
+        """Return sequences of the first steps, and the targets of a regression."""
+        examples, lengths = self.material.examples, self.material.examples.lengths
+        chosen: list[int] = []
+        tokens, step = 0, 0
+        while tokens < _TOKENS_LOOKED_AT and step < self.plan.steps_per_epoch:
+            batch = self.plan.batch(step)
+            chosen += [int(number) for number in batch]
+            tokens += int(lengths[batch].sum())
+            step += 1
+        parts = micro_batches(np.array(chosen), lengths, self.material.settings.micro_tokens)
+        batches = [pack_examples([examples[int(n)] for n in part]) for part in parts]
+        targets = None
+        if self.material.task is FinetuneTask.REGRESSION:
+            targets = torch.from_numpy(np.asarray(examples.targets, np.float64))
+        return batches, targets
+
+    def _objective(self) -> Objective:
+        settings, task = self.material.settings, self.material.task
+        weights: dict[str, Tensor] = {}
+        if settings.class_weights == "balanced":
+            counts = self._label_counts()
+            if task is FinetuneTask.MULTI_LABEL:
+                several = balanced_positive_weights(counts, len(self.material.examples))
+                weights["positive_weights"] = several
+            else:
+                weights["class_weights"] = balanced_class_weights(counts)
+        return build_objective(task, label_smoothing=settings.label_smoothing, **weights)
+
+    def _masking(self) -> Masking | None:
+        if self.material.task is not FinetuneTask.MASKED_LM:
+            return None
+        return Masking.of(self.material.tokenizer, self.model.config.vocab_size)
+
+    def _label_counts(self) -> Any:
+        targets, labels = self.material.examples.targets, self.model.config.num_labels
+        if self.material.task is FinetuneTask.MULTI_LABEL:
+            return targets.reshape(-1, labels).sum(axis=0)
+        return np.bincount(targets[targets >= 0], minlength=labels)
+
+    def _example_weights(self) -> Any:
+        if self.material.settings.sampling != "balanced":
+            return None
+        return balanced_example_weights(np.asarray(self.material.examples.targets))
+
+    def _optimizer(self, tuned: TunedModel) -> torch.optim.Optimizer:
+        settings = self.material.settings
+        assert settings.learning_rate is not None  # filled from the preset
+        assert settings.weight_decay is not None
+        groups = parameter_groups(
+            self.model,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            layer_decay=settings.layer_decay,
+            head_lr=settings.head_learning_rate,
+            heads=[tuned.head] if tuned.head is not None else [],
+        )
+        trained = {id(weight) for weight in tuned.weights.values()}
+        for group in groups:
+            group["params"] = [pair for pair in group["params"] if id(pair[1]) in trained]
+        return build_optimizer(settings.optimizer, [group for group in groups if group["params"]])
+
+    def _schedule(self) -> Schedule:
+        settings = self.material.settings
+        assert settings.warmup is not None  # filled from the preset
+        warmup = min(warmup_steps(min(settings.warmup, 0.999), self.steps), self.steps - 1)
+        return Schedule(self.steps, warmup, settings.schedule)
+
+    def _loop_settings(self) -> LoopSettings:
+        settings = self.material.settings
+        assert settings.clip is not None  # filled from the preset
+        most = max(1, self.steps // _LEAST_EVALUATIONS)
+        return LoopSettings(
+            steps=self.steps,
+            clip=settings.clip or math.inf,
+            micro_tokens=settings.micro_tokens,
+            evaluate_every=settings.evaluate_every or min(self.plan.steps_per_epoch, most),
+            checkpoint_every=settings.checkpoint_every,
+            report_every=max(1, min(50, self.steps // 100)),
+            patience=settings.patience,
+            seed=self.seed,
+        )
+
+
+def _digest(model: TaskModel[Any]) -> str:
+    """Return a digest of all weights."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()

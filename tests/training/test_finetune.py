@@ -1,0 +1,217 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from mobilebert import pipeline
+from mobilebert.errors import ArgumentError, CheckpointError, InputError
+from mobilebert.training.finetune import finetune, resolve_finetune_task
+from pipelines.random_checkpoints import write_checkpoint
+from tolerances import FOLDED_LOGITS
+
+GOOD = ("fine", "lovely", "great", "warm", "charming")
+BAD = ("dull", "poor", "awful", "cold", "boring")
+QUIET = {"epochs": 8, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32}
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """A random encoder with a pre-training head, as it would be published."""
+    directory = tmp_path_factory.mktemp("start") / "encoder"
+    return str(write_checkpoint(directory, "fill-mask", attention_probs_dropout_prob=0.1))
+
+
+def sentences(count, seed=0):
+    drawn = np.random.default_rng(seed)
+    for number in range(count):
+        words = GOOD if number % 2 else BAD
+        yield f"a {drawn.choice(words)} and {drawn.choice(words)} film {number}", words is GOOD
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "reviews.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["review", "sentiment"])
+        writer.writerows([text, "good" if good else "bad"] for text, good in sentences(80))
+    return path
+
+
+def tuned(model, train, output, task="text-classification", **options):
+    return finetune(task, train=train, model=model, output=output, **(QUIET | options))
+
+
+@pytest.fixture(scope="session")
+def result(model, reviews, tmp_path_factory):
+    return tuned(model, reviews, tmp_path_factory.mktemp("tuned") / "model")
+
+
+def test_it_learns_and_says_so(result):
+    assert result.metrics["accuracy"] > 0.8
+    assert result.metrics["accuracy"] > result.report.evaluation.baseline["accuracy"]
+    losses = [entry["loss"] for entry in result.history if "loss" in entry]
+    assert losses[0] < 2 * np.log(2)
+    assert losses[-1] < 0.7 * losses[0]
+    assert "accuracy" in result.summary()
+
+
+def test_the_directory_has_everything(result):
+    names = {path.name for path in result.output_dir.iterdir()}
+    assert names == {
+        *("model.safetensors", "config.json", "report.html", "report.json", "README.md"),
+        *("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    }
+    report = json.loads((result.output_dir / "report.json").read_text())
+    assert report["evaluation"]["metrics"]["accuracy"] == result.metrics["accuracy"]
+    assert report["data"]["train_items"] + report["data"]["dev_items"] == 80
+    assert result.report_path.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_pipeline_uses_it(result):
+    classify = pipeline("text-classification", str(result.output_dir))
+    rows = list(sentences(80))
+    told = [answer["label"] == "good" for answer in classify([text for text, _ in rows])]
+    assert np.mean([a == b for a, (_, b) in zip(told, rows, strict=True)]) > 0.8
+
+
+def logits_of(model, tokenizer, text):
+    with torch.no_grad():
+        return model(**tokenizer(text, return_tensors="pt")).logits[0]
+
+
+def test_transformers_loads_it_with_equal_logits(result):
+    theirs = transformers.AutoModelForSequenceClassification.from_pretrained(result.output_dir)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(result.output_dir)
+    assert theirs.config.id2label == {0: "bad", 1: "good"}
+    rows = [logits_of(theirs, tokenizer, text) for text, _ in sentences(20)]
+    ours = [logits_of(result.model, result.tokenizer, text) for text, _ in sentences(20)]
+    found, wanted = torch.stack(rows), torch.stack(ours)
+    span = wanted.max() - wanted.min()
+    assert (found - wanted).abs().max() < FOLDED_LOGITS * span
+    assert (found + 0.001 * span - wanted).abs().max() > FOLDED_LOGITS * span
+
+
+def test_the_same_seed_gives_the_same_model(result, model, reviews, tmp_path):
+    again = tuned(model, reviews, tmp_path / "again")
+    other = tuned(model, reviews, tmp_path / "other", seed=1)
+    weights = result.model.state_dict()
+    assert all(torch.equal(x, weights[name]) for name, x in again.model.state_dict().items())
+    assert any(not torch.equal(x, weights[name]) for name, x in other.model.state_dict().items())
+
+
+def test_several_seeds(model, reviews, tmp_path):
+    several = tuned(model, reviews, tmp_path / "m", seeds=2, epochs=1)
+    assert [run.seed for run in several.report.seeds.runs] == [0, 1]
+    best = max(run.metrics["accuracy"] for run in several.report.seeds.runs)
+    assert several.metrics["accuracy"] == best
+
+
+OPTIONS = [
+    {"optimizer": "lamb", "learning_rate": 1e-2},
+    {"lora_rank": 2},
+    {"freeze": "encoder"},
+    {"layer_decay": 0.8, "head_learning_rate": 1e-2},
+    {"r_drop": 1.0, "label_smoothing": 0.1},
+    {"class_weights": "balanced", "sampling": "balanced"},
+    {"precision": "bfloat16", "gradient_checkpointing": True, "micro_tokens": 40},
+    {"schedule": "cosine", "patience": 1, "evaluate_every": 2, "max_steps": 9, "clip": 0},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: next(iter(options)))
+def test_every_setting_runs_and_saves_an_ordinary_model(model, reviews, tmp_path, options):
+    found = tuned(model, reviews, tmp_path / "m", epochs=1, **(options))
+    assert np.isfinite(found.metrics["loss"])
+    loaded = type(found.model).from_pretrained(found.output_dir)
+    weights = found.model.state_dict()
+    assert loaded.state_dict().keys() == weights.keys()
+    assert all(torch.equal(x, weights[name]) for name, x in loaded.state_dict().items())
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_an_interrupted_run_goes_on(result, model, reviews, tmp_path, monkeypatch):
+    from mobilebert.training.loop import TrainingLoop
+
+    step = TrainingLoop._step
+
+    def interrupted(self):
+        if self.progress.step == 17:
+            raise Interrupted
+        step(self)
+
+    output = tmp_path / "model"
+    monkeypatch.setattr(TrainingLoop, "_step", interrupted)
+    with pytest.raises(Interrupted):
+        tuned(model, reviews, output, checkpoint_every=5)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="--resume"):
+        tuned(model, reviews, output, checkpoint_every=5)
+    with pytest.raises(InputError, match="other data, settings or another model"):
+        tuned(model, reviews, output, checkpoint_every=5, resume=True, learning_rate=2e-3)
+    whole = tuned(model, reviews, tmp_path / "whole", checkpoint_every=5)
+    resumed = tuned(model, reviews, output, checkpoint_every=5, resume=True)
+    weights = whole.model.state_dict()
+    assert all(torch.equal(x, weights[name]) for name, x in resumed.model.state_dict().items())
+    assert not (output / "training").exists()
+
+
+def test_a_model_that_is_there_is_not_replaced(result, model, reviews):
+    with pytest.raises(InputError, match="is not empty"):
+        tuned(model, reviews, result.output_dir)
+    with pytest.raises(InputError, match="no interrupted run"):
+        tuned(model, reviews, result.output_dir, resume=True)
+    with pytest.raises(InputError, match="not both"):
+        tuned(model, reviews, result.output_dir, resume=True, overwrite=True)
+
+
+def test_overwriting(model, reviews, tmp_path):
+    output = tmp_path / "m"
+    tuned(model, reviews, output, max_steps=2)
+    before = (output / "model.safetensors").read_bytes()
+    tuned(model, reviews, output, max_steps=2, overwrite=True, seed=1)
+    assert (output / "model.safetensors").read_bytes() != before
+
+
+def test_a_full_disk_is_told_before_anything_is_computed(model, reviews, tmp_path, monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    with pytest.raises(CheckpointError, match="has 0 MB left"):
+        tuned(model, reviews, tmp_path / "m")
+
+
+def test_a_path_that_is_a_file_is_told(model, reviews, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(CheckpointError, match="Cannot make directory"):
+        tuned(model, reviews, tmp_path / "file" / "m")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"epochs": -1}, InputError, "epochs must be at least 0"),
+        ({"learning_rte": 1}, ArgumentError, "Did you mean learning_rate"),
+        ({"task": "parsing"}, InputError, "Unknown task 'parsing'"),
+        ({"model": "/nowhere"}, CheckpointError, "nowhere"),
+        ({"train": "/nowhere.csv"}, InputError, "Cannot read /nowhere.csv"),
+        ({"columns": {"text": "body"}}, InputError, "body"),
+        ({"freeze": "toes"}, InputError, "toes"),
+        ({"seeds": 0}, InputError, "seeds"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(model, reviews, tmp_path, options, error, message):
+    given = {"task": "text-classification", "train": reviews, "model": model} | options
+    with pytest.raises(error, match=message):
+        finetune(given.pop("task"), output=tmp_path / "m", **(QUIET | given))
+
+
+def test_names_of_tasks():
+    assert resolve_finetune_task("NER") == "token-classification"
+    assert resolve_finetune_task("fill_mask") == "fill-mask"
