@@ -6,14 +6,16 @@ import torch
 
 from assertions import assert_close, relative_error
 from mobilebert.errors import ArgumentError, InputError
+from mobilebert.torch import packed_vocabulary
 from mobilebert.torch.packed import (
     encode_packed,
+    masked_lm_loss,
     masked_lm_scores,
     pack,
     pooled_rows,
 )
 from models import VARIANTS
-from tolerances import FLOAT32, FLOAT64, SIX_STANDARD_ERRORS, SMALL_MISTAKE, SPREAD_SHARE
+from tolerances import BFLOAT16, FLOAT32, FLOAT64, SIX_STANDARD_ERRORS, SMALL_MISTAKE, SPREAD_SHARE
 from torch_models import build
 
 LENGTHS = (11, 3, 11, 24, 1, 40, 11)
@@ -60,7 +62,7 @@ def gradients(model, states, seed=0):
 
 
 def assert_same_gradients(found, wanted, bound):
-    scale = max(float(x.abs().max()) for x in wanted.values())
+    scale = max(float(x.abs().max()) for x in wanted.values() if x.numel())
     for name, gradient in wanted.items():
         assert_close(found[name] / scale, gradient / scale, bound, name)
 
@@ -235,6 +237,47 @@ def test_the_vocabulary_is_scored_for_wanted_rows_alone():
     states = encode_packed(model, pack(ids, types), rows=rows)
     found = masked_lm_scores(model, states.last_hidden_state)
     assert_close(found.detach(), wanted[rows].detach(), FLOAT64)
+
+
+@pytest.mark.parametrize("rows_at_a_time", [3, 256])
+@pytest.mark.parametrize("variant", ["mobilebert", "plain_embedding", "untied", "no_opt"])
+def test_the_masked_loss_is_that_of_the_scores(variant, rows_at_a_time, monkeypatch):
+    monkeypatch.setattr(packed_vocabulary, "_ROWS", rows_at_a_time)
+    model = build("masked_lm", variant, dtype=torch.float64)
+    batch = pack(*texts(model.config))
+    rows, labels = torch.tensor([0, 7, 30, 31, 50, 51, 80]), torch.tensor([1, 2, 3, 4, 96, 0, 7])
+
+    def loss(plain):
+        states = encode_packed(model, batch, rows=rows).last_hidden_state
+        if plain:
+            return torch.nn.functional.cross_entropy(masked_lm_scores(model, states), labels)
+        return masked_lm_loss(model, states, labels)
+
+    found, wanted = loss(False), loss(True)
+    assert_close(found.detach(), wanted.detach(), FLOAT64)
+    weighted = gradients(model, 0.25 * found)
+    assert_same_gradients(weighted, gradients(model, 0.25 * wanted), FLOAT64)
+    with torch.no_grad():
+        assert_close(loss(False), wanted.detach(), FLOAT64)
+        model.cls.predictions.bias[3] += SMALL_MISTAKE
+        assert relative_error(loss(False), wanted.detach()) > FLOAT64
+
+
+def test_the_masked_loss_in_bfloat16_autocast():
+    model = build("masked_lm")
+    rows, labels = torch.randn(20, model.config.hidden_size), torch.arange(20)
+    wanted = masked_lm_loss(model, rows, labels)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = masked_lm_loss(model, rows, labels)
+    assert found.dtype == torch.float32
+    assert_close(found.detach(), wanted.detach(), BFLOAT16)
+
+
+@pytest.mark.parametrize("labels", [[97], [-1], [-100], [1, 2]])
+def test_labels_that_are_no_ids(labels):
+    model = build("masked_lm")
+    with pytest.raises(InputError, match=r"labels holds|needs an id"):
+        masked_lm_loss(model, torch.zeros(1, model.config.hidden_size), torch.tensor(labels))
 
 
 def test_pooled_rows_give_the_logits_of_a_classifier():

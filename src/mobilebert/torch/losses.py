@@ -15,7 +15,7 @@ from mobilebert.errors import InputError
 from mobilebert.tasks import Loss
 from mobilebert.torch.inputs import is_readable
 
-__all__ = ["IGNORED", "LOSSES", "cross_entropy", "inferred_problem_type", "summed_cross_entropy"]
+__all__ = ["IGNORED", "LOSSES", "check_classes", "cross_entropy", "inferred_problem_type"]
 
 IGNORED = -100
 
@@ -63,15 +63,22 @@ def summed_cross_entropy(
             f"{name} has shape {tuple(labels.shape)}, but the logits have shape "
             f"{tuple(logits.shape)}; one label is needed for each row of logits."
         )
-    _check_classes(flat, rows.shape[-1], name)
-    total = F.cross_entropy(rows, flat, class_weights, ignore_index=IGNORED, reduction="sum")
-    counts = flat != IGNORED
-    if class_weights is None:
-        return total, counts.sum()
-    return total, class_weights[flat.clamp(min=0)].masked_fill(~counts, 0).sum()
+    check_classes(flat, rows.shape[-1], name)
+    counted = (flat != IGNORED).sum().clamp(min=1)
+    return F.cross_entropy(rows, flat, ignore_index=IGNORED, reduction="sum") / counted
 
 
-def _check_classes(labels: Tensor, classes: int, name: str) -> None:
+def check_classes(labels: Tensor, classes: int, name: str = "labels") -> None:
+    """Refuse labels that are no class.
+
+    Args:
+        labels: Classes, or -100 for "does not count".
+        classes: How many classes there are.
+        name: What to call the labels in the error.
+
+    Raises:
+        InputError: A label is neither.
+    """
     if not is_readable(labels):
         return
     wrong = (labels != IGNORED) & ((labels < 0) | (labels >= classes))

@@ -3,7 +3,7 @@
 Equal to the model's own forward with ``pad_neighbor="zero"``, gradients included.
 
 Dimensions: B sequences, T tokens of all sequences together, H hidden_size, E embedding_size,
-M wanted rows, V vocabulary.
+M wanted rows.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from mobilebert.errors import ArgumentError, InputError
 from mobilebert.torch.embeddings import MobileBertEmbeddings
 from mobilebert.torch.encoder import MobileBertModel
-from mobilebert.torch.heads import VocabularyHead
 from mobilebert.torch.layers import MobileBertLayer
 from mobilebert.torch.packed_batch import PackedBatch, pack
 from mobilebert.torch.packed_layers import add_normed, run_layer
+from mobilebert.torch.packed_vocabulary import masked_lm_loss, masked_lm_scores
 from mobilebert.torch.precision import in_float32, outside_float16_autocast, widened
 from mobilebert.torch.pretrained import MobileBertPreTrainedModel
 
@@ -27,6 +27,7 @@ __all__ = [
     "PackedBatch",
     "PackedStates",
     "encode_packed",
+    "masked_lm_loss",
     "masked_lm_scores",
     "pack",
     "pooled_rows",
@@ -109,23 +110,6 @@ def pooled_rows(model: MobileBertPreTrainedModel, first: Tensor) -> Tensor:
         raise ArgumentError(f"{type(model).__name__} has no pooler.")
     pooled: Tensor = in_float32(pooler, first.unsqueeze(1))
     return pooled
-
-
-def masked_lm_scores(model: MobileBertPreTrainedModel, rows: Tensor) -> Tensor:
-    """Score the vocabulary for some rows of the last state, [M, H] -> [M, V].
-
-    Raises:
-        ArgumentError: The model has no vocabulary head.
-    """
-    scores: Tensor = _vocabulary_head(model)(rows)
-    return scores
-
-
-def _vocabulary_head(model: MobileBertPreTrainedModel) -> VocabularyHead:
-    head = model._vocabulary_head
-    if head is None:
-        raise ArgumentError(f"{type(model).__name__} has no masked-language-model head.")
-    return head
 
 
 def _check(model: MobileBertModel, batch: PackedBatch) -> None:
