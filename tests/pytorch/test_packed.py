@@ -6,7 +6,7 @@ import torch
 
 from assertions import assert_close, relative_error
 from mobilebert.errors import ArgumentError, InputError
-from mobilebert.torch import packed_vocabulary
+from mobilebert.torch import packed_batch, packed_vocabulary
 from mobilebert.torch.packed import (
     encode_packed,
     masked_lm_loss,
@@ -65,6 +65,21 @@ def assert_same_gradients(found, wanted, bound):
     scale = max(float(x.abs().max()) for x in wanted.values() if x.numel())
     for name, gradient in wanted.items():
         assert_close(found[name] / scale, gradient / scale, bound, name)
+
+
+@pytest.fixture(autouse=True)
+def _several_groups(monkeypatch):
+    # So that these short texts are padded in one group, alone in another.
+    monkeypatch.setattr(packed_batch, "_CHEAP_SQUARES", 100)
+
+
+def test_short_texts_attend_in_one_group_and_long_ones_do_not(monkeypatch):
+    monkeypatch.undo()
+    short = pack([np.arange(1, length) for length in (5, 30, 9, 17)]).layout(4)
+    assert [group.count for group in short.groups] == [4]
+    long = pack([np.arange(length) for length in (500, 490, 128, 20)]).layout(4)
+    assert [(group.count, group.length) for group in long.groups] == [(1, 500), (1, 490), (2, 128)]
+    assert long.order == (0, 1, 2, 3)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -21,8 +21,9 @@ IntArray = npt.NDArray[np.int64]
 
 # Squared lengths of a group: its scores, four heads of float32, then stay in a cache of 2 MiB.
 _GROUP_SQUARES = 1 << 17
-# How much longer than a group's shortest sequence its longest may be: a share, and tokens.
-_LONGER_SHARE, _LONGER_TOKENS = 1.25, 8
+# How much longer than a group's shortest sequence its longest may be, and what padding costs less
+# than another group: squared lengths beyond the sequences' own.
+_LONGER_SHARE, _CHEAP_SQUARES = 1.25, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,8 @@ def _groups(order: IntArray, lengths: IntArray) -> Iterator[IntArray]:
         longest = int(lengths[order[start]])
         most = max(1, _GROUP_SQUARES // longest**2)
         rest = lengths[order[start : start + most]]
-        fits = longest <= np.maximum(rest * _LONGER_SHARE, rest + _LONGER_TOKENS)
+        cheap = np.cumsum(longest**2 - rest**2) <= _CHEAP_SQUARES
+        fits = cheap | (longest <= rest * _LONGER_SHARE)
         end = start + int(fits.sum())  # lengths fall, so those that fit come first
         yield order[start:end]
         start = end
