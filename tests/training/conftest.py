@@ -1,6 +1,21 @@
 import pytest
 import torch
 
+from mobilebert.hub import BUNDLED_MODEL
+from mobilebert.text import MobileBertTokenizerFast
+from pipelines.random_checkpoints import write_all
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    return MobileBertTokenizerFast.from_pretrained(BUNDLED_MODEL)
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory):
+    """Directory of a random checkpoint for each pipeline task, made once."""
+    return write_all(tmp_path_factory.mktemp("checkpoints"))
+
 
 @pytest.fixture(autouse=True, scope="package")
 def _one_thread():
