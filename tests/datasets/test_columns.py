@@ -74,6 +74,12 @@ def test_columns_of_zeros_and_ones_are_labels(tmp_path):
     assert items.items[1].label == ("toxic", "insult")
 
 
+def test_a_column_of_one_value_is_no_label(tmp_path):
+    content = "".join(f"{'gb'[n % 2]},none,This is sentence {n}.\n" for n in range(30))
+    items = read(CLASSES, write(tmp_path, "rows.csv", content))
+    assert items.options["columns"] == {"text": "3", "label": "1"}
+
+
 def test_numbers_of_classes_before_other_classes(tmp_path):
     content = "".join(f"{'gj'[n % 2]}04\t{n % 2}\t\tThis is sentence {n}.\n" for n in range(30))
     items = read(CLASSES, write(tmp_path, "rows.tsv", content))
@@ -115,6 +121,7 @@ DOUBTFUL = [
     (CLASSES, table("w", "w", "l"), "the text is not clear; there are '1', '2', '3'"),
     (CLASSES, table("w", "l", "l", names=["text", "a", "b"]), "the label is not clear"),
     (CLASSES, table("w"), "the label is not clear"),
+    (CLASSES, "text\na\nb\n", "FILE=LABEL"),
     (CLASSES, table("n", "n"), "the text is not clear"),
     (NUMBERS, table("w", "l"), "the label is not clear"),
     (NUMBERS, table("w", "n", "n", names=["text", "a", "b"]), "the label is not clear"),
@@ -128,8 +135,9 @@ DOUBTFUL = [
 
 @pytest.mark.parametrize(("task", "content", "message"), DOUBTFUL)
 def test_a_doubtful_guess(task, content, message, tmp_path):
-    with pytest.raises(InputError, match=f"{message}.*--column"):
+    with pytest.raises(InputError, match=message) as refused:
         read(task, write(tmp_path, "rows.csv", content), on_error="skip")
+    assert "Say it with --column" in str(refused.value)
 
 
 def test_columns_that_are_given(tmp_path):

@@ -392,6 +392,13 @@ def test_right_choices(labels, places, tmp_path):
     assert [item.label for item in read(CHOICES, path)] == places
 
 
+def test_choices_with_names(tmp_path):
+    choices = {"label": ["1", "2", "3"], "text": ["b", "c", "d"]}
+    rows = [{"question": f"{name}", "choices": choices, "answerKey": name} for name in ("1", "2")]
+    items = read(CHOICES, write_jsonl(tmp_path, rows))
+    assert [(item.label, item.choices) for item in items] == [(n, ("b", "c", "d")) for n in (0, 1)]
+
+
 def test_choices_counted_as_told(tmp_path):
     rows = [{"prompt": "a", "choices": ["b", "c", "d"], "label": n} for n in (1, 2)]
     items = read(CHOICES, write_jsonl(tmp_path, rows), first_choice=1)

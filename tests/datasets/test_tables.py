@@ -24,6 +24,12 @@ LAYOUTS = [
     ("widths.tsv", '"a\tb\t1\nc\td\t0\ne" f\tg\t0\n', ("1", "2", "3"), ['"a', "b", "1"]),
     ("first.tsv", "1\ta? 0\n2\tb\t0\n3\tc\t0\n", ("1", "2", "3"), ["2", "b", "0"]),
     ("classes.csv", "word,kind\na,x\nb,x\nc,y\nd,y\n", ("word", "kind"), ["a", "x"]),
+    (
+        "spam.csv",
+        "v1,v2,,\nham,go on,,\nspam,win,,\nham,I go,,\nspam,x,,\n",
+        ("v1", "v2", "3", "4"),
+        ["ham", "go on", "", ""],
+    ),
     ("texts.csv", "one is\nlike others\n", ("1",), ["one is"]),
 ]
 

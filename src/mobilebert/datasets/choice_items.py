@@ -17,7 +17,8 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 def choice_reader(columns: Columns, sample: Sequence[Row]) -> Callable[[Row], ChoiceItem]:
     """Make what reads choices.
 
-    The label is a number, a letter, or the text of the right choice.
+    Choices are in columns, in a list, or in ``{"text": [...], "label": [names]}``. The label is a
+    number, a letter, the text of the right choice, or its name.
 
     Args:
         columns: Where they are; what the first choice is numbered is guessed where it is not told.
@@ -27,6 +28,8 @@ def choice_reader(columns: Columns, sample: Sequence[Row]) -> Callable[[Row], Ch
 
     def choices(row: Row) -> tuple[str, ...]:
         values = row.cells.get(names[0]) if len(names) == 1 else [row.cells.get(n) for n in names]
+        if isinstance(values, dict):
+            values = values.get("text")
         if not isinstance(values, list) or not values:
             raise RowError(ProblemKind.NOT_TEXT, f"the choices are {shown(values)}, not a list.")
         return tuple(text_of(value, f"choice {n}") for n, value in enumerate(values))
@@ -38,10 +41,17 @@ def choice_reader(columns: Columns, sample: Sequence[Row]) -> Callable[[Row], Ch
     def read(row: Row) -> ChoiceItem:
         found = choices(row)
         texts = [text_of(row.cells.get(name), name) for name in prompt]
-        right = _right(row.cells.get(label), found, first)
+        value = _place_by_name(row.cells.get(names[0]), row.cells.get(label))
+        right = _right(row.cells.get(label), found, first) if value is None else value
         return ChoiceItem(row.place, " ".join(texts), found, right)
 
     return read
+
+
+def _place_by_name(choices: Any, value: Any) -> int | None:
+    """Find the right choice where they are ``{"label": ["A", "B"], "text": [...]}``."""
+    names = choices.get("label") if isinstance(choices, dict) else None
+    return names.index(value) if isinstance(names, list) and value in names else None
 
 
 def _first_number(

@@ -75,6 +75,8 @@ PROMPTS = (
     ("prompt",),
     ("question",),
     ("startphrase",),
+    ("sent1", "sent2"),
+    ("questionstem",),
     ("context",),
     ("ctx",),
     ("premise",),

@@ -73,6 +73,11 @@ class Profile:
         )
 
     @property
+    def varies(self) -> bool:
+        """Whether it has several values."""
+        return len(self._different) > 1
+
+    @property
     def counts_classes(self) -> bool:
         """Whether the values are the numbers of classes, from 0 or 1 without a gap."""
         numbers = sorted(set(self._numbers))

@@ -211,11 +211,13 @@ class _Guess:
             reason = "the only numbers"
         else:
             found, reason = [profile for profile in profiles if profile.is_class], "few values"
+            found = [profile for profile in found if profile.varies] or found
             numbers = [profile for profile in found if profile.counts_classes]
             if len(found) > 1 and len(numbers) == 1:
                 found, reason = numbers, "numbers of classes"
         if len(found) != 1:
-            raise self._refuse("the label")
+            hint = " Or give a file for each label: FILE=LABEL." if not profiles else ""
+            raise InputError(f"{self._refuse('the label')}{hint}")
         self._chosen.put("label", [found[0].name], reason)
 
     def tagged(self) -> None:
@@ -244,7 +246,9 @@ class _Guess:
 
     def choices(self) -> None:
         """Find what is asked, the choices, and which is right."""
-        if not self._has("choices") and not self._by_name("choices", FIELDS["choices"], _is_list):
+        if not self._has("choices") and not self._by_name(
+            "choices", FIELDS["choices"], _is_choices
+        ):
             self._find_choices()
         if not self._has("label") and not self._by_name("label", FIELDS["answer"], _is_label):
             named = [
@@ -290,6 +294,10 @@ def _is_label(value: Any) -> bool:
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, list)
+
+
+def _is_choices(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and "text" in value)
 
 
 def _is_list_or_text(value: Any) -> bool:

@@ -15,8 +15,12 @@ def _open(file: Path) -> Any:
     parquet = require("pyarrow.parquet", "train", "Reading .parquet")
     try:
         return parquet.ParquetFile(file)
-    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
-        raise InputError(f"Cannot read {file}: {error}") from None
+    except (OSError, require("pyarrow", "train").ArrowException) as error:
+        raise InputError(f"Cannot read {file}: {_in_one_line(error)}") from None
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def parquet_columns(file: Path) -> tuple[str, ...]:
@@ -44,5 +48,6 @@ def read_parquet(file: Path) -> Iterator[Row]:
                 for cells in batch.to_pylist():
                     number += 1
                     yield Row(file, number, cells, "row")
-        except (OSError, ValueError) as error:
-            raise InputError(f"Cannot read {file} after row {number:,}: {error}") from None
+        except (OSError, require("pyarrow", "train").ArrowException) as error:
+            reason = _in_one_line(error)
+            raise InputError(f"Cannot read {file} after row {number}: {reason}") from None

@@ -211,13 +211,15 @@ def _guess_header(first: list[str] | csv.Error, records: list[list[str]]) -> tup
         return False, "the first row has a number"
     if known := next((cell for cell in cells if is_known(cell)), None):
         return True, f"{known!r} is the name of a column"
-    if len(set(cells)) < len(cells) or not _look_like_names(cells):
+    if not _look_like_names(cells):
         return False, "the first row does not look like names"
     below = [record for record in records if record is not first]
     if not below or any(len(record) != len(cells) for record in below):
         return True, "the first row looks like names"
     for place, cell in enumerate(cells):
         values = [record[place].strip() for record in below]
+        if not cell:
+            continue
         if all(is_number(value) for value in values):
             return True, f"numbers stand below {cell!r}"
         if len(set(values)) <= len(values) // 2 and cell not in values:
@@ -226,9 +228,13 @@ def _guess_header(first: list[str] | csv.Error, records: list[list[str]]) -> tup
 
 
 def _look_like_names(cells: list[str]) -> bool:
-    # The index that pandas writes has no name.
-    return all(cells[1:]) and all(
-        len(cell) <= _LONGEST_NAME and len(cell.split()) <= _WORDS_OF_A_NAME for cell in cells
+    # The index that pandas writes has no name, nor have columns that were left empty at the end.
+    names = [cell for cell in cells if cell]
+    inner = cells[1 : max((n for n, cell in enumerate(cells, start=1) if cell), default=0)]
+    return (
+        0 < len(names) == len(set(names))
+        and all(inner)
+        and all(len(n) <= _LONGEST_NAME and len(n.split()) <= _WORDS_OF_A_NAME for n in names)
     )
 
 
