@@ -33,8 +33,9 @@ def check_training(task: FinetuneTask, train: Items) -> None:
     if task is FinetuneTask.MULTI_LABEL and not train.labels:
         raise InputError(f"{place}none of the {len(train):,} rows has a label, from here on.")
     if task is FinetuneTask.REGRESSION:
-        numbers = {item.label for item in train if isinstance(item, TextItem)}
-        if len(numbers) < 2:
+        numbers = (item.label for item in train if isinstance(item, TextItem))
+        number = next(numbers, None)
+        if all(other == number for other in numbers):
             raise InputError(
                 f"{place}all {len(train):,} rows have the same target, from here on; there is "
                 "nothing to learn."
