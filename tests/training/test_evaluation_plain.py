@@ -29,6 +29,7 @@ def saying(probability):
 def test_masked_words_by_hand(tokenizer):
     found = evaluate_items(TASK, saying(0.6), tokenizer, ITEMS)
     assert set(found.predictions) == {"a"}
+    assert found.summary.only_class == "a"
     share = found.metrics["accuracy"]
     assert 0.5 < share < 0.95
     loss = -share * np.log(0.6) - (1 - share) * np.log(0.4)

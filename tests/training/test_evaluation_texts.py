@@ -131,6 +131,20 @@ def test_numbers_by_hand(tokenizer):
     assert found.predictions == (1.0, 2.0, 4.0)
 
 
+def test_one_number_for_all_is_told(tokenizer):
+    fields = {"num_labels": 1, "problem_type": "regression"}
+    found = judged([[2.0]] * 3, "abc", [1.5, 2, 3], tokenizer, NUMBERS, **fields)
+    assert found.summary.only_class == "2"
+    assert found.metrics["spearman"] == found.metrics["pearson"] == 0
+
+
+def test_a_model_of_another_width_is_refused(tokenizer):
+    with pytest.raises(InputError, match="says 3 numbers about a text, not one"):
+        judged(TABLE, "a", [1.0], tokenizer, NUMBERS, **NAMES)
+    with pytest.raises(InputError, match="knows one class only, 'x'"):
+        judged([[1.0]], "a", ["x"], tokenizer, id2label={0: "x"})
+
+
 @pytest.mark.parametrize(
     ("item", "reason"),
     [

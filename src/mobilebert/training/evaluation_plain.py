@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ IntArray = npt.NDArray[np.integer[Any]]
 
 # Blocks run at a time: their logits are 10 MB each.
 _BLOCKS = 16
+
+_LARGEST_EXPONENT = 700.0
 
 # Paragraphs without words that are named.
 _PROBLEMS = 3
@@ -73,6 +76,7 @@ def judge_masked_words(
         np.concatenate([getattr(block, name) for block in found])
         for name in ("wanted", "told", "losses")
     )
+    words = asking.pipeline.tokenizer.convert_ids_to_tokens(told.tolist())
     shares = np.unique(wanted, return_counts=True)[1] / len(wanted)
     summary = EvaluationSummary(
         items=len(items),
@@ -81,14 +85,14 @@ def judge_masked_words(
         baseline=_metrics(float(shares.max()), float(-(shares * np.log(shares)).sum())),
         baseline_name="frequency of words",
         worst=worst_errors(_errors(asking.pipeline.tokenizer, items, found)),
+        only_class=words[0] if len(set(words)) == 1 < len(shares) else None,
         warnings=[str(problem) for problem in encoder.summary.problems.kept[:_PROBLEMS]],
     )
-    words = asking.pipeline.tokenizer.convert_ids_to_tokens(told.tolist())
     return Evaluation(summary=summary, predictions=tuple(words))
 
 
 def _metrics(accuracy: float, loss: float) -> dict[str, float]:
-    return {"loss": loss, "perplexity": float(np.exp(loss)), "accuracy": accuracy}
+    return {"loss": loss, "perplexity": exp(min(loss, _LARGEST_EXPONENT)), "accuracy": accuracy}
 
 
 def _blocks(

@@ -41,6 +41,8 @@ def judge_classes(asking: Asking, items: Sequence[TextItem], options: JudgingOpt
         InputError: An item has no label, or one that the model does not know.
     """
     names = names_of(asking.pipeline)
+    if len(names) < 2:
+        raise InputError(f"The model knows one class only, {names[0]!r}: there is no choice.")
     numbers = {name: number for number, name in enumerate(names)}
     wanted = np.array([_class_of(item, numbers) for item in items])
     probabilities = label_scores(asking, items, "softmax")
@@ -133,7 +135,7 @@ def judge_numbers(asking: Asking, items: Sequence[TextItem], options: JudgingOpt
         items=len(items),
         metrics=_number_metrics(told, wanted),
         headline="spearman",
-        baseline=_number_metrics(mean, wanted) | {"pearson": 0.0, "spearman": 0.0},
+        baseline=_number_metrics(mean, wanted),
         baseline_name="mean",
         worst=worst_errors(
             WorstError(
@@ -144,7 +146,9 @@ def judge_numbers(asking: Asking, items: Sequence[TextItem], options: JudgingOpt
                 loss=float(errors[row]),
             )
             for row, item in enumerate(items)
+            if errors[row] > 0
         ),
+        only_class=f"{told[0]:g}" if (told == told[0]).all() and np.ptp(wanted) > 0 else None,
     )
     return Evaluation(summary=summary, predictions=tuple(told.tolist()))
 
@@ -158,8 +162,9 @@ def _number_of(item: TextItem) -> float:
 def _number_metrics(told: Array, wanted: Array) -> dict[str, float]:
     distance = told - wanted
     return {
-        "spearman": spearman(told, wanted),
-        "pearson": pearson(told, wanted),
+        # Numbers that are all the same go with nothing.
+        "spearman": float(np.nan_to_num(spearman(told, wanted))),
+        "pearson": float(np.nan_to_num(pearson(told, wanted))),
         "mean_squared_error": float(np.mean(distance**2)),
         "mean_absolute_error": float(np.mean(np.abs(distance))),
     }
