@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import pytest
@@ -73,6 +74,19 @@ def test_windows_without_the_whole_answer_point_at_cls(tokenizer):
     for example in found.examples:
         if example.target[1]:
             assert told(context, example, tokenizer) == "w50 w51"
+
+
+def test_no_window_has_a_part_of_the_answer(tokenizer):
+    words = [f"w{number}" for number in range(60)]
+    context = " ".join(words)
+    for pair in itertools.pairwise(words):
+        answer = " ".join(pair)
+        found = encode(TASK, [asked(context, Answer(answer, context.index(answer)))], tokenizer)
+        inside = [example for example in found.examples if example.target[1]]
+        assert inside
+        for example in inside:
+            assert example.target[1] < len(example.ids) - 1
+            assert told(context, example, tokenizer) == answer
 
 
 @pytest.mark.parametrize("parameters", [{}, {"max_seq_len": 30, "doc_stride": 5}])

@@ -112,7 +112,6 @@ def mask_tokens(ids: IntArray, masking: Masking, generator: np.random.Generator)
 
 
 def _words(ids: IntArray, special: BoolArray, masking: Masking) -> IntArray:
-    """Number the words; special tokens have numbers of their own."""
+    """Number the words; a piece behind a special token shares the number of that."""
     begins = ~masking.continues[ids] | special
-    begins[1:] |= special[:-1]
     return np.asarray(np.cumsum(begins) - begins[:1].sum())
