@@ -80,6 +80,12 @@ def test_a_column_of_one_value_is_no_label(tmp_path):
     assert items.options["columns"] == {"text": "3", "label": "1"}
 
 
+def test_numbers_that_count_rows_are_no_target(tmp_path):
+    content = "".join(f"{n},{film[0]},{film[2]}\n" for n, film in enumerate(FILMS))
+    items = read(NUMBERS, write(tmp_path, "rows.csv", content))
+    assert items.options["columns"] == {"text": "2", "label": "3"}
+
+
 def test_numbers_of_classes_before_other_classes(tmp_path):
     content = "".join(f"{'gj'[n % 2]}04\t{n % 2}\t\tThis is sentence {n}.\n" for n in range(30))
     items = read(CLASSES, write(tmp_path, "rows.tsv", content))

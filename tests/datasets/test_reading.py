@@ -114,6 +114,12 @@ BAD_ROWS = [
     ),
     (
         QUESTIONS,
+        [question(), question(answers=[{"text": "France", "answer_start": -7}])],
+        "BAD_ANSWER",
+        "does not stand at -7",
+    ),
+    (
+        QUESTIONS,
         [question(), question(answers=[{"text": "Rome", "answer_start": -4}])],
         "BAD_ANSWER",
         "it is not in the context",
@@ -262,6 +268,12 @@ def test_a_column_of_texts_is_no_column_of_labels(tmp_path):
 def test_many_short_labels_are_classes(tmp_path):
     rows = "".join(f"text {n},intent_{n}\n" for n in range(40))
     assert len(read(CLASSES, write(tmp_path, "rows.csv", f"text,label\n{rows}")).labels) == 40
+
+
+def test_long_names_are_classes_where_others_are_long(tmp_path):
+    names = ["a name of a class that is long"] * 2 + ["one more name of a class"]
+    rows = "".join(f"text {n},{name}\n" for n, name in enumerate(names))
+    assert len(read(CLASSES, write(tmp_path, "rows.csv", f"text,label\n{rows}"))) == 3
 
 
 def test_more_labels_than_any_model_has(tmp_path, monkeypatch):

@@ -109,7 +109,7 @@ def test_sentences_are_known_by_their_content(tmp_path):
 
 
 def test_a_sentence_with_a_bad_line_is_a_problem(tmp_path):
-    path = write(tmp_path, "rows.conll", "a O\nb\nc O\n\nd O\n\ne X O\n")
+    path = write(tmp_path, "rows.conll", "a O\nb\nc\n\nd O\n\ne X O\n")
     first, second, third = open_rows(path).read()
     assert isinstance(first, Problem)
     assert isinstance(third, Problem)

@@ -22,6 +22,7 @@ LAYOUTS = [
     ("bare.tsv", 'a "b" c\t1\n"d\t0\n', ("1", "2"), ['a "b" c', "1"]),
     ("quoted.tsv", '"a ""b""\tc\nd"\t1\ne\t0\n', ("1", "2"), ['a "b"\tc\nd', "1"]),
     ("widths.tsv", '"a\tb\t1\nc\td\t0\ne" f\tg\t0\n', ("1", "2", "3"), ['"a', "b", "1"]),
+    ("pairs.tsv", 'x\ty\t1\n"a\tb\t1\nc\td"\t0\n', ("1", "2", "3"), ["x", "y", "1"]),
     ("first.tsv", "1\ta? 0\n2\tb\t0\n3\tc\t0\n", ("1", "2", "3"), ["2", "b", "0"]),
     ("classes.csv", "word,kind\na,x\nb,x\nc,y\nd,y\n", ("word", "kind"), ["a", "x"]),
     (
