@@ -64,8 +64,11 @@ def summed_cross_entropy(
             f"{tuple(logits.shape)}; one label is needed for each row of logits."
         )
     check_classes(flat, rows.shape[-1], name)
-    counted = (flat != IGNORED).sum().clamp(min=1)
-    return F.cross_entropy(rows, flat, ignore_index=IGNORED, reduction="sum") / counted
+    total = F.cross_entropy(rows, flat, class_weights, ignore_index=IGNORED, reduction="sum")
+    counts = flat != IGNORED
+    if class_weights is None:
+        return total, counts.sum()
+    return total, class_weights[flat.clamp(min=0)].masked_fill(~counts, 0).sum()
 
 
 def check_classes(labels: Tensor, classes: int, name: str = "labels") -> None:
