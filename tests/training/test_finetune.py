@@ -8,7 +8,8 @@ import transformers
 
 from mobilebert import pipeline
 from mobilebert.errors import ArgumentError, CheckpointError, InputError
-from mobilebert.training.finetune import finetune, resolve_finetune_task
+from mobilebert.training.finetune import finetune
+from mobilebert.training.tasks import resolve_finetune_task
 from pipelines.random_checkpoints import write_checkpoint
 from tolerances import FOLDED_LOGITS
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mobilebert.commands.data_options import data_options
 from mobilebert.training.settings import FinetuneSettings, kind_of
 
 __all__ = ["finetune"]
@@ -82,16 +83,8 @@ def _setting_options(command: F) -> F:
     default=1,
     help="Runs; the best is kept, and the report has mean and deviation.",
 )
-@click.option(
-    "--column",
-    "columns",
-    metavar="FIELD=COLUMN[,...]",
-    multiple=True,
-    help="Columns to read: text=C, pair=C, label=C; prompt=A+B, choices=C+D.",
-)
 @click.option("--group", metavar="COLUMN", help="Rows that agree here are never split apart.")
-@click.option("--encoding", metavar="E", help="Of the files. Default: guessed.")
-@click.option("--skip-bad-rows", is_flag=True, help="Leave out rows that cannot be used.")
+@data_options
 @_setting_options
 def finetune(**options: Any) -> None:
     """Run the command; its help is `HELP`."""

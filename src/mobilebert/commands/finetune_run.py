@@ -1,16 +1,16 @@
 """What ``mobilebert finetune`` does with its options."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from mobilebert.errors import InputError
+from mobilebert.commands.data_options import read_columns
 from mobilebert.extras import require
 from mobilebert.training.settings import FinetuneSettings
 
-__all__ = ["read_columns", "run_finetune"]
+__all__ = ["run_finetune"]
 
 
 _SETTINGS = [setting.name for setting in dataclasses.fields(FinetuneSettings)]
@@ -48,21 +48,3 @@ def run_finetune(options: Mapping[str, Any]) -> None:
         **settings,
     )
     click.echo(result.summary())
-
-
-def read_columns(assignments: Sequence[str]) -> dict[str, str]:
-    """Read what --column says: field -> column, or columns with + between.
-
-    Raises:
-        InputError: A part is no FIELD=COLUMN, or a field is there twice.
-    """
-    columns: dict[str, str] = {}
-    for assignment in assignments:
-        for part in assignment.split(","):
-            field, equals, column = part.partition("=")
-            if not (equals and field.strip() and column.strip()):
-                raise InputError(f"--column takes FIELD=COLUMN, such as text=review, not {part!r}.")
-            if field.strip() in columns:
-                raise InputError(f"--column names {field.strip()} twice.")
-            columns[field.strip()] = column.strip()
-    return columns

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mobilebert.datasets.agreement import check_training, without_unseen_labels
 from mobilebert.datasets.item_sets import Items
@@ -14,7 +15,7 @@ from mobilebert.datasets.splitting import leaks, split
 from mobilebert.reports.data_summary import DataFile, DataSummary, ProblemKind as ReportedProblem
 from mobilebert.training.labels import LabelNames, collect_labels
 
-__all__ = ["DataSource", "TrainingData", "read_training_data"]
+__all__ = ["DataSource", "TrainingData", "file_summary", "read_training_data", "reported_problems"]
 
 # Examples of a problem that a report shows.
 _SHOWN = 5
@@ -45,16 +46,29 @@ class DataSource:
         """What is done about bad rows."""
         return OnError.SKIP if self.skip_bad_rows else OnError.REFUSE
 
-    def read(self, task: FinetuneTask, files: Sequence[str]) -> Items:
+    def read(self, task: FinetuneTask, files: Sequence[str], like: Items | None = None) -> Items:
         """Read the items of some files.
+
+        Args:
+            task: Their task.
+            files: The files.
+            like: Items whose columns were chosen already, for files of the same form.
 
         Raises:
             InputError: They cannot be read, or have rows that cannot be used.
         """
-        rows = open_rows(list(files), encoding=self.encoding)
+        kind = "txt" if task is FinetuneTask.MASKED_LM and all(map(_is_txt, files)) else None
+        rows = open_rows(list(files), encoding=self.encoding, file_format=kind)
+        if like is not None:
+            return read_items(task, rows, on_error=self.on_error, **like.options)
         return read_items(
             task, rows, columns=self.columns or None, on_error=self.on_error, group=self.group
         )
+
+
+def _is_txt(file: str) -> bool:
+    """Tell whether a file is plain text by its name, whatever its lines look like."""
+    return ".txt" in Path(file).suffixes
 
 
 @dataclass(frozen=True)
@@ -109,12 +123,12 @@ def read_training_data(
         InputError: They cannot be used.
     """
     read = source.read(task, source.train)
-    files = [_file(source.train, "train", read)]
+    files = [file_summary(source.train, "train", read)]
     how = ""
     leaked: list[Problem] = []
     if source.dev:
-        dev = source.read(task, source.dev)
-        files.append(_file(source.dev, "dev", dev))
+        dev = source.read(task, source.dev, like=read)
+        files.append(file_summary(source.dev, "dev", dev))
         train = read
         leaked = leaks(train, dev)
     else:
@@ -128,7 +142,7 @@ def read_training_data(
         train_items=len(train),
         dev_items=len(dev),
         split=how,
-        problems=_reported([train, dev] if source.dev else [read], source),
+        problems=reported_problems([train, dev] if source.dev else [read], source),
         train_labels=dict(train.labels),
         dev_labels=dict(dev.labels),
         leaks=len(leaked),
@@ -137,7 +151,14 @@ def read_training_data(
     return TrainingData(train, dev, collect_labels(task, train), summary)
 
 
-def _file(paths: Sequence[str], role: str, read: Items) -> DataFile:
+def file_summary(paths: Sequence[str], role: str, read: Items) -> DataFile:
+    """Return what a report says about files.
+
+    Args:
+        paths: The files.
+        role: train or dev.
+        read: Their items.
+    """
     bad = sum(count for kind, count in read.counts.items() if kind not in NOTICES)
     return DataFile(
         path=", ".join(map(str, paths)),
@@ -156,7 +177,13 @@ def _split_sentence(read: Items, share: float, seed: int) -> str:
     )
 
 
-def _reported(sets: Sequence[Items], source: DataSource) -> list[ReportedProblem]:
+def reported_problems(sets: Sequence[Items], source: DataSource) -> list[ReportedProblem]:
+    """Return what a report says about problems of items.
+
+    Args:
+        sets: The items.
+        source: How they were read.
+    """
     counts: Counter[ProblemKind] = Counter()
     examples: dict[ProblemKind, list[str]] = {}
     for items in sets:

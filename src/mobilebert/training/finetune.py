@@ -28,37 +28,11 @@ from mobilebert.training.run import Material, TuningRun
 from mobilebert.training.saved_state import Progress
 from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.start import Start
+from mobilebert.training.tasks import resolve_finetune_task
 
-__all__ = ["finetune", "resolve_finetune_task"]
+__all__ = ["finetune"]
 
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-
-# Other names of tasks.
-_ALIASES = {
-    "sentiment-analysis": FinetuneTask.TEXT_CLASSIFICATION,
-    "sequence-classification": FinetuneTask.TEXT_CLASSIFICATION,
-    "multi-label": FinetuneTask.MULTI_LABEL,
-    "ner": FinetuneTask.TOKEN_CLASSIFICATION,
-    "qa": FinetuneTask.QUESTION_ANSWERING,
-    "masked-lm": FinetuneTask.MASKED_LM,
-}
-
-
-def resolve_finetune_task(name: FinetuneTask | str) -> FinetuneTask:
-    """Return the task of a name in any spelling.
-
-    Raises:
-        InputError: There is no such task; the message lists them.
-    """
-    spelled = str(name).strip().lower().replace("_", "-")
-    if spelled in _ALIASES:
-        return _ALIASES[spelled]
-    try:
-        return FinetuneTask(spelled)
-    except ValueError:
-        raise InputError(
-            f"Unknown task {str(name)!r}; choose one of {', '.join(FinetuneTask)}."
-        ) from None
 
 
 def finetune(

@@ -1,18 +1,14 @@
 """The end of a run: the model, its tokenizer, its report and its card in one directory."""
 
-import platform
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from mobilebert import __version__
 from mobilebert.datasets.items import FinetuneTask, TextItem
-from mobilebert.engine.processors import processors_by_affinity
 from mobilebert.hub import is_bundled
 from mobilebert.logging import get_logger
 from mobilebert.reports.card_file import write_card
@@ -24,14 +20,13 @@ from mobilebert.training.data import TrainingData
 from mobilebert.training.encoder import EncodingSummary, Noted
 from mobilebert.training.evaluation_results import Evaluation
 from mobilebert.training.examples import ExampleSet
+from mobilebert.training.machine import machine_and_versions
 from mobilebert.training.output_directory import OutputDirectory
 from mobilebert.training.processes import Processes
 from mobilebert.training.saved_state import Progress
 from mobilebert.training.settings import FinetuneSettings
 
 __all__ = ["Finished", "publish"]
-
-_LIBRARIES = ("numpy", "safetensors", "tokenizers", "torch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +95,7 @@ def publish(
 def _report(finished: Finished, directory: Path) -> Report:
     judged = [file.path for file in finished.data.summary.files if file.role == "dev"]
     finished.evaluation.summary.source = ", ".join(judged) or "rows kept to judge by"
+    machine, versions = machine_and_versions()
     return Report(
         task=finished.task.value,
         model=_model(finished, directory),
@@ -108,16 +104,8 @@ def _report(finished: Finished, directory: Path) -> Report:
         history=History.of(finished.progress.history, finished.progress.best_step),
         evaluation=finished.evaluation.summary,
         seeds=finished.seeds,
-        machine={
-            "system": f"{platform.system()} {platform.machine()}",
-            "processors": str(processors_by_affinity()),
-            "threads": str(torch.get_num_threads()),
-        },
-        versions={
-            "mobilebert": __version__,
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in _LIBRARIES},
-        },
+        machine=machine | {"threads": str(torch.get_num_threads())},
+        versions=versions,
         seconds=finished.seconds,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )

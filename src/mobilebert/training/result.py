@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mobilebert.reports.findings import findings
 from mobilebert.reports.report import Report
 from mobilebert.torch.task_model import TaskModel
 
@@ -41,7 +42,7 @@ class FinetuneResult:
             base = evaluation.baseline.get(name)
             beside = "" if base is None else f" ({evaluation.baseline_name}: {base:.4f})"
             lines.append(f"{name} {self.metrics[name]:.4f}{beside} on {evaluation.items:,} rows")
-            lines += [f"Warning: {warning}" for warning in evaluation.warnings]
+        lines += [finding.sentence for finding in findings(self.report)]
         lines.append(f"Report: {self.report_path}")
         lines.append(f'Use it: mobilebert run --model {self.output_dir} "..."')
         return "\n".join(lines)
