@@ -54,6 +54,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "InputError",
         "MissingExtraError",
         "MobileBertError",
+        "TrainingError",
         "WeightsError",
     ),
     "mobilebert.keras": (
@@ -93,12 +94,21 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "MobileBertPreTrainedModel",
         *_OUTPUTS,
     ),
+    "mobilebert.training.comparing": ("compare",),
+    "mobilebert.training.finetune": ("finetune",),
+    "mobilebert.training.judging": ("evaluate",),
+    "mobilebert.training.result": ("FinetuneResult",),
     "mobilebert.weights": ("WeightSpec", "parameter_count", "weight_specs"),
 }
 # Submodules that documented code reaches as attributes (mobilebert.logging.set_verbosity_info()).
 _SUBMODULES = ("logging", "modeling_outputs", "modeling_tf_outputs", "models")
 # Module -> the function of `mobilebert.extras` that imports the framework it needs.
-_FRAMEWORKS = {"mobilebert.torch": "require_torch", "mobilebert.keras": "require_keras"}
+_FRAMEWORKS = {
+    "mobilebert.torch": "require_torch",
+    "mobilebert.training.finetune": "require_training",
+    "mobilebert.training.result": "require_training",
+    "mobilebert.keras": "require_keras",
+}
 
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -39,6 +39,7 @@ from mobilebert.errors import (
     InputError as InputError,
     MissingExtraError as MissingExtraError,
     MobileBertError as MobileBertError,
+    TrainingError as TrainingError,
     WeightsError as WeightsError,
 )
 from mobilebert.keras import (
@@ -102,6 +103,10 @@ from mobilebert.torch import (
     SequenceClassifierOutput as SequenceClassifierOutput,
     TokenClassifierOutput as TokenClassifierOutput,
 )
+from mobilebert.training.comparing import compare as compare
+from mobilebert.training.finetune import finetune as finetune
+from mobilebert.training.judging import evaluate as evaluate
+from mobilebert.training.result import FinetuneResult as FinetuneResult
 from mobilebert.weights import (
     WeightSpec as WeightSpec,
     parameter_count as parameter_count,

@@ -17,6 +17,7 @@ __all__ = [
     "require",
     "require_keras",
     "require_torch",
+    "require_training",
 ]
 
 # What Keras may run on here: its backend, the library and the extra all have the same name.
@@ -59,6 +60,11 @@ def require(module: str, extra: str, purpose: str | None = None) -> ModuleType:
 def require_torch(purpose: str) -> ModuleType:
     """Import PyTorch; as `require`."""
     return require("torch", "torch", purpose)
+
+
+def require_training(purpose: str) -> ModuleType:
+    """Import PyTorch for fine-tuning; as `require`, with the extra that has all of it."""
+    return require("torch", "train", purpose)
 
 
 def require_keras(purpose: str) -> ModuleType:

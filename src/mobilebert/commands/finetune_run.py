@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mobilebert.commands.data_options import read_columns
-from mobilebert.extras import require
+from mobilebert.extras import require_training
 from mobilebert.training.settings import FinetuneSettings
 
 __all__ = ["run_finetune"]
@@ -26,7 +26,7 @@ def run_finetune(options: Mapping[str, Any]) -> None:
         InputError: An option's value is not possible.
         MissingExtraError: PyTorch is not installed.
     """
-    require("torch", "train", "Fine-tuning")
+    require_training("Fine-tuning")
     from mobilebert.training.finetune import finetune
 
     settings = {name: options[name] for name in _SETTINGS if options[name] is not None}

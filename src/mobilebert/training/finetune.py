@@ -158,6 +158,8 @@ class _Command:
         self._tell(data.sentences())
         encoded = self._encode(data, start, tokenizer, settings)
         self._tell(encoded.summary.sentences(LongText(settings.long_text or LongText.WINDOW)))
+        if not self.source.skip_bad_rows:
+            encoded.summary.problems.refuse(", ".join(self.source.train), len(data.train))
         material = Material(
             task=self.task,
             examples=encoded.examples,

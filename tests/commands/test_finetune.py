@@ -1,0 +1,123 @@
+"""The commands around fine-tuning: from a CSV to answers, metrics and a comparison."""
+
+import json
+import signal
+
+import pytest
+
+from commands.running import answers, assert_refused, invoke, start
+from pipelines.random_checkpoints import write_checkpoint
+
+TASK = ("--task", "text-classification")
+SHORT = ("--epochs", 8, "--batch-size", 8, "--learning-rate", 1e-3, "--max-length", 32)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A directory with a small random encoder and 60 reviews."""
+    directory = tmp_path_factory.mktemp("finetune")
+    write_checkpoint(directory / "encoder", "fill-mask")
+    rows = ["review;sentiment"]
+    rows += [f"{w} film {n};{s}" for n in range(30) for w, s in (("fine", "good"), ("dull", "bad"))]
+    (directory / "reviews.csv").write_text("\n".join(rows), encoding="utf-16")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def tuned(files):
+    where = ("--train", files / "reviews.csv", "--model", files / "encoder")
+    result = invoke("finetune", *TASK, *where, *SHORT, "--output", files / "model")
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+def test_it_says_what_it_read_and_how_good_the_model_is(tuned, files):
+    assert "encoding utf-16" in tuned.stderr
+    assert "delimiter semicolon" in tuned.stderr
+    assert "label is 'sentiment'" in tuned.stderr
+    assert "54 rows to learn from, 6 to judge by." in tuned.stderr
+    assert tuned.stderr.count("accuracy") >= 4
+    first, *_, last = tuned.stdout.splitlines()
+    assert first.startswith("accuracy ")
+    assert "majority class: 0.5000" in first
+    assert str(files / "model") in last
+
+
+def test_the_model_answers(tuned, files):
+    shown = answers("run", "--model", files / "model", "--format", "json", "a fine film")
+    ((answer,),) = json.loads(shown)
+    assert answer["label"] in ("good", "bad")
+
+
+def test_evaluating(tuned, files):
+    where = ("--model", files / "model", "--data", files / "reviews.csv")
+    metrics = json.loads(answers("evaluate", *where, "--json"))
+    assert metrics["accuracy"] > 0.5
+    shown = answers("evaluate", *where, "--output", files / "judged")
+    assert f"accuracy           {metrics['accuracy']:.4f}   baseline 0.5000" in shown
+    report = json.loads((files / "judged" / "report.json").read_text())
+    assert report["evaluation"]["metrics"]["accuracy"] == metrics["accuracy"]
+    assert (files / "judged" / "report.html").exists()
+
+
+def test_comparing(tuned, files):
+    models = (files / "model", files / "model")
+    shown = answers("compare", *models, "--output", files / "page.html")
+    assert "ms per text" in shown
+    assert shown.count(str(files / "model")) >= 2
+    assert (files / "page.html").read_text().startswith("<!DOCTYPE html>")
+    measured = answers("compare", *models, "--data", files / "reviews.csv")
+    assert "accuracy" in measured
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--train", "/nowhere.csv"), "Cannot read /nowhere.csv"),
+        (("--model", "/nowhere"), "/nowhere"),
+        (("--column", "text"), "FIELD=COLUMN"),
+        (("--column", "text=review,text=x"), "names text twice"),
+        (("--column", "text=body"), "body"),
+        (("--learning-rate", "-1"), "learning_rate must be at least 0"),
+        (("--encoding", "utf-9"), "utf-9"),
+    ],
+)
+def test_bad_options(files, arguments, message):
+    given = {"--train": files / "reviews.csv", "--model": files / "encoder"}
+    given |= dict(zip(arguments[::2], arguments[1::2], strict=True))
+    flat = [word for pair in given.items() for word in pair]
+    assert_refused(invoke("finetune", *TASK, *flat, "--output", files / "bad"), message)
+    assert not (files / "bad" / "report.json").exists()
+
+
+def test_a_model_that_is_there_stays(tuned, files):
+    where = ("--train", files / "reviews.csv", "--model", files / "encoder")
+    result = invoke("finetune", *TASK, *where, "--output", files / "model")
+    assert result.exit_code == 2
+    assert "--overwrite" in result.stderr
+
+
+def test_a_model_without_a_report_needs_data(files):
+    assert_refused(invoke("compare", files / "encoder"), "--data FILE")
+
+
+def test_interrupted_and_resumed(files):
+    where = ("--train", files / "reviews.csv", "--model", files / "encoder", *SHORT)
+    output = files / "interrupted"
+    process = start("finetune", *TASK, *where, "--epochs", 400, "--output", output)
+    for line in process.stderr:
+        if line.startswith(b"step "):
+            break
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode == 130, told
+    assert b"interrupted" in told
+    assert b"Traceback" not in told
+    assert not (output / "report.json").exists()
+    result = invoke("finetune", *TASK, *where, "--epochs", 400, "--output", output)
+    assert "--resume" in result.stderr
+    again = invoke(
+        *("finetune", *TASK, *where, "--epochs", 400, "--output", output, "--resume"),
+        *("--patience", 1),
+    )
+    assert "other data, settings" in again.stderr
