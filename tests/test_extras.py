@@ -2,11 +2,12 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
 from mobilebert.errors import MissingExtraError
-from mobilebert.extras import is_installed, require, require_keras
+from mobilebert.extras import is_installed, keras_backend, require, require_keras
 
 
 @pytest.fixture
@@ -62,6 +63,15 @@ def test_the_settings_of_keras_are_read(fresh, tmp_path):
     fresh.setenv("KERAS_BACKEND", "tensorflow")
     with pytest.raises(MissingExtraError, match=r"mobilebert\[tensorflow\]"):
         require_keras("Here")
+
+
+def test_keras_runs_on_tensorflow_for_a_user_without_a_home(fresh):
+    def homeless(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    fresh.delenv("KERAS_HOME")
+    fresh.setattr(Path, "expanduser", homeless)
+    assert keras_backend() == "tensorflow"
 
 
 @pytest.mark.parametrize(("missing", "there"), [("tensorflow", "jax"), ("jax", "tensorflow")])

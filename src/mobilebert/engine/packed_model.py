@@ -25,8 +25,6 @@ from mobilebert.weights import weight_specs
 
 __all__ = ["Choice", "PackedModel", "choose", "fold_model", "pack_model"]
 
-Array = npt.NDArray[np.floating[Any]]
-
 
 @dataclass(frozen=True)
 class PackedModel:
@@ -107,14 +105,10 @@ def fold_model(
     floats = {
         name: array
         if name in tables or array.dtype in (np.float32, np.float64)
-        else _float32(array)
+        else array.astype(np.float32)
         for name, array in weights.items()
     }
     return build_program(floats, config, task)
-
-
-def _float32(array: npt.NDArray[Any]) -> Array:
-    return array.astype(np.float32)
 
 
 def choose(
