@@ -91,6 +91,19 @@ def test_tables_show_losses():
     assert "0.50 x" in row_table(content(lost)["rows"][0])
 
 
+def test_tables_show_what_is_promised_and_what_is_hoped_for():
+    heads, _, *lines = (
+        [cell.strip() for cell in line.split(" | ")]
+        for line in figure_table(content()).splitlines()
+    )
+    promised, stretch = heads.index("promised"), heads.index("stretch")
+    goals = {line[0].split(", against")[0].strip("| "): line for line in lines}
+    both = {name: (line[promised], line[stretch]) for name, line in goals.items()}
+    assert both["S=128, batch 1"] == ("4 x", "5.5 x")
+    assert both["S=128, batch 16"] == ("3 x, 50 %", "65 %")
+    assert both["its peak memory"] == ("5 x", "")
+
+
 def test_a_row_without_times_shows_its_reason():
     table = row_table(content(("w", [failed("a|b"), record("peer", 2.0)]))["rows"][0])
     assert "failed: no such thing" in table

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mobilebert.bench.figures import Finding, best_record, find_figures
+from mobilebert.bench.figures import Finding, Goal, best_record, find_figures
 
 __all__ = ["figure_table", "page_block", "row_table", "summary"]
 
@@ -35,7 +35,7 @@ def _share(share: float | None) -> str:
 
 def figure_table(content: Mapping[str, Any]) -> str:
     """Make the table of promised figures: what was reached, and what was not."""
-    head = ("work", "ours", "the other", "ratio", "promised", "of the peak", "reached")
+    head = ("work", "ours", "the other", "ratio", "promised", "stretch", "of the peak", "reached")
     return _table(head, [_figure_line(finding) for finding in find_figures(content)])
 
 
@@ -46,12 +46,14 @@ def _figure_line(finding: Finding) -> tuple[str, ...]:
         cells.append(f"{shown} ({record['runner']})" if record is not None else "")
     ratio = f"**{finding.ratio:.2f} x**" if finding.ratio is not None else f"{finding.reason}"
     share = _share(finding.share)
-    promised = f"{figure.least:g} x"
-    if figure.least_percent is not None:
-        promised += f", {figure.least_percent:g} %"
     reached = "yes" if finding.reached else "no" if finding.ratio is not None else "-"
     name = f"{figure.name}, against {figure.against}"
-    return (name, *cells, ratio, promised, share, reached)
+    return (name, *cells, ratio, _goal(figure.least), _goal(figure.stretch), share, reached)
+
+
+def _goal(goal: Goal) -> str:
+    amounts = ((goal.ratio, "x"), (goal.percent, "%"))
+    return ", ".join(f"{amount:g} {unit}" for amount, unit in amounts if amount is not None)
 
 
 def row_table(row: Mapping[str, Any]) -> str:
