@@ -136,8 +136,8 @@ class Reader {
 
   // A packed weight; bfloat16 comes as its bits.
   const void* packed_weight(nb::handle owner, int in, int out, const Arithmetic& arithmetic) {
-    const std::size_t depth = (in + arithmetic.depth_unit - 1) / arithmetic.depth_unit;
-    const std::size_t size = depth * arithmetic.depth_unit * out;
+    const std::size_t unit = arithmetic.depth_unit;  // sums of two ints could overflow
+    const std::size_t size = (in + unit - 1) / unit * unit * out;
     if (arithmetic.element == sizeof(float)) return floats(owner, "weight", size);
     const nb::object value = owner.attr("weight");
     if (arithmetic.element == 1) return array<Bytes>(value, "weight", size).data();

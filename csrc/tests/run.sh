@@ -10,6 +10,8 @@
 # each program, such as "qemu-aarch64 -L /usr/aarch64-linux-gnu".
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=csrc/tests/sanitizers.sh
+source tests/sanitizers.sh
 
 kind="${1:-address}"
 amount="${2:-60}"
@@ -19,13 +21,7 @@ build="$(mktemp -d)"
 trap 'rm -rf "$build"' EXIT
 
 case "$kind" in
-  address)
-    # Addresses are AddressSanitizer's part: these three would take most of the compiler's time.
-    flags="-O2 -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all"
-    flags="$flags -fno-sanitize=null,object-size,pointer-overflow"
-    # Kernels keep their vectors in registers, where no scope ends.
-    kernels="-O3 -fno-sanitize-address-use-after-scope"
-    ;;
+  address) flags="-O2 $sanitized" kernels="-O3 $unscoped" ;;
   thread) flags="-O2 -fsanitize=thread" kernels="" ;;
   coverage) flags="-O2 --coverage" kernels="" ;;
   plain) flags="-O3" kernels="" ;;
