@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "default_rounding.h"
 #include "worker.h"
 #include "workspace.h"
 
@@ -129,6 +130,7 @@ void Encoder::run(const Call& call) {
     scratch->reserve(arithmetic.attention_scratch(longest, program_.head));
   Barrier together(pool_.size()), alone(1);
   pool_.run([&](int index, int size) {
+    const DefaultRounding rounding;
     Worker(*this, call, space, size == 1 ? alone : together, index, size).run();
   });
   give_back(std::move(workspace));

@@ -1,6 +1,6 @@
 // Fuzz target of the encoder: any program of any shape on any batch must neither crash nor touch
-// memory that is not its own, and must give a text the same numbers alone, among others, and with
-// any number of threads. What the encoder does not check (ids, lengths of arrays) is checked by
+// memory that is not its own, and must give a text the same numbers alone, among others, with any
+// number of threads and whatever rounding the caller has set. What the encoder does not check (ids, lengths of arrays) is checked by
 // bindings.cc before it; tests/engine/test_native_encoder.py fuzzes that.
 //
 //   ./fuzz_encoder [amount] [seed]      (built and run by run.sh)
@@ -8,6 +8,7 @@
 // An input is one program and a series of batches for it: making a program costs more than running
 // it. An execution is a batch with its checks. With clang it is a libFuzzer target as it is
 // (-fsanitize=fuzzer -DMOBILEBERT_LIBFUZZER).
+#include <cfenv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,9 @@
 #include "../cpu.h"
 #include "random_program.h"
 
+#if defined(MOBILEBERT_X86)
+#include <immintrin.h>
+#endif
 #if !defined(__SANITIZE_THREAD__)
 #include <sys/wait.h>
 #include <unistd.h>
@@ -74,6 +78,22 @@ Results run(Encoder& encoder, const Batch& batch, int asked = kEverything) {
     call.projection = room(r.projection, (p.pools ? texts : tokens) * p.projection.out);
   encoder.run(call);
   return r;
+}
+
+// The same from a thread that rounds upward and, on x86, takes numbers below 2**-126 for zeros.
+Results run_rounding_upward(Encoder& encoder, const Batch& batch, int asked) {
+  std::fesetround(FE_UPWARD);
+#if defined(MOBILEBERT_X86)
+  const unsigned set = _mm_getcsr() | 0x8040;
+  _mm_setcsr(set);
+#endif
+  Results found = run(encoder, batch, asked);
+  if (std::fegetround() != FE_UPWARD) fail("The caller's rounding is lost.");
+#if defined(MOBILEBERT_X86)
+  if ((_mm_getcsr() ^ set) & 0x8040) fail("The caller's zeros are lost.");
+#endif
+  std::fesetenv(FE_DFL_ENV);
+  return found;
 }
 
 // Which of several NaNs comes out depends on the order of operands, which compilers choose.
@@ -146,7 +166,8 @@ class Session {
     ++count_.executions;
     const Batch batch = shapes_.draw(model_.program(), numbers_);
     const int asked = choose.one_in(2) ? kEverything : choose.below(16);
-    const Results found = run(encoder_, batch, asked);
+    const Results found = choose.one_in(4) ? run_rounding_upward(encoder_, batch, asked)
+                                           : run(encoder_, batch, asked);
     if (model_.finite())
       for (float x : found.stream)
         if (!std::isfinite(x)) fail("A result is not finite.");
