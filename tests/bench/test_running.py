@@ -1,6 +1,7 @@
 """A whole run: the model, the rows, what is kept when it is interrupted, and percent of peak."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from mobilebert import AutoTokenizer
 from mobilebert.bench import running
 from mobilebert.bench.measuring import Effort, Workshop
 from mobilebert.bench.model import SENTENCE, SENTENCE_IDS, BenchModel, texts_of
-from mobilebert.bench.own import engine_bfloat16, engine_float32, own_pipeline
+from mobilebert.bench.own import own_engine, own_pipeline
 from mobilebert.bench.peaks import measure_peaks, peak_of
 from mobilebert.bench.results import Results, read_results
 from mobilebert.bench.running import Plan, bench_cache, facts_of, run
@@ -26,6 +27,8 @@ from tolerances import ENGINE_BFLOAT16, FLOAT32
 WORKS = (Work("one", (5,)), Work("two", (3, 9)), Work("three", (4,)))
 PEAKS = {"threads": 2, "gemm": {"numpy": 100.0, "torch": 200.0}, "units": {}, "theory": {}}
 WAY = Way(1, 1, 1)
+
+engine_float32 = partial(own_engine, dtype="float32")
 
 
 def load_engine_twin(folder, work, way):
@@ -176,7 +179,9 @@ def test_the_engine_is_told_the_instruction_set(model, monkeypatch):
 
 def test_an_element_type_that_is_not_there_is_refused_in_a_sentence(model):
     work = Work("w", (5,), isa="generic")
-    made = plan(model.folder.parent, (work,), (runner("narrow", engine_bfloat16),))
+    made = plan(
+        model.folder.parent, (work,), (runner("narrow", partial(own_engine, dtype="bfloat16")),)
+    )
     results = results_of(made)
     run(made, results)  # in a process of its own
     (record,) = results.rows[0]["runners"]

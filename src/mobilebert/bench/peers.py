@@ -1,4 +1,7 @@
-"""How other runtimes are loaded; each function makes one of them ready for a work."""
+"""How other runtimes are loaded; each function makes one of them ready for a work.
+
+Their last arguments say which export is loaded or what is computed in.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,33 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mobilebert.bench.exports import (
-    EXTRA,
-    INPUTS,
-    nncf_int8,
-    onnx_float32,
-    onnx_int8,
-    peer_model,
-)
+from mobilebert.bench.exports import EXTRA, INPUTS, peer_model
 from mobilebert.bench.model import SENTENCE, BenchModel, answer_vector, texts_of
 from mobilebert.bench.ways import Call, Forward, Way, over_batches
 from mobilebert.bench.work import Work
 from mobilebert.extras import require
 
-__all__ = [
-    "compiled_bfloat16",
-    "compiled_float32",
-    "eager_bfloat16",
-    "eager_float32",
-    "onnxruntime_float32",
-    "onnxruntime_int8",
-    "openvino_bfloat16",
-    "openvino_float32",
-    "openvino_int8",
-    "transformers_pipeline",
-]
+__all__ = ["compiled", "eager", "onnxruntime", "openvino", "transformers_pipeline"]
 
 Array = npt.NDArray[Any]
+# Takes the folder of a model and returns the file that another runtime reads.
+Export = Callable[[Path], Path]
 
 
 def _ready(
@@ -65,22 +52,14 @@ def _tensor_to_array(tensor: Any) -> Array:
     return np.asarray(tensor.float().numpy())
 
 
-def _eager(folder: Path, work: Work, way: Way, dtype: str) -> Call:
+def eager(folder: Path, work: Work, way: Way, dtype: str) -> Call:
+    """Make transformers' encoder ready, with weights in an element type."""
     forward = _torch_forward(peer_model(folder, dtype), way)
     return _ready(forward, folder, work, way, _tensor_to_array)
 
 
-def eager_float32(folder: Path, work: Work, way: Way) -> Call:
-    """Make transformers' encoder ready, as it is."""
-    return _eager(folder, work, way, "float32")
-
-
-def eager_bfloat16(folder: Path, work: Work, way: Way) -> Call:
-    """Make transformers' encoder ready, with weights in bfloat16."""
-    return _eager(folder, work, way, "bfloat16")
-
-
-def _compiled(folder: Path, work: Work, way: Way, dtype: str) -> Call:
+def compiled(folder: Path, work: Work, way: Way, dtype: str) -> Call:
+    """Make torch.compile with freezing ready, with weights in an element type."""
     torch = require("torch", EXTRA, "This runner")
     inductor: Any = require("torch._inductor.config", EXTRA, "This runner")
     inductor.freezing = True
@@ -89,24 +68,16 @@ def _compiled(folder: Path, work: Work, way: Way, dtype: str) -> Call:
     return _ready(forward, folder, work, way, _tensor_to_array)
 
 
-def compiled_float32(folder: Path, work: Work, way: Way) -> Call:
-    """Make torch.compile with freezing ready."""
-    return _compiled(folder, work, way, "float32")
-
-
-def compiled_bfloat16(folder: Path, work: Work, way: Way) -> Call:
-    """Make torch.compile with freezing ready, with weights in bfloat16."""
-    return _compiled(folder, work, way, "bfloat16")
-
-
 # ONNX Runtime
 
 
-def _onnxruntime(path: Path, folder: Path, work: Work, way: Way) -> Call:
+def onnxruntime(folder: Path, work: Work, way: Way, export: Export) -> Call:
+    """Make ONNX Runtime ready on an export."""
     runtime = require("onnxruntime", EXTRA, "This runner")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = way.threads
-    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    path = str(export(folder))
+    session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def forward(ids: Array, mask: Array) -> Any:
         return session.run(None, dict(zip(INPUTS, (ids, mask), strict=True)))[0]
@@ -114,23 +85,16 @@ def _onnxruntime(path: Path, folder: Path, work: Work, way: Way) -> Call:
     return _ready(forward, folder, work, way)
 
 
-def onnxruntime_float32(folder: Path, work: Work, way: Way) -> Call:
-    """Make ONNX Runtime ready."""
-    return _onnxruntime(onnx_float32(folder), folder, work, way)
-
-
-def onnxruntime_int8(folder: Path, work: Work, way: Way) -> Call:
-    """Make ONNX Runtime ready, with dynamically quantised products."""
-    return _onnxruntime(onnx_int8(folder), folder, work, way)
-
-
 # OpenVINO
 
 
-def _openvino(path: Path, precision: str | None, folder: Path, work: Work, way: Way) -> Call:
-    openvino = require("openvino", EXTRA, "This runner")
-    core = openvino.Core()
-    model = core.read_model(path)
+def openvino(
+    folder: Path, work: Work, way: Way, export: Export, precision: str | None = None
+) -> Call:
+    """Make OpenVINO ready on an export, told what to compute in, or free to choose."""
+    library = require("openvino", EXTRA, "This runner")
+    core = library.Core()
+    model = core.read_model(export(folder))
     if not work.mixed:  # it is faster when it knows the shape
         shape = [min(way.batch_size, len(work.lengths)), work.lengths[0]]
         if len(work.lengths) % shape[0] == 0:
@@ -154,21 +118,6 @@ def _openvino(path: Path, precision: str | None, folder: Path, work: Work, way: 
             requests.append(request)
 
     return _ready(forward, folder, work, way)
-
-
-def openvino_float32(folder: Path, work: Work, way: Way) -> Call:
-    """Make OpenVINO ready, told to compute in float32."""
-    return _openvino(onnx_float32(folder), "f32", folder, work, way)
-
-
-def openvino_bfloat16(folder: Path, work: Work, way: Way) -> Call:
-    """Make OpenVINO ready, told to compute in bfloat16."""
-    return _openvino(onnx_float32(folder), "bf16", folder, work, way)
-
-
-def openvino_int8(folder: Path, work: Work, way: Way) -> Call:
-    """Make OpenVINO ready on the model that NNCF quantised; the rest as OpenVINO likes it."""
-    return _openvino(nncf_int8(folder), None, folder, work, way)
 
 
 # Pipelines

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 
 from mobilebert.bench import own, peers, startup
-from mobilebert.bench.exports import EXTRA
+from mobilebert.bench.exports import EXTRA, nncf_int8, onnx_float32, onnx_int8
 from mobilebert.bench.ways import Call, Way, ways_of
 from mobilebert.bench.work import Kind, Work
 from mobilebert.errors import InputError
@@ -85,41 +86,68 @@ _OPENVINO = (*_TORCH, "onnx", "openvino")
 _NNCF = (*_OPENVINO, "nncf")
 
 RUNNERS: tuple[Runner, ...] = (
-    Runner("engine float32", "float32", own.engine_float32, ours=True),
-    Runner("engine bfloat16", "bfloat16", own.engine_bfloat16, ours=True),
-    Runner("engine int8", "int8", own.engine_int8, ours=True),
-    Runner("transformers float32", "float32", peers.eager_float32, modules=_TORCH),
-    Runner("transformers bfloat16", "bfloat16", peers.eager_bfloat16, modules=_TORCH),
+    Runner("engine float32", "float32", partial(own.own_engine, dtype="float32"), ours=True),
+    Runner("engine bfloat16", "bfloat16", partial(own.own_engine, dtype="bfloat16"), ours=True),
+    Runner("engine int8", "int8", partial(own.own_engine, dtype="int8"), ours=True),
+    Runner(
+        "transformers float32", "float32", partial(peers.eager, dtype="float32"), modules=_TORCH
+    ),
+    Runner(
+        "transformers bfloat16", "bfloat16", partial(peers.eager, dtype="bfloat16"), modules=_TORCH
+    ),
     Runner(
         "torch.compile float32",
         "float32",
-        peers.compiled_float32,
+        partial(peers.compiled, dtype="float32"),
         modules=_TORCH,
         cost=Cost.COMPILATION,
     ),
     Runner(
         "torch.compile bfloat16",
         "bfloat16",
-        peers.compiled_bfloat16,
+        partial(peers.compiled, dtype="bfloat16"),
         modules=_TORCH,
         cost=Cost.COMPILATION,
     ),
-    Runner("ONNX Runtime float32", "float32", peers.onnxruntime_float32, modules=_ONNX),
-    Runner("ONNX Runtime int8", "int8", peers.onnxruntime_int8, modules=_ONNX),
-    Runner("OpenVINO float32", "float32", peers.openvino_float32, modules=_OPENVINO),
-    Runner("OpenVINO int8", "int8", peers.openvino_int8, modules=_NNCF, cost=Cost.EXPORT),
-    Runner("OpenVINO bfloat16", "bfloat16", peers.openvino_bfloat16, modules=_OPENVINO),
+    Runner(
+        "ONNX Runtime float32",
+        "float32",
+        partial(peers.onnxruntime, export=onnx_float32),
+        modules=_ONNX,
+    ),
+    Runner(
+        "ONNX Runtime int8", "int8", partial(peers.onnxruntime, export=onnx_int8), modules=_ONNX
+    ),
+    Runner(
+        "OpenVINO float32",
+        "float32",
+        partial(peers.openvino, export=onnx_float32, precision="f32"),
+        modules=_OPENVINO,
+    ),
+    Runner(
+        "OpenVINO int8",
+        "int8",
+        partial(peers.openvino, export=nncf_int8),
+        modules=_NNCF,
+        cost=Cost.EXPORT,
+    ),
+    Runner(
+        "OpenVINO bfloat16",
+        "bfloat16",
+        partial(peers.openvino, export=onnx_float32, precision="bf16"),
+        modules=_OPENVINO,
+    ),
     Runner(
         "ONNX Runtime int8, one by one",
         "int8",
-        peers.onnxruntime_int8,
+        partial(peers.onnxruntime, export=onnx_int8),
         modules=_ONNX,
         apart=True,
     ),
     Runner(
         "OpenVINO int8, one by one",
         "int8",
-        peers.openvino_int8,
+        partial(peers.openvino, export=nncf_int8),
         modules=_NNCF,
         cost=Cost.EXPORT,
         apart=True,
@@ -127,7 +155,7 @@ RUNNERS: tuple[Runner, ...] = (
     Runner(
         "OpenVINO bfloat16, one by one",
         "bfloat16",
-        peers.openvino_bfloat16,
+        partial(peers.openvino, export=onnx_float32, precision="bf16"),
         modules=_OPENVINO,
         apart=True,
     ),
