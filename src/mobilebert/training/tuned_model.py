@@ -12,7 +12,13 @@ import torch
 from torch import Tensor
 
 from mobilebert.tasks import Reads
-from mobilebert.torch.packed import PackedBatch, encode_packed, masked_lm_scores, pack
+from mobilebert.torch.packed import (
+    PackedBatch,
+    encode_packed,
+    masked_lm_loss,
+    masked_lm_scores,
+    pack,
+)
 from mobilebert.torch.task_model import TaskModel
 from mobilebert.training.examples import Example
 from mobilebert.training.head import StandardizedHead, standardize_head
@@ -110,6 +116,17 @@ class TunedModel:
             return scores
         with self._arithmetic():
             return masked_lm_scores(self.model, features)
+
+    def masked_lm_loss(self, batch: PackedBatch, rows: Tensor, wanted: Tensor) -> Tensor:
+        """Return the mean cross-entropy of masked words, without keeping all their scores.
+
+        Args:
+            batch: The sequences.
+            rows: Which tokens, [M], at least one.
+            wanted: Their ids, [M].
+        """
+        with self._arithmetic():
+            return masked_lm_loss(self.model, self.features(batch, rows), wanted)
 
     def fold(self) -> None:
         """Give the ordinary model the function of the standardised head."""

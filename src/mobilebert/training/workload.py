@@ -57,6 +57,9 @@ class TaskWorkload:
         self._unit = None
         if task is FinetuneTask.REGRESSION and tuned.head is not None:
             self._unit = tuned.head.target_spread
+        # Smoothing and a second pass need the scores themselves.
+        plain = divergence_weight == 0 and getattr(objective, "label_smoothing", 0.0) == 0
+        self._masks_words = task is FinetuneTask.MASKED_LM and plain
         looked_at = [examples[number] for number in range(min(len(examples), _LOOKED_AT))]
         labels = tuned.model.config.num_labels
         self.guessing = fmean(self._reading.guessing(one, labels) for one in looked_at)
@@ -66,6 +69,9 @@ class TaskWorkload:
         chosen = self._chosen(examples, step)
         batch = pack_examples(chosen)
         wanted = self._reading.wanted(chosen, batch)
+        if self._masks_words and wanted.rows is not None and len(wanted.rows):
+            mean = self.tuned.masked_lm_loss(batch, wanted.rows, wanted.targets)
+            return mean * len(wanted.rows), float(len(wanted.rows))
         targets = self._in_units(wanted.targets)
 
         def scores() -> Tensor:
