@@ -67,6 +67,41 @@ def test_the_random_numbers_of_others_stay_as_they_were():
     assert torch.equal(torch.rand(3), wanted)
 
 
+class Loses:
+    """A listener that makes a weight NaN behind a step, once."""
+
+    def __init__(self, line, step):
+        self.line, self.step = line, step
+
+    @torch.no_grad()
+    def moved(self, progress, rate):
+        if progress.step == self.step:
+            self.step = None
+            self.line.weights["w"].fill_(float("nan"))
+
+    def happened(self, entry):
+        pass
+
+
+@pytest.mark.parametrize("step", [10, 13])
+def test_a_state_with_lost_weights_is_not_kept(tmp_path, step):
+    line = Line()
+    listener = Loses(line, step)
+    progress = loop(line, checkpoint_every=5, listener=listener, directory=tmp_path).run()
+    (went_back,) = [e for e in progress.history if e.get("event") == "went back"]
+    assert went_back["to"] == step - step % 5 - (5 if step % 5 == 0 else 0)
+    assert all(weight.isfinite().all() for weight in line.values().values())
+
+
+def test_any_number_is_better_than_none():
+    scores = iter([float("nan"), 0.25, float("nan"), 0.125])
+    line = Line()
+    progress = loop(
+        line, evaluate=lambda: Score(next(scores), {}), evaluate_every=10, steps=40
+    ).run()
+    assert (progress.best_score, progress.best_step) == (0.25, 20)
+
+
 class Stops(Exception):
     pass
 

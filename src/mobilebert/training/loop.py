@@ -191,16 +191,21 @@ class TrainingLoop:
             return
         step, settings = self.progress.step, self.settings
         last = step == settings.steps
+        evaluating = self.evaluate and (step % settings.evaluate_every == 0 or last)
+        keeping = step % settings.checkpoint_every == 0 or evaluating or last
+        if keeping and not self._weights_are_finite():
+            # The next step would notice, but then this state would be the last good one.
+            self._recover(Fault("the step left weights that are no numbers"))
+            return
         if step % settings.report_every == 0 or last:
             self._report()
-        evaluating = self.evaluate and (step % settings.evaluate_every == 0 or last)
         if self.evaluate and evaluating:
             self._evaluate(self.evaluate)
         stopping = self.processes.any(stop.was_made)
         if stopping:
             self._note({"event": "interrupted"})
         # After an evaluation too: the state has to know of the best weights on disk.
-        if step % settings.checkpoint_every == 0 or evaluating or last or stopping:
+        if keeping or stopping:
             self._keep()
         if stopping:
             self._stop(stop)
@@ -287,6 +292,9 @@ class TrainingLoop:
         if self.directory and self.processes.is_first:
             self._last_good.write(self.directory / STATE_FILE, self.fingerprint)
 
+    def _weights_are_finite(self) -> bool:
+        return all(bool(x.isfinite().all()) for x in self.workload.weights.values())
+
     def _stop(self, stop: StopRequest) -> None:
         self.processes.wait()
         if stop.signal_number == signal.SIGTERM:
@@ -308,6 +316,8 @@ class TrainingLoop:
     def _evaluate(self, evaluate: Callable[[], Score]) -> None:
         score = evaluate() if self.processes.is_first else Score(0.0, {})
         (value,) = self.processes.from_first([score.value])
+        if math.isnan(value):
+            value = -math.inf  # any number is better
         self._note({"metrics": dict(score.metrics)})
         progress = self.progress
         if progress.best_score is not None and not value > progress.best_score:
