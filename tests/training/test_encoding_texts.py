@@ -6,9 +6,10 @@ from hypothesis import given, strategies as st
 from mobilebert.datasets.items import FinetuneTask, TaggedItem, TextItem
 from mobilebert.datasets.problems import ProblemKind
 from mobilebert.errors import InputError
+from mobilebert.pipelines.encoding import head_and_tail
 from mobilebert.training.encoder import EncodingOptions, Noted
 from mobilebert.training.labels import collect_labels
-from mobilebert.training.long_texts import LongText, head_and_tail
+from mobilebert.training.long_texts import LongText
 from training.encoded import CONFIG, encode, fed, rows_of
 
 CLASSES = FinetuneTask.TEXT_CLASSIFICATION

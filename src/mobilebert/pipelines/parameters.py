@@ -12,7 +12,8 @@ __all__ = ["LengthOptions", "merged", "read_choice", "read_count"]
 Parameters = TypeVar("Parameters")
 Choice = TypeVar("Choice", bound=StrEnum)
 
-_TRUNCATIONS = ("longest_first", "only_first", "only_second", "do_not_truncate")
+# "head_tail" is of this library: the tokenizers cut one end alone.
+_TRUNCATIONS = ("longest_first", "only_first", "only_second", "head_tail", "do_not_truncate")
 # Padding to the batch changes no answer here; padding to a fixed length would only cost time.
 _PADDINGS = (True, False, None, "longest", "do_not_pad", "max_length")
 
@@ -71,7 +72,8 @@ class LengthOptions:
     """Whether a text that is too long is cut, and where.
 
     Attributes:
-        strategy: ``longest_first``, ``only_first`` or ``only_second``; None does not cut.
+        strategy: ``longest_first``, ``only_first``, ``only_second``, or ``head_tail``, which keeps
+            a quarter of what fits from the head and the rest from the tail; None does not cut.
         max_length: Longest sequence in tokens, special tokens included; the model's by default.
     """
 

@@ -27,7 +27,7 @@ class TextClassificationParameters:
             several labels at once and for a single label, else softmax.
         return_all_scores: Older name of ``top_k=None``, in the order of the labels.
         stride: Tokens that neighbouring windows of a long text share; 128 by default.
-        truncation: Cut a long text instead of reading it in windows.
+        truncation: Cut a long text instead of reading it in windows; "head_tail" cuts its middle.
         max_length: Longest sequence in tokens; cuts unless `truncation` is False.
         padding: Accepted and without effect.
     """

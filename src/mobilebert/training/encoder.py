@@ -33,6 +33,9 @@ IGNORED = -100
 # Items tokenized at a time: enough for the tokenizer's threads.
 _BATCH = 512
 
+# What pipelines call it.
+_CUTS = {LongText.WINDOW: None, LongText.HEAD_TAIL: "head_tail", LongText.TRUNCATE: "longest_first"}
+
 # How short a sequence may be made: special tokens of a pair and one token.
 _SHORTEST = 4
 
@@ -75,8 +78,7 @@ class EncodingOptions:
     @property
     def lengths(self) -> LengthOptions:
         """The same for pipelines: whether texts are cut, and where."""
-        cut = None if self.long_text is LongText.WINDOW else "longest_first"
-        return LengthOptions(cut, self.max_length)
+        return LengthOptions(_CUTS[self.long_text], self.max_length)
 
 
 @dataclass

@@ -4,7 +4,12 @@ from collections.abc import Iterable
 
 from mobilebert.datasets.items import TaggedItem
 from mobilebert.datasets.problems import ProblemKind, RowError
-from mobilebert.pipelines.encoding import SequenceBuilder, TokenizedText, check_text
+from mobilebert.pipelines.encoding import (
+    SequenceBuilder,
+    TokenizedText,
+    check_text,
+    head_and_tail,
+)
 from mobilebert.pipelines.windows import default_overlap, window_ranges
 from mobilebert.training.encoder import (
     IGNORED,
@@ -16,7 +21,7 @@ from mobilebert.training.encoder import (
 )
 from mobilebert.training.examples import NewExample
 from mobilebert.training.labels import LabelNames, number_of
-from mobilebert.training.long_texts import LongText, head_and_tail
+from mobilebert.training.long_texts import LongText
 
 __all__ = ["TagsEncoder", "first_tokens"]
 

@@ -9,13 +9,12 @@ from mobilebert.pipelines.encoding import (
     SequenceBuilder,
     TokenizedText,
     check_text,
-    longest_first,
 )
 from mobilebert.pipelines.text_windows import text_rows
 from mobilebert.training.encoder import Encoder, EncodingOptions, Noted, checked_tokens
 from mobilebert.training.examples import NewExample
 from mobilebert.training.labels import number_of
-from mobilebert.training.long_texts import LongText, head_and_tail
+from mobilebert.training.long_texts import LongText
 
 __all__ = ["ClassEncoder", "LabelsEncoder", "NumberEncoder", "pair_rows"]
 
@@ -39,19 +38,7 @@ def pair_rows(
     Raises:
         InputError: Both texts of a pair are too long for windows.
     """
-    if options.long_text is not LongText.HEAD_TAIL:
-        return text_rows(builder, first, second, options.lengths, options.stride, _WAY_OUT)
-    room = builder.room(options.max_length, pair=second is not None)
-    if second is None:
-        return [builder.build(_kept(first, room))]
-    if len(first) + len(second) <= room:
-        return [builder.build(first, second)]
-    one, other = longest_first(len(first), len(second), room)
-    return [builder.build(_kept(first, one), _kept(second, other))]
-
-
-def _kept(ids: list[int], room: int) -> list[int]:
-    return [ids[place] for place in head_and_tail(len(ids), room)]
+    return text_rows(builder, first, second, options.lengths, options.stride, _WAY_OUT)
 
 
 class _TextEncoder(Encoder[TextItem]):
