@@ -13,6 +13,7 @@ __all__ = ["Existing", "OutputDirectory"]
 # Written last, so a directory that has it is finished.
 _LAST_FILE = "report.json"
 _STATES = "training"
+_OLD_STATES = ".training.old"
 
 
 class Existing(StrEnum):
@@ -58,7 +59,7 @@ class OutputDirectory:
             self._check_content(existing)
         make_directory(self.path)
         if existing is Existing.OVERWRITE:
-            shutil.rmtree(self.states, ignore_errors=True)
+            self._remove_states()
         make_directory(self.states)
         with atomic_path(self.states / "probe") as probe:
             probe.write_bytes(b"1")
@@ -72,8 +73,28 @@ class OutputDirectory:
             )
 
     def close(self) -> None:
-        """Remove the states: the run is finished."""
-        shutil.rmtree(self.states, ignore_errors=True)
+        """Remove the states: the run is finished.
+
+        They leave their place at once, so that a program that is ended here leaves no half of them,
+        with which a run would seem to be interrupted.
+        """
+        for file in list(self.path.iterdir()):
+            # What `atomic_path` leaves where a program was killed.
+            for leftover in self.path.glob(f".{file.name}.*.partial"):
+                leftover.unlink(missing_ok=True)
+        self._remove_states()
+
+    def give_up(self) -> None:
+        """Remove the states if they hold nothing to go on from."""
+        if not any(self.states.glob("*/*.safetensors")):
+            self._remove_states()
+
+    def _remove_states(self) -> None:
+        old = self.path / _OLD_STATES
+        shutil.rmtree(old, ignore_errors=True)
+        if self.states.exists():
+            self.states.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
 
     def _check_content(self, existing: Existing) -> None:
         if existing is Existing.OVERWRITE or not any(self.path.iterdir()):

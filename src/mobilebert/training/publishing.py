@@ -82,6 +82,7 @@ def publish(
     if processes.is_first:
         finished.model.save_pretrained(output.path)
         finished.tokenizer.save_pretrained(output.path)
+    processes.wait()  # the report of each has the size of what was written
     report = _report(finished, output.path)
     if processes.is_first:
         if sentence := write_card(report, output.path).sentence:
