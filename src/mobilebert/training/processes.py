@@ -4,13 +4,18 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed
 
-from mobilebert.errors import InputError
+from mobilebert.errors import InputError, TrainingError
 
 __all__ = ["Processes", "joined_processes"]
+
+# The others wait while the first process judges the model, which may take long; one that has ended
+# is noticed at once.
+_PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Processes:
         if self.count == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        distributed.all_reduce(flat)
+        with _others_there():
+            distributed.all_reduce(flat)
         start = 0
         for tensor in tensors:
             tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
@@ -46,7 +52,8 @@ class Processes:
         if self.count == 1:
             return list(values)
         shared = torch.tensor(list(values), dtype=torch.float64)
-        distributed.broadcast(shared, src=0)
+        with _others_there():
+            distributed.broadcast(shared, src=0)
         return shared.tolist()
 
     def any(self, condition: bool) -> bool:
@@ -54,13 +61,31 @@ class Processes:
         if self.count == 1:
             return condition
         shared = torch.tensor([float(condition)])
-        distributed.all_reduce(shared)
+        with _others_there():
+            distributed.all_reduce(shared)
         return bool(shared.item() > 0)
 
     def wait(self) -> None:
         """Wait for all others."""
         if self.count > 1:
-            distributed.barrier()
+            with _others_there():
+                distributed.barrier()
+
+
+@contextmanager
+def _others_there() -> Iterator[None]:
+    """Say in a sentence that another process has ended.
+
+    Raises:
+        TrainingError: It has.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise TrainingError(
+            "Another process of this run has ended; it says why "
+            f"({str(error).strip().splitlines()[0]:.200})."
+        ) from None
 
 
 @contextmanager
@@ -86,7 +111,7 @@ def joined_processes() -> Iterator[Processes]:
     if count == 1:
         yield Processes()
         return
-    distributed.init_process_group("gloo")
+    distributed.init_process_group("gloo", timeout=_PATIENCE)
     try:
         yield Processes(rank, count)
     finally:
