@@ -3,20 +3,23 @@
 import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mobilebert.datasets.items import FinetuneTask
+from mobilebert.datasets.fingerprints import input_of, target_of
+from mobilebert.datasets.items import FinetuneTask, Item
 from mobilebert.errors import InputError
 from mobilebert.hub import BUNDLED_MODEL
+from mobilebert.pipelines.encoding import SequenceBuilder
 from mobilebert.reports.report import SeedRun, Seeds
 from mobilebert.torch.task_model import TaskModel
 from mobilebert.training.data import DataSource, TrainingData, read_training_data
 from mobilebert.training.encoder import EncodingOptions
 from mobilebert.training.encoding import EncodedItems, encode_items
 from mobilebert.training.evaluation_results import Evaluation
+from mobilebert.training.labels import LabelNames
 from mobilebert.training.long_texts import LongText
 from mobilebert.training.output_directory import Existing, OutputDirectory
 from mobilebert.training.presets import finetune_preset
@@ -29,6 +32,8 @@ from mobilebert.training.saved_state import Progress
 from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.start import Start
 from mobilebert.training.tasks import resolve_finetune_task
+from mobilebert.training.treatment import check_settings, judging_parameters
+from mobilebert.training.usable import check_encoded, with_usable_dev
 
 __all__ = ["finetune"]
 
@@ -145,6 +150,7 @@ class _Command:
         settings = self.settings.filled(
             finetune_preset(self.task, first.config(), quick=self.quick)
         )
+        check_settings(self.task, settings)
         data = read_training_data(
             self.task, self.source, dev_share=settings.dev_share, seed=settings.seed
         )
@@ -155,28 +161,41 @@ class _Command:
             gradient_checkpointing=settings.gradient_checkpointing,
         )
         tokenizer = start.tokenizer()
-        self._tell(data.sentences())
-        encoded = self._encode(data, start, tokenizer, settings)
-        self._tell(encoded.summary.sentences(LongText(settings.long_text or LongText.WINDOW)))
-        if not self.source.skip_bad_rows:
-            encoded.summary.problems.refuse(", ".join(self.source.train), len(data.train))
+        encoded = self._encode(data.train, data.labels, start, tokenizer, settings)
+        check_encoded(self.task, data, encoded, self.source.on_error)
+        data = with_usable_dev(
+            self.task,
+            data,
+            lambda: self._encode(data.dev, data.labels, start, tokenizer, settings),
+            self.source.on_error,
+        )
+        self._tell(processes, data.sentences())
+        self._tell(
+            processes, encoded.summary.sentences(LongText(settings.long_text or LongText.WINDOW))
+        )
+        builder = SequenceBuilder(tokenizer, start.config().max_position_embeddings)
         material = Material(
             task=self.task,
             examples=encoded.examples,
             dev=list(data.dev),
             tokenizer=tokenizer,
             settings=settings,
-            parameters={},
-            digest=_digest(settings, data, encoded),
+            parameters=judging_parameters(self.task, settings, builder.max_length),
+            digest=_digest(self.task, settings, data, encoded),
         )
         model = start.model(settings.seed)
         if processes.is_first:
             self.output.open(self.existing, _bytes_needed(model, self.seeds))
         processes.wait()
-        runs = [
-            self._run(model if number == 0 else start.model(seed), material, seed, processes)
-            for number, seed in enumerate(range(settings.seed, settings.seed + self.seeds))
-        ]
+        try:
+            runs = [
+                self._run(model if number == 0 else start.model(seed), material, seed, processes)
+                for number, seed in enumerate(range(settings.seed, settings.seed + self.seeds))
+            ]
+        except InputError:
+            if processes.is_first:
+                self.output.give_up()
+            raise
         best = max(runs, key=lambda run: run.score)
         finished = Finished(
             task=self.task,
@@ -203,12 +222,17 @@ class _Command:
             report=report,
         )
 
-    def _tell(self, sentences: Sequence[str]) -> None:
-        if self.progress:
+    def _tell(self, processes: Processes, sentences: Sequence[str]) -> None:
+        if self.progress and processes.is_first:
             tell(sentences)
 
     def _encode(
-        self, data: TrainingData, start: Start, tokenizer: Any, settings: FinetuneSettings
+        self,
+        items: Iterable[Item],
+        labels: LabelNames,
+        start: Start,
+        tokenizer: Any,
+        settings: FinetuneSettings,
     ) -> EncodedItems:
         options = EncodingOptions(
             max_length=settings.max_length,
@@ -216,10 +240,10 @@ class _Command:
         )
         return encode_items(
             self.task,
-            data.train,
+            items,
             tokenizer,
             start.config(),
-            labels=data.labels,
+            labels=labels,
             options=options,
         )
 
@@ -269,10 +293,17 @@ def _over_seeds(runs: Sequence[_Run]) -> Seeds | None:
     return Seeds.of([SeedRun(seed=run.seed, metrics=run.evaluation.metrics) for run in runs])
 
 
-def _digest(settings: FinetuneSettings, data: TrainingData, encoded: EncodedItems) -> str:
-    """Return a digest of everything that decides how a run goes, but for the first weights."""
-    digest = hashlib.sha256(settings.to_json().encode())
+def _digest(
+    task: FinetuneTask, settings: FinetuneSettings, data: TrainingData, encoded: EncodedItems
+) -> str:
+    """Return a digest of everything that decides how a run goes, but for the first weights.
+
+    Where files lie is no part of it. What a model is judged by decides which weights are the best.
+    """
+    digest = hashlib.sha256(f"{task} {settings.to_json()}".encode())
     digest.update(repr(data.labels).encode())
+    for item in data.dev:
+        digest.update(repr((input_of(item), target_of(item))).encode())
     digest.update(encoded.examples.digest().encode())
     return digest.hexdigest()
 

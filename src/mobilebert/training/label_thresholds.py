@@ -9,7 +9,13 @@ import numpy.typing as npt
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import ConfigError, InputError
 
-__all__ = ["DEFAULT_THRESHOLD", "store_thresholds", "stored_thresholds", "threshold_array"]
+__all__ = [
+    "DEFAULT_THRESHOLD",
+    "forget_thresholds",
+    "store_thresholds",
+    "stored_thresholds",
+    "threshold_array",
+]
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -31,6 +37,12 @@ def store_thresholds(config: MobileBertConfig, thresholds: Mapping[str, float]) 
     names = list(config.id2label.values())
     threshold_array(names, thresholds)
     setattr(config, _KEY, {name: float(value) for name, value in thresholds.items()})
+
+
+def forget_thresholds(config: MobileBertConfig) -> None:
+    """Take thresholds out of a configuration, if it has any."""
+    if hasattr(config, _KEY):
+        delattr(config, _KEY)
 
 
 def stored_thresholds(config: MobileBertConfig) -> dict[str, float] | None:

@@ -23,6 +23,7 @@ from mobilebert.training.batching import BatchPlan, micro_batches
 from mobilebert.training.evaluation import evaluate_items
 from mobilebert.training.evaluation_results import Evaluation
 from mobilebert.training.examples import ExampleSet
+from mobilebert.training.label_thresholds import store_thresholds
 from mobilebert.training.loop import Listener, LoopSettings, Score, TrainingLoop
 from mobilebert.training.lora import add_lora, has_lora, merge_lora, merged_state_dict
 from mobilebert.training.masking import Masking
@@ -33,6 +34,7 @@ from mobilebert.training.processes import Processes
 from mobilebert.training.saved_state import Progress
 from mobilebert.training.schedules import Schedule, warmup_steps
 from mobilebert.training.settings import FinetuneSettings, Precision
+from mobilebert.training.treatment import judging_options
 from mobilebert.training.tuned_model import TunedModel, pack_examples
 from mobilebert.training.workload import TaskWorkload
 
@@ -154,15 +156,23 @@ class TuningRun:
         return progress
 
     def judge(self) -> Evaluation:
-        """Judge the ordinary model by the dev items."""
-        material = self.material
-        return evaluate_items(
+        """Judge the ordinary model by the dev items.
+
+        Where thresholds are tuned, they are chosen anew for the weights as they are, and put into
+        the model's configuration.
+        """
+        material, settings = self.material, self.material.settings
+        evaluation = evaluate_items(
             material.task,
             self._ordinary(),
             material.tokenizer,
             material.dev,
+            options=judging_options(settings, tune_thresholds=settings.tune_thresholds),
             parameters=material.parameters,
         )
+        if settings.tune_thresholds and evaluation.thresholds is not None:
+            store_thresholds(self.model.config, evaluation.thresholds)
+        return evaluation
 
     def _ordinary(self) -> TaskModel[Any]:
         """Return the model, or one with its low-rank updates in the weights."""

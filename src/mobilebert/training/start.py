@@ -18,6 +18,7 @@ from mobilebert.tasks import TASKS, TaskSpec
 from mobilebert.text import MobileBertTokenizerFast
 from mobilebert.torch.models import MODEL_CLASSES
 from mobilebert.torch.task_model import TaskModel
+from mobilebert.training.label_thresholds import forget_thresholds
 from mobilebert.training.labels import LabelNames
 
 __all__ = ["MODEL_OF_TASK", "Start"]
@@ -31,6 +32,14 @@ MODEL_OF_TASK: dict[FinetuneTask, TaskSpec] = {
     FinetuneTask.QUESTION_ANSWERING: TASKS["question_answering"],
     FinetuneTask.MULTIPLE_CHOICE: TASKS["multiple_choice"],
     FinetuneTask.MASKED_LM: TASKS["masked_lm"],
+}
+# Names of the scores of tasks without labels, transformers' own. A checkpoint that was tuned for
+# another task has that task's.
+_LABELS: dict[FinetuneTask, LabelNames] = {
+    FinetuneTask.REGRESSION: ("LABEL_0",),
+    FinetuneTask.QUESTION_ANSWERING: ("LABEL_0", "LABEL_1"),
+    FinetuneTask.MULTIPLE_CHOICE: ("LABEL_0", "LABEL_1"),
+    FinetuneTask.MASKED_LM: ("LABEL_0", "LABEL_1"),
 }
 # What tells readers of a checkpoint how its scores are meant.
 _PROBLEM_TYPES = {
@@ -65,11 +74,11 @@ class Start:
             CheckpointError: There is no such checkpoint.
         """
         config = load_config(self.name, HubOptions())
-        # A number has one score; its name is transformers' own.
-        labels = ("LABEL_0",) if self.task is FinetuneTask.REGRESSION else self.labels
+        labels = _LABELS.get(self.task, self.labels)
         if labels:
             config.id2label = dict(enumerate(labels))
             config.label2id = {label: number for number, label in enumerate(labels)}
+        forget_thresholds(config)  # those of an earlier task
         config.problem_type = _PROBLEM_TYPES.get(self.task)
         if self.dropout is not None:
             config.classifier_dropout = self.dropout
@@ -80,8 +89,17 @@ class Start:
 
         Raises:
             CheckpointError: There is none.
+            InputError: It has more tokens than the model.
         """
-        return MobileBertTokenizerFast.from_pretrained(self.name)
+        tokenizer = MobileBertTokenizerFast.from_pretrained(self.name)
+        rows = self.config().vocab_size
+        if len(tokenizer) > rows:
+            raise InputError(
+                f"The tokenizer of {self.name} has {len(tokenizer):,} tokens, but its model "
+                f"{rows:,}: they are not of the same checkpoint, or tokens were added without "
+                "resize_token_embeddings()."
+            )
+        return tokenizer
 
     def model(self, seed: int) -> TaskModel[Any]:
         """Load the model; what is new in it is drawn by the seed.

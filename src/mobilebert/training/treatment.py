@@ -1,0 +1,77 @@
+"""How a model is judged during a run: as its examples were read."""
+
+from typing import Any
+
+from mobilebert.datasets.items import FinetuneTask
+from mobilebert.errors import InputError
+from mobilebert.training.evaluation_results import JudgingOptions
+from mobilebert.training.long_texts import LongText
+from mobilebert.training.settings import FinetuneSettings
+
+__all__ = ["check_settings", "judging_options", "judging_parameters"]
+
+_TEXTS = (FinetuneTask.TEXT_CLASSIFICATION, FinetuneTask.MULTI_LABEL, FinetuneTask.REGRESSION)
+_CUTS: dict[LongText, bool | str] = {
+    LongText.WINDOW: False,
+    LongText.HEAD_TAIL: "head_tail",
+    LongText.TRUNCATE: True,
+}
+# Settings that some tasks have alone: the value that asks for nothing, and the tasks.
+_OF_TASKS: dict[str, tuple[Any, tuple[FinetuneTask, ...]]] = {
+    "class_weights": (
+        "none",
+        (
+            FinetuneTask.TEXT_CLASSIFICATION,
+            FinetuneTask.MULTI_LABEL,
+            FinetuneTask.TOKEN_CLASSIFICATION,
+        ),
+    ),
+    "sampling": ("natural", (FinetuneTask.TEXT_CLASSIFICATION,)),
+    "tune_thresholds": (False, (FinetuneTask.MULTI_LABEL,)),
+}
+
+
+def check_settings(task: FinetuneTask, settings: FinetuneSettings) -> None:
+    """Refuse settings that a task does not have.
+
+    Raises:
+        InputError: There is one.
+    """
+    for name, (nothing, tasks) in _OF_TASKS.items():
+        if getattr(settings, name) != nothing and task not in tasks:
+            raise InputError(f"The task {task} has no {name}; it is for {', '.join(tasks)}.")
+
+
+def judging_parameters(
+    task: FinetuneTask, settings: FinetuneSettings, longest: int
+) -> dict[str, Any]:
+    """Return what the pipeline is told, so that it reads texts as the examples were made.
+
+    Tags, and answers in contexts that were cut for training, have no such parameters: they are
+    found in windows, as users find them.
+
+    Args:
+        task: The task.
+        settings: The settings, none open.
+        longest: Longest sequence that tokenizer and model allow.
+    """
+    length = min(settings.max_length or longest, longest)
+    treatment = LongText(settings.long_text or LongText.WINDOW)
+    if task in _TEXTS:
+        return {"truncation": _CUTS[treatment], "max_length": length}
+    if task is FinetuneTask.MULTIPLE_CHOICE:
+        # Choices have no windows: the longer of text and choice is cut.
+        return {"truncation": _CUTS[treatment] or True, "max_length": length}
+    if task is FinetuneTask.QUESTION_ANSWERING and settings.max_length is not None:
+        return {"max_seq_len": length}
+    return {}
+
+
+def judging_options(settings: FinetuneSettings, *, tune_thresholds: bool = False) -> JudgingOptions:
+    """Return how answers are judged.
+
+    Args:
+        settings: The settings, none open.
+        tune_thresholds: Whether thresholds are chosen on the items.
+    """
+    return JudgingOptions(max_length=settings.max_length, tune_thresholds=tune_thresholds)

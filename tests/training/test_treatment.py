@@ -1,0 +1,139 @@
+"""Models are judged during a run as their examples were read, and thresholds are kept."""
+
+import json
+
+import pytest
+
+from mobilebert import pipeline
+from mobilebert.config import MobileBertConfig
+from mobilebert.datasets.items import FinetuneTask
+from mobilebert.errors import InputError
+from mobilebert.pipelines.encoding import SequenceBuilder
+from mobilebert.pipelines.parameters import LengthOptions
+from mobilebert.training import evaluation_labels
+from mobilebert.training.finetune import finetune
+from mobilebert.training.label_thresholds import store_thresholds, stored_thresholds
+from mobilebert.training.settings import FinetuneSettings
+from mobilebert.training.start import Start
+from mobilebert.training.treatment import check_settings, judging_options, judging_parameters
+from pipelines.random_checkpoints import write_checkpoint
+
+QUIET = {"max_steps": 4, "batch_size": 8, "learning_rate": 1e-3, "max_length": 24}
+LONG = " ".join(f"the film {number} was long" for number in range(40))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_checkpoint(tmp_path_factory.mktemp("start") / "encoder", "fill-mask")
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "wanted"),
+    [
+        ("regression", {}, {"truncation": False, "max_length": 64}),
+        ("text-classification", {"max_length": 24}, {"truncation": False, "max_length": 24}),
+        (
+            "multi-label-classification",
+            {"max_length": 99, "long_text": "truncate"},
+            {"truncation": True, "max_length": 64},
+        ),
+        (
+            "text-classification",
+            {"long_text": "head_tail"},
+            {"truncation": "head_tail", "max_length": 64},
+        ),
+        ("multiple-choice", {}, {"truncation": True, "max_length": 64}),
+        ("question-answering", {"max_length": 30}, {"max_seq_len": 30}),
+        ("token-classification", {"long_text": "truncate"}, {}),
+    ],
+)
+def test_the_pipeline_is_told_how_examples_were_read(task, settings, wanted):
+    assert judging_parameters(FinetuneTask(task), FinetuneSettings(**settings), 64) == wanted
+
+
+def test_masked_words_are_judged_in_blocks_as_long_as_those_of_training():
+    assert judging_options(FinetuneSettings(max_length=24)).max_length == 24
+
+
+def test_pipelines_cut_the_middle(tokenizer):
+    builder = SequenceBuilder(tokenizer, 64)
+    ids = list(range(1000, 1040))
+    lengths = LengthOptions.read("head_tail", 22)
+    assert builder.fit(ids, None, lengths).ids == [101, *ids[:5], *ids[-15:], 102]
+    pair = builder.fit([7, 8], ids, LengthOptions.read("head_tail", 23)).ids
+    assert pair == [101, 7, 8, 102, *ids[:4], *ids[-14:], 102]
+
+
+@pytest.mark.parametrize("treatment", ["window", "head_tail", "truncate"])
+def test_the_metrics_are_those_of_the_treatment(model, tmp_path, treatment):
+    train = tmp_path / "rows.csv"
+    train.write_text("text,score\n" + "".join(f"{n} {LONG} {n},{n}\n" for n in range(20)))
+    dev = tmp_path / "dev.csv"
+    rows = [(f"{n} {LONG} the end {n}", n) for n in range(3, 9)]
+    dev.write_text("text,score\n" + "".join(f"{text},{n}\n" for text, n in rows))
+    options = QUIET | {"long_text": treatment}
+    result = finetune(
+        "regression", train=train, dev=dev, model=model, output=tmp_path / "m", **options
+    )
+    read = pipeline("text-classification", str(tmp_path / "m"), dtype="float32")
+    cut = {"window": False, "head_tail": "head_tail", "truncate": True}
+    others = set()
+    for name, truncation in cut.items():
+        told = read([text for text, _ in rows], truncation=truncation, max_length=24)
+        pairs = zip(told, rows, strict=True)
+        error = sum((answer["score"] - n) ** 2 for answer, (_, n) in pairs) / len(rows)
+        if name == treatment:
+            assert result.metrics["mean_squared_error"] == pytest.approx(error, rel=1e-4)
+        else:
+            others.add(error)
+    wrong = result.metrics["mean_squared_error"]
+    assert all(other != pytest.approx(wrong, rel=1e-4) for other in others)
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    held = [["a"], ["b"], ["a", "b"], []]
+    rows = [{"text": f"film {n} of {n % 4}", "labels": held[n % 4]} for n in range(48)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_thresholds_are_tuned_and_kept(model, labelled, tmp_path, monkeypatch):
+    # A threshold that the weights cannot give by chance.
+    monkeypatch.setattr(evaluation_labels, "best_thresholds", lambda p, w: [0.125, 0.75])
+    output = tmp_path / "m"
+    result = finetune(
+        "multi-label", train=labelled, model=model, output=output, tune_thresholds=True, **QUIET
+    )
+    stored = stored_thresholds(MobileBertConfig.from_pretrained(output))
+    assert stored == {"a": 0.125, "b": 0.75}
+    assert [row.threshold for row in result.report.evaluation.per_class] == [0.125, 0.75]
+    plain = finetune("multi-label", train=labelled, model=model, output=tmp_path / "p", **QUIET)
+    assert stored_thresholds(plain.model.config) is None
+
+
+def test_a_new_task_has_no_names_or_thresholds_of_the_old_one(tmp_path):
+    old = write_checkpoint(tmp_path / "old", "text-classification")
+    config = MobileBertConfig.from_pretrained(old)
+    store_thresholds(config, dict.fromkeys(config.id2label.values(), 0.25))
+    config.save_pretrained(old)
+    new = Start(FinetuneTask.QUESTION_ANSWERING, old, ())
+    assert stored_thresholds(new.config()) is None
+    assert new.model(0).qa_outputs.out_features == 2
+
+
+@pytest.mark.parametrize(
+    ("task", "settings"),
+    [
+        ("regression", {"class_weights": "balanced"}),
+        ("question-answering", {"class_weights": "balanced"}),
+        ("multi-label-classification", {"sampling": "balanced"}),
+        ("token-classification", {"sampling": "balanced"}),
+        ("text-classification", {"tune_thresholds": True}),
+    ],
+)
+def test_settings_of_other_tasks_are_refused(task, settings):
+    (name,) = settings
+    with pytest.raises(InputError, match=f"{task} has no {name}"):
+        check_settings(FinetuneTask(task), FinetuneSettings(**settings))
