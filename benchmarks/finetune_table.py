@@ -1,0 +1,337 @@
+"""The table of figures: fine-tuning with mobilebert beside transformers and the majority.
+
+    python benchmarks/finetune_table.py --data DIR --json FILE [--rows rte mrpc] [--seeds 3]
+    python benchmarks/finetune_table.py --json FILE --table docs/finetuning-figures.md
+
+Each row is a recipe of recipes/rows.py. Both sides begin with the bundled checkpoint, take the same
+number of steps with the same number of examples, rate, warm-up, weight decay and clipping, and are
+judged equally often on the same rows by the same code; the best judging of a run counts. Steps can
+be limited with --max-steps. The JSON is whole after each run of a seed and side, and the same
+command goes on where it was interrupted. Runs of ours are kept beside it, in FILE without .json.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers_finetuning
+from side_by_side import machine
+
+from mobilebert.datasets.items import FinetuneTask
+from mobilebert.errors import MobileBertError
+from mobilebert.files import write_atomic
+from mobilebert.hub import BUNDLED_MODEL
+from mobilebert.training.batching import BatchPlan
+from mobilebert.training.data import DataSource, read_training_data
+from mobilebert.training.encoder import EncodingOptions
+from mobilebert.training.encoding import encode_items
+from mobilebert.training.evaluation import evaluate_items
+from mobilebert.training.examples import ExampleSet
+from mobilebert.training.finetune import finetune
+from mobilebert.training.long_texts import LongText
+from mobilebert.training.presets import finetune_preset
+from mobilebert.training.run import steps_of
+from mobilebert.training.settings import FinetuneSettings
+from mobilebert.training.start import Start
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "recipes"))
+from rows import ROWS  # noqa: E402  (recipes/ is no package)
+
+# How often a run is judged, at equal distances.
+JUDGED = 4
+# What the table allows: points that ours may be below theirs.
+ALLOWED = 0.5
+INTERRUPTED = 130
+
+PAGE = """# Figures of fine-tuning
+
+Fine-tuning of the bundled model with `mobilebert finetune`, beside transformers' MobileBERT and its
+ordinary loop: same checkpoint, steps, examples of a step, rate, warm-up, weight decay, clipping and
+rows to judge by. Mean ± standard deviation over seeds, in points; of each run the best of {judged}
+judgings counts, for both. The majority is the answer that reads no text.
+
+{table}
+
+{below}
+
+{machine}; transformers {transformers}. `python recipes/finetune.py NAME --data DIR --output DIR
+--seeds {seeds}` gives a row of ours; `benchmarks/finetune_table.py` measures and writes this page.
+"""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A row made ready: what both sides learn from, and how.
+
+    Attributes:
+        task: The task.
+        start: Where both begin.
+        settings: None of them open.
+        examples: What is learned.
+        dev: Items to judge by.
+        steps: Of a run.
+    """
+
+    task: FinetuneTask
+    start: Start
+    settings: FinetuneSettings
+    examples: ExampleSet
+    dev: list[Any]
+    steps: int
+
+    @property
+    def model(self):
+        """Name of the checkpoint."""
+        return self.start.name
+
+    def budget(self, seeds):
+        """What both sides are given: entries with another one are of another table."""
+        names = ("batch_size", "learning_rate", "warmup", "clip", "weight_decay", "max_length")
+        return {
+            "model": str(self.model),
+            "train": len(self.examples),
+            "dev": len(self.dev),
+            "steps": self.steps,
+            "seeds": seeds,
+            **{name: getattr(self.settings, name) for name in names},
+        }
+
+
+def make_ready(row, data, limits, model=BUNDLED_MODEL):
+    """Read and encode the data of a row, as `finetune` does."""
+    task = FinetuneTask(row.task)
+    start = Start(task, model, ())
+    given = FinetuneSettings.read({**row.settings, **limits})
+    settings = given.filled(finetune_preset(task, start.config()))
+    named = row.keywords(data)
+    source = DataSource(
+        train=named["train"], dev=named["dev"] or (), columns=row.columns, group=row.group
+    )
+    read = read_training_data(task, source, dev_share=settings.dev_share, seed=settings.seed)
+    start = dataclasses.replace(start, labels=read.labels, dropout=settings.dropout)
+    options = EncodingOptions(
+        max_length=settings.max_length,
+        long_text=LongText(settings.long_text or LongText.WINDOW),
+    )
+    examples = encode_items(
+        task, read.train, start.tokenizer(), start.config(), labels=read.labels, options=options
+    ).examples
+    plan = BatchPlan(examples.lengths, settings.batch_size, settings.seed)
+    steps = steps_of(settings, plan)
+    settings = dataclasses.replace(settings, evaluate_every=max(1, steps // JUDGED))
+    return Ready(task, start, settings, examples, list(read.dev), steps)
+
+
+def ours(row, ready, data, directory, limits, seeds):
+    """Tune with mobilebert, all seeds."""
+    started = time.monotonic()
+    interrupted = (directory / "training").is_dir()
+    result = finetune(
+        row.task,
+        model=ready.model,
+        output=directory,
+        resume=interrupted,
+        overwrite=directory.is_dir() and not interrupted,
+        seeds=seeds,
+        progress=True,
+        **row.keywords(data),
+        **limits,
+        evaluate_every=ready.settings.evaluate_every,
+    )
+    saved = evaluate_items(ready.task, str(directory), None, ready.dev, dtype="float32")
+    runs = result.report.seeds.runs if result.report.seeds else []
+    losses = [entry["loss"] for entry in result.history if "loss" in entry]
+    return {
+        "runs": [{"seed": run.seed, "metrics": run.metrics} for run in runs]
+        or [{"seed": ready.settings.seed, "metrics": result.metrics}],
+        "first_loss": losses[0] if losses else None,
+        "best_of_saved": saved.metrics,
+        "baseline": saved.baseline,
+        "baseline_name": saved.summary.baseline_name,
+        "seconds": round(time.monotonic() - started),
+    }
+
+
+def theirs(ready, seed):
+    """Tune with transformers, one seed."""
+    return transformers_finetuning.tune(
+        ready.task,
+        ready.model,
+        ready.start.config(),
+        ready.start.tokenizer(),
+        ready.examples,
+        ready.dev,
+        ready.settings,
+        ready.steps,
+        seed,
+    )
+
+
+class Table:
+    """The JSON of all rows, whole on disk after each change."""
+
+    def __init__(self, path, facts):
+        self.path = path
+        self.content = json.loads(path.read_text()) if path.exists() else {"rows": {}}
+        self.content.setdefault("facts", facts)
+
+    def entry(self, name, title, budget):
+        """Return the entry of a row; refuse one that was measured otherwise."""
+        entry = self.content["rows"].setdefault(name, {"title": title, "budget": budget})
+        if entry["budget"] != budget:
+            sys.exit(
+                f"{self.path} has {name} with {entry['budget']}, which is not {budget}: give the "
+                "same options, or another --json."
+            )
+        return entry
+
+    def write(self):
+        """Write it."""
+        # Python's JSON has NaN, and JSON has not.
+        text = json.dumps(_finite(self.content), indent=2, allow_nan=False)
+        write_atomic(self.path, text + "\n")
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def measure(name, options, table):
+    """Measure what the JSON lacks of a row."""
+    row, limits = ROWS[name], {}
+    for limit in ("max_steps", "epochs", "batch_size", "max_length"):
+        if getattr(options, limit) is not None:
+            limits[limit] = getattr(options, limit)
+    ready = make_ready(row, options.data, limits, options.model)
+    entry = table.entry(name, row.title, ready.budget(options.seeds))
+    print(f"{row.title}: {entry['budget']}", flush=True)
+    if "ours" not in entry:
+        directory = table.path.with_suffix("") / name
+        directory.parent.mkdir(exist_ok=True)
+        entry["ours"] = ours(row, ready, options.data, directory, limits, options.seeds)
+        table.write()
+    done = entry.setdefault("transformers", {"runs": []})["runs"]
+    for seed in range(len(done), options.seeds):
+        done.append(theirs(ready, ready.settings.seed + seed))
+        table.write()
+    print(*lines(entry, row), sep="\n", flush=True)
+
+
+def points(row):
+    """Return what metrics are multiplied with; those of SQuAD have points already."""
+    return 1 if row.task == FinetuneTask.QUESTION_ANSWERING else 100
+
+
+def over_seeds(runs, metric, scale):
+    """Return mean and deviation in points; None and None where nothing was measured."""
+    values = [run["metrics"][metric] for run in runs if run["metrics"]]
+    values = [scale * value for value in values if value is not None]
+    if not values:
+        return None, None
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def shown(mean, deviation=None):
+    if mean is None:
+        return "-"
+    return f"{mean:.1f}" + ("" if deviation is None else f" ± {deviation:.1f}")
+
+
+def lines(entry, row):
+    """Write the lines of a row, one for each metric."""
+    budget, scale = entry["budget"], points(row)
+    for metric in row.metrics:
+        mine = over_seeds(entry["ours"]["runs"], metric, scale)
+        other = over_seeds(entry["transformers"]["runs"], metric, scale)
+        baseline = entry["ours"]["baseline"].get(metric)
+        failed = sum(bool(run["diverged"]) for run in entry["transformers"]["runs"])
+        cells = [
+            entry["title"],
+            metric.replace("_", " "),
+            f"{budget['train']:,}",
+            f"{budget['dev']:,}",
+            f"{budget['steps']:,}",
+            shown(None if baseline is None else scale * baseline),
+            shown(*other) + (f" ({failed} diverged)" if failed else ""),
+            shown(*mine),
+            "-" if None in (mine[0], other[0]) else f"{mine[0] - other[0]:+.1f}",
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def complete(content):
+    """Return the entries that both sides have finished."""
+    for name in ROWS:
+        entry = content["rows"].get(name, {})
+        runs = entry.get("transformers", {}).get("runs", [])
+        if "ours" in entry and len(runs) == entry["budget"]["seeds"]:
+            yield name, entry
+
+
+def page(content):
+    """Write the page."""
+    head = ["data", "metric", "examples", "judged", "steps", "majority"]
+    head += ["transformers", "mobilebert", "difference"]
+    table = [f"| {' | '.join(head)} |", "|---|---|" + "--:|" * 7]
+    below = []
+    for name, entry in complete(content):
+        row = ROWS[name]
+        table += lines(entry, row)
+        sides = [entry[side]["runs"] for side in ("ours", "transformers")]
+        (mine, _), (other, _) = (over_seeds(runs, row.metrics[0], points(row)) for runs in sides)
+        if None not in (mine, other) and mine < other - ALLOWED:
+            below.append(entry["title"])
+    said = f"More than {ALLOWED} points below: {', '.join(below) or 'none'}."
+    seeds = max((entry["budget"]["seeds"] for _, entry in complete(content)), default=1)
+    return PAGE.format(
+        judged=JUDGED, table="\n".join(table), below=said, seeds=seeds, **content["facts"]
+    )
+
+
+def main(given=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="the directory of all data sets")
+    parser.add_argument("--json", type=Path, required=True, help="the results")
+    parser.add_argument("--table", type=Path, help="write the page of the results; measure nothing")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="NAME")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--model", default=BUNDLED_MODEL, help="directory both sides begin with")
+    parser.add_argument("--max-steps", type=int, help="of each run, on both sides")
+    parser.add_argument("--epochs", type=float)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--max-length", type=int)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args(given)
+    torch.set_num_threads(options.threads)
+    facts = {"machine": machine(options.threads), "transformers": transformers_finetuning.VERSION}
+    table = Table(options.json, facts)
+    if options.table:
+        write_atomic(options.table, page(table.content))
+        return
+    if options.data is None:
+        parser.error("--data DIR is needed to measure")
+    try:
+        for name in options.rows:
+            measure(name, options, table)
+    except KeyboardInterrupt:
+        print(f"\nInterrupted: the same command goes on from {options.json}.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except MobileBertError as error:
+        sys.exit(f"Error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from mobilebert.datasets.items import FinetuneTask
+from mobilebert.pipelines.encoding import ModelInput
+from mobilebert.training.examples import ExampleSet, NewExample
+from pipelines.random_checkpoints import write_checkpoint
+from recipes.small_data import write_data
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+ROWS = ("goemotions", "stsb", "wnut17", "squad2", "arct")  # all shapes of targets
+
+
+@pytest.fixture(scope="module")
+def table():
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        import finetune_table
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    return finetune_table
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("table")
+    encoder = write_checkpoint(directory / "encoder", "fill-mask")
+    data = write_data(directory / "data")
+    options = ["--data", data, "--json", directory / "found.json", "--model", encoder]
+    limits = ["--max-steps", 1, "--batch-size", 4, "--max-length", 48, "--threads", 1]
+    return [str(word) for word in (*options, *limits)], directory
+
+
+@pytest.fixture(scope="module")
+def measured(table, given):
+    options, directory = given
+    table.main([*options, "--seeds", "1", "--rows", *ROWS])
+    return json.loads((directory / "found.json").read_text())["rows"]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_both_sides_are_measured(name, table, measured):
+    entry = measured[name]
+    metrics = table.ROWS[name].metrics
+    assert entry["budget"]["steps"] == 1
+    for side in ("ours", "transformers"):
+        (run,) = entry[side]["runs"]
+        assert all(run["metrics"][metric] is not None for metric in metrics)
+    (run,) = entry["ours"]["runs"]
+    for metric in metrics:
+        assert entry["ours"]["best_of_saved"][metric] == pytest.approx(run["metrics"][metric])
+        assert metric in entry["ours"]["baseline"]
+
+
+def test_it_goes_on_and_measures_nothing_twice(table, given, measured, monkeypatch):
+    options, directory = given
+    before = (directory / "found.json").read_text()
+    monkeypatch.setattr(table, "ours", None)
+    monkeypatch.setattr(table, "theirs", None)
+    table.main([*options, "--seeds", "1", "--rows", *ROWS])
+    assert (directory / "found.json").read_text() == before
+
+
+def test_other_budgets_are_refused(table, given, measured):
+    options, _ = given
+    with pytest.raises(SystemExit, match="another --json"):
+        table.main([*options, "--seeds", "2", "--rows", "arct"])
+
+
+def test_ctrl_c_keeps_what_is_there(table, given, measured, tmp_path, monkeypatch, capsys):
+    options, directory = given
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(table, "ours", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        table.main([*options, "--seeds", "1", "--rows", "cola"])
+    assert ended.value.code == 130
+    assert "goes on" in capsys.readouterr().err
+    assert set(json.loads((directory / "found.json").read_text())["rows"]) == set(ROWS)
+
+
+def entry(ours, theirs, diverged=None):
+    runs = [{"seed": n, "metrics": m and {"accuracy": m}} for n, m in enumerate(theirs)]
+    budget = {"train": 1000, "dev": 10, "steps": 5, "seeds": len(ours)}
+    return {
+        "title": "MR sentence polarity",
+        "budget": budget,
+        "ours": {
+            "runs": [{"seed": n, "metrics": {"accuracy": m}} for n, m in enumerate(ours)],
+            "baseline": {"accuracy": 0.5},
+        },
+        "transformers": {"runs": [run | {"diverged": diverged} for run in runs]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "wanted", "below"),
+    [
+        ([0.8, 0.9], [0.7, 0.8], "| 50.0 | 75.0 ± 7.1 | 85.0 ± 7.1 | +10.0 |", "none"),
+        ([0.8], [0.804], "| 50.0 | 80.4 | 80.0 | -0.4 |", "none"),
+        ([0.8], [0.806], "| 50.0 | 80.6 | 80.0 | -0.6 |", "MR sentence polarity"),
+    ],
+)
+def test_the_page(ours, theirs, wanted, below, table):
+    facts = {"machine": "a processor", "transformers": "4"}
+    page = table.page({"rows": {"mr": entry(ours, theirs)}, "facts": facts})
+    assert f"| MR sentence polarity | accuracy | 1,000 | 10 | 5 {wanted}" in page
+    assert f"More than 0.5 points below: {below}." in page
+
+
+def test_divergence_is_told(table):
+    facts = {"machine": "a processor", "transformers": "4"}
+    page = table.page({"rows": {"mr": entry([0.8], [None], diverged=3)}, "facts": facts})
+    assert "| 50.0 | - (1 diverged) | 80.0 | - |" in page
+
+
+def test_an_unfinished_row_is_left_out(table):
+    facts = {"machine": "a processor", "transformers": "4"}
+    page = table.page({"rows": {"mr": entry([0.8, 0.8], [0.7])}, "facts": facts})
+    assert "MR" not in page
+
+
+def sequence(length):
+    return ModelInput(ids=list(range(1, length + 1)), types=[0] * length)
+
+
+def test_choices_are_padded_together(table):
+    row = NewExample([sequence(3), sequence(5)], [1], 0)
+    other = NewExample([sequence(2), sequence(4)], [0], 1)
+    examples = ExampleSet.build([row, other])
+    batch = table.transformers_finetuning.inputs(FinetuneTask.MULTIPLE_CHOICE, list(examples))
+    assert batch["input_ids"].shape == (2, 2, 5)
+    assert batch["attention_mask"].sum(-1).tolist() == [[3, 5], [2, 4]]
+    assert batch["labels"].tolist() == [1, 0]
