@@ -1,0 +1,41 @@
+import json
+
+import pytest
+import torch
+import transformers
+
+from mobilebert.training.finetune import finetune
+from pipelines.random_checkpoints import write_checkpoint
+from tolerances import FOLDED_LOGITS
+
+
+def article(number):
+    context = f"Article {number} says that the film of {number} minutes is fine ."
+    answer = {"text": "film", "answer_start": context.index("film")}
+    question = {"id": str(number), "question": "What is it ?", "answers": [answer]}
+    return {"title": str(number), "paragraphs": [{"context": context, "qas": [question]}]}
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("questions")
+    data = directory / "squad.json"
+    data.write_text(json.dumps({"version": "1.1", "data": [article(n) for n in range(10)]}))
+    # Its configuration has three labels, as that of a model for another task.
+    model = write_checkpoint(directory / "start", "text-classification")
+    assert len(json.loads((model / "config.json").read_text())["id2label"]) == 3
+    limits = {"max_steps": 2, "batch_size": 4, "max_length": 48}
+    output = directory / "tuned"
+    return finetune("question-answering", train=data, model=model, output=output, **limits)
+
+
+def test_transformers_loads_it_with_equal_logits(result):
+    loaded = transformers.AutoModelForQuestionAnswering.from_pretrained(result.output_dir)
+    assert loaded.config.num_labels == 2
+    inputs = result.tokenizer("What is it ?", "The film is fine .", return_tensors="pt")
+    with torch.no_grad():
+        ours, theirs = result.model(**inputs), loaded(**inputs)
+    span = ours.start_logits.max() - ours.start_logits.min()
+    for name in ("start_logits", "end_logits"):
+        assert (ours[name] - theirs[name]).abs().max() < FOLDED_LOGITS * span
+    assert (ours.start_logits - theirs.end_logits).abs().max() > FOLDED_LOGITS * span
