@@ -27,7 +27,7 @@ def table():
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
     directory = tmp_path_factory.mktemp("table")
-    encoder = write_checkpoint(directory / "encoder", "fill-mask")
+    encoder = write_checkpoint(directory / "encoder", "fill-mask", num_labels=2)
     data = write_data(directory / "data")
     options = ["--data", data, "--json", directory / "found.json", "--model", encoder]
     limits = ["--max-steps", 1, "--batch-size", 4, "--max-length", 48, "--threads", 1]
@@ -93,6 +93,7 @@ def entry(ours, theirs, diverged=None):
         "ours": {
             "runs": [{"seed": n, "metrics": {"accuracy": m}} for n, m in enumerate(ours)],
             "baseline": {"accuracy": 0.5},
+            "best_of_saved": {"accuracy": max(ours)},
         },
         "transformers": {"runs": [run | {"diverged": diverged} for run in runs]},
     }
@@ -111,6 +112,14 @@ def test_the_page(ours, theirs, wanted, below, table):
     page = table.page({"rows": {"mr": entry(ours, theirs)}, "facts": facts})
     assert f"| MR sentence polarity | accuracy | 1,000 | 10 | 5 {wanted}" in page
     assert f"More than 0.5 points below: {below}." in page
+
+
+@pytest.mark.parametrize(("saved", "told"), [(0.8, "none"), (0.7, "MR sentence polarity")])
+def test_another_way_to_judge_is_told(saved, told, table):
+    row = entry([0.8, 0.75], [0.8, 0.8])
+    row["ours"]["best_of_saved"]["accuracy"] = saved
+    page = table.page({"rows": {"mr": row}, "facts": {"machine": "", "transformers": "4"}})
+    assert f"from disk than in the run: {told}." in page
 
 
 def test_divergence_is_told(table):
