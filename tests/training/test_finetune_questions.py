@@ -24,7 +24,7 @@ def result(tmp_path_factory):
     # Its configuration has three labels, as that of a model for another task.
     model = write_checkpoint(directory / "start", "text-classification")
     assert len(json.loads((model / "config.json").read_text())["id2label"]) == 3
-    limits = {"max_steps": 2, "batch_size": 4, "max_length": 48}
+    limits = {"max_steps": 2, "batch_size": 4, "max_length": 16}
     output = directory / "tuned"
     return finetune("question-answering", train=data, model=model, output=output, **limits)
 
@@ -39,3 +39,10 @@ def test_transformers_loads_it_with_equal_logits(result):
     for name in ("start_logits", "end_logits"):
         assert (ours[name] - theirs[name]).abs().max() < FOLDED_LOGITS * span
     assert (ours.start_logits - theirs.end_logits).abs().max() > FOLDED_LOGITS * span
+
+
+def test_it_is_said_what_became_of_long_contexts(result):
+    assert result.report.data.long_items > 0
+    assert result.report.data.long_text == "window"
+    for name in ("README.md", "report.html"):
+        assert "they are read in windows" in (result.output_dir / name).read_text()
