@@ -65,8 +65,11 @@ judgings counts, for both. The majority is the answer that reads no text.
 
 {below} {differing}
 
-{machine}; transformers {transformers}. `python recipes/finetune.py NAME --data DIR --output DIR
---seeds {seeds}` gives a row of ours; `benchmarks/finetune_table.py` measures and writes this page.
+A row of ours is `python recipes/finetune.py NAME --data DIR --output DIR --seeds {seeds}`, with the
+steps, the examples of a step and a quarter of the steps as `--max-steps`, `--batch-size` and
+`--evaluate-every`. `benchmarks/finetune_table.py` measures and writes this page.
+
+{machine}; transformers {transformers}.
 """
 
 
@@ -265,7 +268,7 @@ def lines(entry, row):
             metric.replace("_", " "),
             f"{budget['train']:,}",
             f"{budget['dev']:,}",
-            f"{budget['steps']:,}",
+            f"{budget['steps']:,} × {budget['batch_size']}",
             shown(None if baseline is None else scale * baseline),
             shown(*other) + (f" ({failed} diverged)" if failed else ""),
             shown(*mine),
@@ -295,7 +298,7 @@ def judged_alike(mine, metric):
 
 def page(content):
     """Write the page."""
-    head = ["data", "metric", "examples", "judged", "steps", "majority"]
+    head = ["data", "metric", "examples", "judged", "steps × examples", "majority"]
     head += ["transformers", "mobilebert", "difference"]
     table = [f"| {' | '.join(head)} |", "|---|---|" + "--:|" * 7]
     below, differing = [], []

@@ -86,7 +86,7 @@ def test_ctrl_c_keeps_what_is_there(table, given, measured, tmp_path, monkeypatc
 
 def entry(ours, theirs, diverged=None):
     runs = [{"seed": n, "metrics": m and {"accuracy": m}} for n, m in enumerate(theirs)]
-    budget = {"train": 1000, "dev": 10, "steps": 5, "seeds": len(ours)}
+    budget = {"train": 1000, "dev": 10, "steps": 5, "batch_size": 4, "seeds": len(ours)}
     return {
         "title": "MR sentence polarity",
         "budget": budget,
@@ -110,7 +110,7 @@ def entry(ours, theirs, diverged=None):
 def test_the_page(ours, theirs, wanted, below, table):
     facts = {"machine": "a processor", "transformers": "4"}
     page = table.page({"rows": {"mr": entry(ours, theirs)}, "facts": facts})
-    assert f"| MR sentence polarity | accuracy | 1,000 | 10 | 5 {wanted}" in page
+    assert f"| MR sentence polarity | accuracy | 1,000 | 10 | 5 × 4 {wanted}" in page
     assert f"More than 0.5 points below: {below}." in page
 
 
