@@ -41,6 +41,7 @@ from mobilebert.training.presets import finetune_preset
 from mobilebert.training.run import steps_of
 from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.start import Start
+from mobilebert.training.treatment import judging_options, judging_parameters
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "recipes"))
@@ -125,7 +126,7 @@ def make_ready(row, data, limits, model=BUNDLED_MODEL):
     start = dataclasses.replace(start, labels=read.labels, dropout=settings.dropout)
     options = EncodingOptions(
         max_length=settings.max_length,
-        long_text=LongText(settings.long_text or LongText.WINDOW),
+        long_text=LongText(settings.long_text),
     )
     examples = encode_items(
         task, read.train, start.tokenizer(), start.config(), labels=read.labels, options=options
@@ -152,7 +153,13 @@ def ours(row, ready, data, directory, limits, seeds):
         **limits,
         evaluate_every=ready.settings.evaluate_every,
     )
-    saved = evaluate_items(ready.task, str(directory), None, ready.dev, dtype="float32")
+    longest = min(result.tokenizer.model_max_length, result.model.config.max_position_embeddings)
+    saved = evaluate_items(
+        *(ready.task, str(directory), None, ready.dev),
+        dtype="float32",
+        parameters=judging_parameters(ready.task, ready.settings, longest),
+        options=judging_options(ready.settings),
+    )
     runs = result.report.seeds.runs if result.report.seeds else []
     losses = [entry["loss"] for entry in result.history if "loss" in entry]
     return {

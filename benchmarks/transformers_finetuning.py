@@ -19,6 +19,7 @@ from mobilebert.datasets.items import FinetuneTask
 from mobilebert.hub import resolve_file
 from mobilebert.training.evaluation import evaluate_items
 from mobilebert.training.schedules import warmup_steps
+from mobilebert.training.treatment import judging_options, judging_parameters
 
 os.environ.setdefault("USE_TF", "0")  # or transformers imports TensorFlow where it is
 import transformers
@@ -103,10 +104,18 @@ def optimizer_of(model, settings):
     return torch.optim.AdamW(groups, lr=settings.learning_rate)
 
 
-def judge(task, model, tokenizer, dev):
+def judge(task, model, tokenizer, dev, settings):
+    longest = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+    parameters = judging_parameters(task, settings, longest)
+    options = judging_options(settings)
     with tempfile.TemporaryDirectory() as directory:
         model.save_pretrained(directory)
-        return evaluate_items(task, directory, tokenizer, dev, dtype="float32")
+        return evaluate_items(
+            *(task, directory, tokenizer, dev),
+            dtype="float32",
+            parameters=parameters,
+            options=options,
+        )
 
 
 def tune(task, checkpoint, config, tokenizer, examples, dev, settings, steps, seed):

@@ -170,9 +170,7 @@ class _Command:
             self.source.on_error,
         )
         self._tell(processes, data.sentences())
-        self._tell(
-            processes, encoded.summary.sentences(LongText(settings.long_text or LongText.WINDOW))
-        )
+        self._tell(processes, encoded.summary.sentences(LongText(settings.long_text)))
         builder = SequenceBuilder(tokenizer, start.config().max_position_embeddings)
         material = Material(
             task=self.task,
@@ -236,7 +234,7 @@ class _Command:
     ) -> EncodedItems:
         options = EncodingOptions(
             max_length=settings.max_length,
-            long_text=LongText(settings.long_text or LongText.WINDOW),
+            long_text=LongText(settings.long_text),
         )
         return encode_items(
             self.task,

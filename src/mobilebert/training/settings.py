@@ -85,8 +85,8 @@ class FinetuneSettings:
         "natural", "Draw rare classes as often as others.", choices=("natural", "balanced")
     )
     max_length: int | None = _setting(None, "Longest sequence in tokens.", least=8)
-    long_text: str | None = _setting(
-        None, "What becomes of longer texts.", choices=("window", "head_tail", "truncate")
+    long_text: str = _setting(
+        "window", "What becomes of longer texts.", choices=("window", "head_tail", "truncate")
     )
     precision: str = _setting(
         "float32",

@@ -56,7 +56,7 @@ def judging_parameters(
         longest: Longest sequence that tokenizer and model allow.
     """
     length = min(settings.max_length or longest, longest)
-    treatment = LongText(settings.long_text or LongText.WINDOW)
+    treatment = LongText(settings.long_text)
     if task in _TEXTS:
         return {"truncation": _CUTS[treatment], "max_length": length}
     if task is FinetuneTask.MULTIPLE_CHOICE:
