@@ -156,6 +156,9 @@ class TunedModel:
         for number, state in enumerate(states or ()):
             if not torch.isfinite(state).all():
                 return "the embeddings" if number == 0 else f"layer {number - 1}"
+        with torch.no_grad():
+            if self.head is not None and not torch.isfinite(self.logits(batch)).all():
+                return "the head"
         named = reversed(self.weights.items())
         lost = (n for n, x in named if x.grad is not None and not torch.isfinite(x.grad).all())
         gradient = next(lost, None)
