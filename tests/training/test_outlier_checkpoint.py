@@ -1,0 +1,89 @@
+"""`finetune` on a checkpoint whose first token reaches 2.5e7: the first step is calm."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mobilebert.hub import BUNDLED_MODEL, BUNDLED_MODELS
+from mobilebert.tasks import TASKS
+from mobilebert.training.finetune import finetune
+from outlier_model import outlier_config, outlier_tensors
+
+SMALL = {
+    "vocab_size": 30522,
+    "hidden_size": 64,
+    "num_hidden_layers": 9,  # outliers grow in the seventh and the eighth
+    "num_attention_heads": 2,
+    "intermediate_size": 36,
+    "embedding_size": 16,
+    "intra_bottleneck_size": 24,
+    "max_position_embeddings": 64,
+    "num_feedforward_networks": 3,
+}
+WORDS = "film good bad plot actor scene music story long short dull warm nice cold year".split()
+ROWS = 40
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("outliers")
+    config = outlier_config(**SMALL, architectures=["MobileBertModel"])
+    tensors = outlier_tensors(config, TASKS["feature_extraction"], 0)
+    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+    config.save_pretrained(directory)
+    for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(BUNDLED_MODELS[BUNDLED_MODEL] / name, directory / name)
+    return directory
+
+
+def texts():
+    drawn = np.random.default_rng(0)
+    return [" ".join(drawn.choice(WORDS, drawn.integers(3, 15))) + f" {n}" for n in range(ROWS)]
+
+
+def lines(rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+# Task -> rows, and the largest first loss of the tuned model.
+CASES = {
+    "text-classification": (
+        lines({"text": text, "label": f"c{n % 4}"} for n, text in enumerate(texts())),
+        2 * math.log(4),
+    ),
+    "multi-label-classification": (
+        lines(
+            {"text": text, "labels": [x for j, x in enumerate("abc") if n >> j & 1]}
+            for n, text in enumerate(texts())
+        ),
+        2 * math.log(2),
+    ),
+    "regression": (
+        lines({"text": text, "score": 100 + n % 13} for n, text in enumerate(texts())),
+        2.0,  # in units of the variance
+    ),
+    "multiple-choice": (
+        lines(
+            {"prompt": "he went", "choices": texts()[n : n + 3], "label": n % 3}
+            for n in range(ROWS - 3)
+        ),
+        2 * math.log(3),
+    ),
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("task", CASES)
+def test_the_first_step_is_calm(model, tmp_path, task, precision):
+    rows, bound = CASES[task]
+    train = tmp_path / "rows.jsonl"
+    train.write_text(rows)
+    options = {"max_steps": 1, "batch_size": 16, "max_length": 48, "precision": precision}
+    result = finetune(task, train=train, model=model, output=tmp_path / "m", **options)
+    (loss,) = [entry["loss"] for entry in result.history if "loss" in entry]
+    assert loss <= bound
+    assert all(weight.isfinite().all() for weight in result.model.state_dict().values())
