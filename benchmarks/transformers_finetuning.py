@@ -157,7 +157,7 @@ def tune(task, checkpoint, config, tokenizer, examples, dev, settings, steps, se
         optimizer.zero_grad()
         bar.set_postfix_str(f"loss {losses[-1]:.4g}", refresh=False)
         if step % settings.evaluate_every == 0 or step == steps:
-            evaluation = judge(task, model.eval(), tokenizer, dev)
+            evaluation = judge(task, model.eval(), tokenizer, dev, settings)
             model.train()
             if evaluation.is_better_than(best.score if best else None):
                 best = evaluation

@@ -1,6 +1,7 @@
 """What ``mobilebert finetune`` does with its options."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,4 +48,5 @@ def run_finetune(options: Mapping[str, Any]) -> None:
         progress=True,
         **settings,
     )
-    click.echo(result.summary())
+    if int(os.environ.get("RANK", 0)) == 0:  # torchrun's number of this process
+        click.echo(result.summary())
