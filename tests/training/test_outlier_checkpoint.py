@@ -1,4 +1,4 @@
-"""`finetune` on a checkpoint whose first token reaches 2.5e7: the first step is calm."""
+"""`finetune` on a checkpoint whose first token reaches 2.5e7: calm as on any other."""
 
 import json
 import math
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mobilebert.errors import TrainingError
 from mobilebert.hub import BUNDLED_MODEL, BUNDLED_MODELS
 from mobilebert.tasks import TASKS
 from mobilebert.training.finetune import finetune
@@ -87,3 +88,38 @@ def test_the_first_step_is_calm(model, tmp_path, task, precision):
     (loss,) = [entry["loss"] for entry in result.history if "loss" in entry]
     assert loss <= bound
     assert all(weight.isfinite().all() for weight in result.model.state_dict().values())
+
+
+WORD_ROWS = [text.split() for text in texts()]
+TAGGED = lines(
+    {"tokens": words, "tags": ["B-x" if word in ("film", "bad") else "O" for word in words]}
+    for words in WORD_ROWS
+)
+
+
+def tagged(model, tmp_path, **options):
+    """Tune for tags, which read every token and move what made the outliers most."""
+    tmp_path.mkdir()
+    train = tmp_path.with_suffix(".jsonl")
+    train.write_text(TAGGED)
+    given = {"max_steps": 20, "batch_size": 16, "max_length": 48, "learning_rate": 1e-3} | options
+    result = finetune("token-classification", train=train, model=model, output=tmp_path, **given)
+    losses = [entry["loss"] for entry in result.history if "loss" in entry]
+    return losses, [entry for entry in result.history if "event" in entry]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"optimizer": "lamb"}, {"precision": "bfloat16"}, {"lora_rank": 2}], ids=str
+)
+def test_it_trains_without_going_back(model, tmp_path, options):
+    losses, events = tagged(model, tmp_path / "m", **options)
+    assert not events
+    assert max(losses) < 2 * math.log(2)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def test_ordinary_steps_lose_it(model, tmp_path, monkeypatch):
+    """The twin."""
+    monkeypatch.setattr("mobilebert.training.run.limit_steps", lambda *_: None)
+    with pytest.raises(TrainingError, match="diverges even with"):
+        tagged(model, tmp_path / "m")

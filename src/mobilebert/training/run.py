@@ -29,6 +29,7 @@ from mobilebert.training.lora import add_lora, has_lora, merge_lora, merged_stat
 from mobilebert.training.masking import Masking
 from mobilebert.training.objectives import Objective, build_objective
 from mobilebert.training.optimizers import build_optimizer
+from mobilebert.training.outlier_channels import limit_steps, outlier_scales, shrink_low_rank
 from mobilebert.training.parameter_groups import freeze, parameter_groups
 from mobilebert.training.processes import Processes
 from mobilebert.training.saved_state import Progress
@@ -120,13 +121,16 @@ class TuningRun:
         settings, task = self.material.settings, self.material.task
         first_weights = _digest(self.model)
         tuned = TunedModel(self.model, Precision(settings.precision))
+        batches, targets = self._first_batches()
         if task is not FinetuneTask.MASKED_LM:
-            tuned.start_head(*self._first_batches())
+            tuned.start_head(batches, targets)
+        scales = outlier_scales(self.model, batches)
         if settings.freeze is not None:
             freeze(self.model, settings.freeze)
         if settings.lora_rank is not None:
             drawn = torch.Generator().manual_seed(self.seed)
             add_lora(self.model, rank=settings.lora_rank, generator=drawn)
+            shrink_low_rank(self.model, scales)
         tuned.train()
         workload = TaskWorkload(
             tuned,
@@ -137,9 +141,11 @@ class TuningRun:
             self.seed,
             self._masking(),
         )
+        optimizer = self._optimizer(tuned)
+        limit_steps(optimizer, workload.weights, scales)
         loop = TrainingLoop(
             workload,
-            self._optimizer(tuned),
+            optimizer,
             self._schedule(),
             self.plan,
             self._loop_settings(),
