@@ -216,3 +216,31 @@ def test_what_cannot_be_used_is_refused(model, reviews, tmp_path, options, error
 def test_names_of_tasks():
     assert resolve_finetune_task("NER") == "token-classification"
     assert resolve_finetune_task("fill_mask") == "fill-mask"
+
+
+def test_many_examples_go_to_files_beside_the_output(result, model, reviews, tmp_path, monkeypatch):
+    from mobilebert.training import finetune as module
+
+    encode, kept_in = module.encode_items, []
+
+    def few_in_memory(*arguments, directory=None, **keywords):
+        encoded = encode(*arguments, directory=directory, memory_limit=100, **keywords)
+        if directory is not None:  # those to judge by stay in memory
+            kept_in.append((directory, sorted(path.name for path in directory.iterdir())))
+        return encoded
+
+    monkeypatch.setattr(module, "encode_items", few_in_memory)
+    output = tmp_path / "new" / "model"
+    mapped = tuned(model, reviews, output)
+    ((directory, files),) = kept_in
+    assert directory.parent == tmp_path
+    assert "ids.npy" in files
+    assert not directory.exists()
+    weights = result.model.state_dict()
+    assert all(torch.equal(x, weights[name]) for name, x in mapped.model.state_dict().items())
+
+
+def test_there_is_something_to_resume(model, reviews, tmp_path):
+    with pytest.raises(InputError, match="no interrupted run"):
+        tuned(model, reviews, tmp_path / "nothing", resume=True)
+    assert not (tmp_path / "nothing").exists()

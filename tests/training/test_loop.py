@@ -358,3 +358,10 @@ def test_a_signal_keeps_the_step(tmp_path, number, status):
     last = int(output.splitlines()[-1]) if output else 30
     assert process.returncode == status
     assert read_snapshot(tmp_path / STATE_FILE, "f").progress.step == last < 150
+
+
+def test_it_goes_back_to_what_is_in_memory():
+    line = Line(poison={70: 1})
+    progress = loop(line, steps=90, checkpoint_every=1000).run()
+    (event,) = [entry for entry in progress.history if "event" in entry]
+    assert event["to"] == 50

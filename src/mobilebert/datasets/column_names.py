@@ -50,6 +50,7 @@ TARGETS = (
 
 PAIRS = (
     ("text", "textpair"),
+    ("text", "pair"),
     ("sentence1", "sentence2"),
     ("question1", "question2"),
     ("premise", "hypothesis"),

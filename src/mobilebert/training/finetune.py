@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,6 @@ from mobilebert.training.data import DataSource, TrainingData, read_training_dat
 from mobilebert.training.encoder import EncodingOptions
 from mobilebert.training.encoding import EncodedItems, encode_items
 from mobilebert.training.evaluation_results import Evaluation
-from mobilebert.training.labels import LabelNames
 from mobilebert.training.long_texts import LongText
 from mobilebert.training.output_directory import Existing, OutputDirectory
 from mobilebert.training.presets import finetune_preset
@@ -145,7 +145,16 @@ class _Command:
 
     def execute(self, processes: Processes) -> FinetuneResult:
         """Do it."""
-        started = time.monotonic()
+        if processes.is_first:
+            self.output.check(self.existing)
+        # Beside the output, because the system's directory of temporary files may be small.
+        with tempfile.TemporaryDirectory(
+            prefix=".mobilebert-examples-", dir=self.output.directory_above
+        ) as directory:
+            return self._execute(processes, self._prepare(processes, Path(directory)))
+
+    def _prepare(self, processes: Processes, directory: Path) -> "_Prepared":
+        """Read and encode everything; nothing is written but examples that are too many."""
         first = Start(self.task, self.model, ())
         settings = self.settings.filled(
             finetune_preset(self.task, first.config(), quick=self.quick)
@@ -161,14 +170,24 @@ class _Command:
             gradient_checkpointing=settings.gradient_checkpointing,
         )
         tokenizer = start.tokenizer()
-        encoded = self._encode(data.train, data.labels, start, tokenizer, settings)
-        check_encoded(self.task, data, encoded, self.source.on_error)
-        data = with_usable_dev(
-            self.task,
-            data,
-            lambda: self._encode(data.dev, data.labels, start, tokenizer, settings),
-            self.source.on_error,
-        )
+
+        def encode(items: Iterable[Item], kept_in: Path | None = None) -> EncodedItems:
+            return encode_items(
+                self.task,
+                items,
+                tokenizer,
+                start.config(),
+                labels=data.labels,
+                options=EncodingOptions(
+                    max_length=settings.max_length, long_text=LongText(settings.long_text)
+                ),
+                directory=kept_in,
+            )
+
+        encoded = encode(data.train, directory)
+        on_error = self.source.on_error
+        check_encoded(self.task, data, encoded, on_error)
+        data = with_usable_dev(self.task, data, lambda: encode(data.dev), on_error)
         self._tell(processes, data.sentences())
         self._tell(processes, encoded.summary.sentences(LongText(settings.long_text)))
         builder = SequenceBuilder(tokenizer, start.config().max_position_embeddings)
@@ -181,14 +200,22 @@ class _Command:
             parameters=judging_parameters(self.task, settings, builder.max_length),
             digest=_digest(self.task, settings, data, encoded),
         )
-        model = start.model(settings.seed)
+        return _Prepared(start, data, encoded, material)
+
+    def _execute(self, processes: Processes, prepared: "_Prepared") -> FinetuneResult:
+        started = time.monotonic()
+        material, settings = prepared.material, prepared.material.settings
+        model = prepared.start.model(settings.seed)
         if processes.is_first:
             self.output.open(self.existing, _bytes_needed(model, self.seeds))
         processes.wait()
+        seeds = range(settings.seed, settings.seed + self.seeds)
         try:
             runs = [
-                self._run(model if number == 0 else start.model(seed), material, seed, processes)
-                for number, seed in enumerate(range(settings.seed, settings.seed + self.seeds))
+                self._run(
+                    prepared.start.model(seed) if number else model, material, seed, processes
+                )
+                for number, seed in enumerate(seeds)
             ]
         except InputError:
             if processes.is_first:
@@ -199,10 +226,10 @@ class _Command:
             task=self.task,
             start=str(self.model),
             model=best.model,
-            tokenizer=tokenizer,
-            data=data,
-            examples=encoded.examples,
-            encoding=encoded.summary,
+            tokenizer=material.tokenizer,
+            data=prepared.data,
+            examples=material.examples,
+            encoding=prepared.encoded.summary,
             settings=settings,
             progress=best.progress,
             evaluation=best.evaluation,
@@ -215,7 +242,7 @@ class _Command:
             metrics=best.evaluation.metrics,
             history=best.progress.history,
             model=best.model,
-            tokenizer=tokenizer,
+            tokenizer=material.tokenizer,
             report_path=page,
             report=report,
         )
@@ -223,27 +250,6 @@ class _Command:
     def _tell(self, processes: Processes, sentences: Sequence[str]) -> None:
         if self.progress and processes.is_first:
             tell(sentences)
-
-    def _encode(
-        self,
-        items: Iterable[Item],
-        labels: LabelNames,
-        start: Start,
-        tokenizer: Any,
-        settings: FinetuneSettings,
-    ) -> EncodedItems:
-        options = EncodingOptions(
-            max_length=settings.max_length,
-            long_text=LongText(settings.long_text),
-        )
-        return encode_items(
-            self.task,
-            items,
-            tokenizer,
-            start.config(),
-            labels=labels,
-            options=options,
-        )
 
     def _run(
         self, model: TaskModel[Any], material: Material, seed: int, processes: Processes
@@ -267,6 +273,16 @@ class _Command:
             for bar in bars:
                 bar.close()
         return _Run(seed, model, progress, run.judge())
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a run begins with."""
+
+    start: Start
+    data: TrainingData
+    encoded: EncodedItems
+    material: Material
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ from mobilebert.training.stopping import StopRequest, stop_requests
 
 __all__ = ["Listener", "LoopSettings", "Score", "TrainingLoop", "Workload"]
 
+# Steps between states in memory, to go back to; those on disk are written more seldom.
+_REMEMBERED_EVERY = 50
+
 STATE_FILE, BEST_FILE = "state.safetensors", "best.safetensors"
 
 
@@ -207,6 +210,8 @@ class TrainingLoop:
         # After an evaluation too: the state has to know of the best weights on disk.
         if keeping or stopping:
             self._keep()
+        elif step % _REMEMBERED_EVERY == 0 and self._is_well():
+            self._last_good = self._snapshot()
         if stopping:
             self._stop(stop)
 
@@ -294,6 +299,13 @@ class TrainingLoop:
 
     def _weights_are_finite(self) -> bool:
         return all(bool(x.isfinite().all()) for x in self.workload.weights.values())
+
+    def _is_well(self) -> bool:
+        """Tell whether the loss is no higher than at the beginning."""
+        progress = self.progress
+        assert progress.smoothed_loss is not None  # a step was taken
+        assert progress.first_loss is not None
+        return progress.smoothed_loss <= max(progress.first_loss, self.workload.guessing)
 
     def _stop(self, stop: StopRequest) -> None:
         self.processes.wait()

@@ -44,19 +44,49 @@ class OutputDirectory:
         """Whether it holds a model, and no run is open."""
         return (self.path / _LAST_FILE).exists() and not self.states.exists()
 
+    @property
+    def directory_above(self) -> Path:
+        """The nearest directory above it that exists."""
+        return next(path for path in self.path.absolute().parents if path.is_dir())
+
+    def check(self, existing: Existing) -> None:
+        """Refuse a directory whose content may not be touched; nothing is made.
+
+        Args:
+            existing: What to do about what it holds.
+
+        Raises:
+            InputError: It holds something, and may not be touched; or there is nothing to resume.
+        """
+        if existing is Existing.OVERWRITE:
+            return
+        if self.states.is_dir():
+            if existing is Existing.REFUSE:
+                raise InputError(
+                    f"{self.path} holds a run that was interrupted: go on with --resume, or begin "
+                    "anew with --overwrite."
+                )
+            return
+        if existing is Existing.RESUME:
+            raise InputError(f"{self.path} holds no interrupted run; leave --resume away.")
+        if self.path.is_dir() and any(self.path.iterdir()):
+            raise InputError(
+                f"{self.path} is not empty; choose another --output, or replace the model there "
+                "with --overwrite."
+            )
+
     def open(self, existing: Existing, needed: int) -> None:
-        """Make it, or refuse.
+        """Make it.
 
         Args:
             existing: What to do about what it holds.
             needed: Bytes that the run will write.
 
         Raises:
-            InputError: It holds something, and may not be touched; or there is nothing to resume.
+            InputError: As `check`.
             CheckpointError: It cannot be written, or the disk is too full.
         """
-        if self.path.is_dir():
-            self._check_content(existing)
+        self.check(existing)
         make_directory(self.path)
         if existing is Existing.OVERWRITE:
             self._remove_states()
@@ -95,20 +125,3 @@ class OutputDirectory:
         if self.states.exists():
             self.states.rename(old)
         shutil.rmtree(old, ignore_errors=True)
-
-    def _check_content(self, existing: Existing) -> None:
-        if existing is Existing.OVERWRITE or not any(self.path.iterdir()):
-            return
-        if self.states.is_dir():
-            if existing is Existing.RESUME:
-                return
-            raise InputError(
-                f"{self.path} holds a run that was interrupted: go on with --resume, or begin anew "
-                "with --overwrite."
-            )
-        if existing is Existing.RESUME:
-            raise InputError(f"{self.path} holds no interrupted run; leave --resume away.")
-        raise InputError(
-            f"{self.path} is not empty; choose another --output, or replace the model there with "
-            "--overwrite."
-        )
