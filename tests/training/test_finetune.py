@@ -224,7 +224,7 @@ def test_many_examples_go_to_files_beside_the_output(result, model, reviews, tmp
     encode, kept_in = module.encode_items, []
 
     def few_in_memory(*arguments, directory=None, **keywords):
-        encoded = encode(*arguments, directory=directory, memory_limit=100, **keywords)
+        encoded = encode(*arguments, directory=directory, memory_limit=10, **keywords)
         if directory is not None:  # those to judge by stay in memory
             kept_in.append((directory, sorted(path.name for path in directory.iterdir())))
         return encoded
