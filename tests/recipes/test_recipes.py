@@ -5,10 +5,12 @@ import shlex
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from mobilebert.commands.finetune import finetune as finetune_command
 from mobilebert.commands.finetune_run import read_columns
+from mobilebert.commands.main import cli
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
 from mobilebert.training.data import DataSource, read_training_data
@@ -44,7 +46,10 @@ def parsed(arguments):
     """What the command makes of arguments."""
     name, *rest = arguments
     assert name == "finetune"
-    return finetune_command.make_context("finetune", rest).params
+    # As part of the whole command: the names of the help option are remembered.
+    return finetune_command.make_context(
+        "finetune", rest, parent=click.Context(cli, **cli.context_settings)
+    ).params
 
 
 def test_all_rows_of_the_table_are_there():
