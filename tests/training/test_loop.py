@@ -93,6 +93,15 @@ def test_a_state_with_lost_weights_is_not_kept(tmp_path, step):
     assert all(weight.isfinite().all() for weight in line.values().values())
 
 
+def test_lost_weights_are_not_what_is_gone_back_to():
+    """States in memory are as good as those on disk."""
+    line = Line()
+    progress = loop(line, steps=60, checkpoint_every=1000, listener=Loses(line, 50)).run()
+    (went_back,) = [e for e in progress.history if e.get("event") == "went back"]
+    assert went_back["to"] == 0
+    assert progress.step == 60
+
+
 def test_any_number_is_better_than_none():
     scores = iter([float("nan"), 0.25, float("nan"), 0.125])
     line = Line()

@@ -195,8 +195,10 @@ class TrainingLoop:
         step, settings = self.progress.step, self.settings
         last = step == settings.steps
         evaluating = self.evaluate and (step % settings.evaluate_every == 0 or last)
-        keeping = step % settings.checkpoint_every == 0 or evaluating or last
-        if keeping and not self._weights_are_finite():
+        stopping = self.processes.any(stop.was_made)
+        keeping = step % settings.checkpoint_every == 0 or evaluating or last or stopping
+        remembering = step % _REMEMBERED_EVERY == 0 and self._is_well()
+        if (keeping or remembering) and not self._weights_are_finite():
             # The next step would notice, but then this state would be the last good one.
             self._recover(Fault("the step left weights that are no numbers"))
             return
@@ -204,13 +206,12 @@ class TrainingLoop:
             self._report()
         if self.evaluate and evaluating:
             self._evaluate(self.evaluate)
-        stopping = self.processes.any(stop.was_made)
         if stopping:
             self._note({"event": "interrupted"})
         # After an evaluation too: the state has to know of the best weights on disk.
-        if keeping or stopping:
+        if keeping:
             self._keep()
-        elif step % _REMEMBERED_EVERY == 0 and self._is_well():
+        elif remembering:
             self._last_good = self._snapshot()
         if stopping:
             self._stop(stop)
@@ -224,7 +225,7 @@ class TrainingLoop:
         totals = torch.zeros(2, dtype=torch.float64)
         for part in micro_batches(mine, self.plan.lengths, self.settings.micro_tokens):
             loss, units = self.workload.loss(part, progress.step)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
             totals += torch.tensor([float(loss.detach()), units], dtype=torch.float64)
         gradients = self._gradients(totals)
         loss_sum, units = totals.tolist()
