@@ -1,5 +1,6 @@
 """Texts and pairs of texts to examples: classes, several labels at once, numbers."""
 
+from abc import abstractmethod
 from math import isfinite
 
 from mobilebert.datasets.items import TextItem
@@ -44,13 +45,13 @@ def pair_rows(
 class _TextEncoder(Encoder[TextItem]):
     """Makes an example of a text, or of each of its windows, all with the text's target."""
 
+    @abstractmethod
     def target(self, item: TextItem) -> list[float]:
         """Return what is wanted.
 
         Raises:
             RowError: The item does not say it.
         """
-        raise NotImplementedError
 
     def texts(self, item: TextItem) -> list[str]:
         """List the one or two texts."""

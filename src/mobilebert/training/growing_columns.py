@@ -102,6 +102,7 @@ class GrowingColumns:
 
     def extend(self, name: str, numbers: Iterable[float]) -> None:
         """Put numbers at the end of a column."""
+        # An array of integers takes no fractions, which its type says only of the type code.
         self._columns[name].rows.extend(numbers)  # type: ignore[arg-type]
 
     def spill(self) -> None:
