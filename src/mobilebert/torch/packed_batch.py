@@ -65,6 +65,20 @@ class AttentionLayout:
     groups: tuple[AttentionGroup, ...]
     order: tuple[int, ...]
 
+    @cached_property
+    def joint_slots(self) -> Tensor:
+        """The row of [T * 3 * N, D], queries, keys and values, that three buffers hold, [3 * P]."""
+        token, head = self.slots // self.heads, self.slots % self.heads
+        first = 3 * self.heads * token + head
+        return torch.cat([first + part * self.heads for part in range(3)])
+
+    @cached_property
+    def joint_places(self) -> Tensor:
+        """The row of three buffers that holds each row of [T * 3 * N, D], [T * 3 * N]."""
+        places = self.places.view(-1, self.heads)
+        parts = [places + part * len(self.slots) for part in range(3)]
+        return torch.stack(parts, dim=1).flatten()
+
 
 @dataclass(frozen=True)
 class PackedBatch:

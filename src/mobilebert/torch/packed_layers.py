@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mobilebert.torch.attention import MobileBertAttention
 from mobilebert.torch.layers import (
     Bottleneck,
     FeedForward,
@@ -27,6 +26,12 @@ from mobilebert.torch.layers import (
 from mobilebert.torch.norms import NoNorm, ResidualProjection
 from mobilebert.torch.packed_attention import attend, attend_and_show
 from mobilebert.torch.packed_batch import AttentionLayout
+from mobilebert.torch.packed_projections import (
+    FoldedDense,
+    enter_attention,
+    feed_forward,
+    project,
+)
 from mobilebert.torch.precision import widened
 from mobilebert.weights import AttentionInput
 
@@ -61,18 +66,20 @@ def run_layer(
         sequence, [N, S, S].
     """
     wanted = stream if rows is None else stream.index_select(0, rows)
-    if layer.use_bottleneck:
-        query_key, value, residual = _bottlenecks(layer.bottleneck, stream, wanted, rows)
+    joint, residual = _read(layer, stream, wanted, rows)
+    own = layer.attention.self
+    dropout = own.dropout.p if own.training else 0.0
+    shown: tuple[Tensor, ...] = ()
+    if show:
+        context, shown = attend_and_show(joint, layout, dropout)
     else:
-        query_key = value = stream
-        residual = wanted
-    context, shown = _context(layer.attention, query_key, value, layout, show)
+        context = attend(joint, layout, dropout)
     if rows is not None:
         context = context.index_select(0, rows)
     narrow = _project(layer.attention.output, context, residual)
     for network in cast(Iterable[FeedForward], layer.ffn):
-        narrow = _project(network.output, _widen(network.intermediate, narrow), narrow)
-    narrow = _project(layer.output, _widen(layer.intermediate, narrow), narrow)
+        narrow = _feed_forward(network.intermediate, network.output, narrow)
+    narrow = _feed_forward(layer.intermediate, layer.output, narrow)
     if layer.use_bottleneck:
         narrow = _project(layer.output.bottleneck, narrow, wanted)
     return narrow, *shown
@@ -116,6 +123,42 @@ def add_normed(
     return carried.addmm_(x, weight.t())
 
 
+def _read(
+    layer: MobileBertLayer, stream: Tensor, wanted: Tensor, rows: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return queries, keys and values side by side, [T, 3 * A], and the residual [M, K]."""
+    own = layer.attention.self
+    projections = (own.query, own.key, own.value)
+    if (
+        layer.use_bottleneck
+        and layer.bottleneck.attention_input is AttentionInput.SHARED_BOTTLENECK
+    ):
+        entries = layer.bottleneck.input, layer.bottleneck.attention
+        folded = [_folded(entry.dense, entry.LayerNorm, stream) for entry in entries]
+        if folded[0] is not None and folded[1] is not None:
+            weights = [widened(x) for module in projections for x in (module.weight, module.bias)]
+            residual, joint = enter_attention(
+                stream, None if rows is None else wanted, folded[0], folded[1], tuple(weights)
+            )
+            return joint, residual
+    query_key = value = stream
+    residual = wanted
+    if layer.use_bottleneck:
+        query_key, value, residual = _bottlenecks(layer.bottleneck, stream, wanted, rows)
+    read = (query_key, query_key, value)
+    return torch.cat(
+        [dense(x, module) for x, module in zip(read, projections, strict=True)], 1
+    ), residual
+
+
+def _folded(module: nn.Linear, norm: nn.Module, x: Tensor) -> FoldedDense | None:
+    """Return what functions with gradients of their own read; None where they do not apply."""
+    if not isinstance(norm, NoNorm) or torch.is_autocast_enabled(x.device.type):
+        return None
+    found = FoldedDense(*(widened(y) for y in (module.weight, module.bias, norm.weight, norm.bias)))
+    return found if found.weight.dtype == x.dtype else None
+
+
 def _bottlenecks(
     bottleneck: Bottleneck, stream: Tensor, wanted: Tensor, rows: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -133,26 +176,24 @@ def _enter(bottleneck: InputBottleneck, stream: Tensor) -> Tensor:
     return add_normed(stream, bottleneck.dense, bottleneck.LayerNorm, None)
 
 
-def _context(
-    attention: MobileBertAttention,
-    query_key: Tensor,
-    value: Tensor,
-    layout: AttentionLayout,
-    show: bool,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    own = attention.self
-    rows = dense(query_key, own.query), dense(query_key, own.key), dense(value, own.value)
-    dropout = own.dropout.p if own.training else 0.0
-    if show:
-        return attend_and_show(*rows, layout, dropout)
-    return attend(*rows, layout, dropout), ()
-
-
-def _widen(intermediate: Intermediate, x: Tensor) -> Tensor:
+def _feed_forward(intermediate: Intermediate, output: ResidualProjection, x: Tensor) -> Tensor:
+    module = intermediate.dense
+    if intermediate.intermediate_act_fn is F.relu and not _dropout(output):
+        folded = _folded(output.dense, output.LayerNorm, x)
+        if folded is not None:
+            return feed_forward(x, widened(module.weight), widened(module.bias), folded)
     activation = intermediate.intermediate_act_fn
-    return _IN_PLACE.get(activation, activation)(dense(x, intermediate.dense))
+    wide = _IN_PLACE.get(activation, activation)(dense(x, module))
+    return _project(output, wide, x)
 
 
 def _project(output: ResidualProjection, x: Tensor, residual: Tensor) -> Tensor:
-    dropout = output.dropout.p if output.training else 0.0
+    dropout = _dropout(output)
+    folded = None if dropout else _folded(output.dense, output.LayerNorm, x)
+    if folded is not None:
+        return project(x, folded, residual)
     return add_normed(x, output.dense, output.LayerNorm, residual, dropout)
+
+
+def _dropout(output: ResidualProjection) -> float:
+    return output.dropout.p if output.training else 0.0
