@@ -82,6 +82,27 @@ def test_two_processes_tune_the_model_of_one(model, rows, tmp_path):
     assert not (tmp_path / "two" / "training").exists()
 
 
+def test_torchrun_starts_the_command(model, rows, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = ["--task", "text-classification", "--train", rows, "--model", model]
+    command += ["--output", tmp_path / "two", "--max-steps", 6, "--batch-size", 5]
+    command += ["--learning-rate", 1e-3, "--max-length", 24, "--dropout", 0, "--evaluate-every", 3]
+    program = ["-m", "mobilebert", "finetune", *map(str, command)]
+    ended = subprocess.run(
+        [*torchrun, "--nproc-per-node", "2", *program],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("report.html") == 1  # the first process reports
+    assert [status for status, *_ in run(1, rows, model, tmp_path / "one")] == [0]
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, **TWO_PROCESSES)
+
+
 def test_what_one_refuses_ends_the_others_with_a_sentence(model, rows, tmp_path):
     output = tmp_path / "mine"
     output.mkdir()
