@@ -54,6 +54,7 @@ ALLOWED = 0.5
 # Of one model, judged twice: scores that are equal but for rounding in another order.
 SAME = 1e-3
 INTERRUPTED = 130
+SIDES = ("ours", "transformers")
 
 PAGE = """# Figures of fine-tuning
 
@@ -230,16 +231,18 @@ def measure(name, options, table):
     ready = make_ready(row, options.data, limits, options.model)
     entry = table.entry(name, row.title, ready.budget(options.seeds))
     print(f"{row.title}: {entry['budget']}", flush=True)
-    if "ours" not in entry:
+    if "ours" in options.sides and "ours" not in entry:
         directory = table.path.with_suffix("") / name
         directory.parent.mkdir(exist_ok=True)
         entry["ours"] = ours(row, ready, options.data, directory, limits, options.seeds)
         table.write()
-    done = entry.setdefault("transformers", {"runs": []})["runs"]
-    for seed in range(len(done), options.seeds):
-        done.append(theirs(ready, ready.settings.seed + seed))
-        table.write()
-    print(*lines(entry, row), sep="\n", flush=True)
+    if "transformers" in options.sides:
+        done = entry.setdefault("transformers", {"runs": []})["runs"]
+        for seed in range(len(done), options.seeds):
+            done.append(theirs(ready, ready.settings.seed + seed))
+            table.write()
+    if is_complete(entry):
+        print(*lines(entry, row), sep="\n", flush=True)
 
 
 def points(row):
@@ -284,13 +287,16 @@ def lines(entry, row):
         yield f"| {' | '.join(cells)} |"
 
 
+def is_complete(entry):
+    """Tell whether both sides have finished a row."""
+    runs = entry.get("transformers", {}).get("runs", [])
+    return "ours" in entry and len(runs) == entry["budget"]["seeds"]
+
+
 def complete(content):
     """Return the entries that both sides have finished."""
-    for name in ROWS:
-        entry = content["rows"].get(name, {})
-        runs = entry.get("transformers", {}).get("runs", [])
-        if "ours" in entry and len(runs) == entry["budget"]["seeds"]:
-            yield name, entry
+    known = ((name, content["rows"].get(name, {})) for name in ROWS)
+    return [(name, entry) for name, entry in known if is_complete(entry)]
 
 
 def judged_alike(mine, metric):
@@ -336,6 +342,7 @@ def main(given=None):
     parser.add_argument("--json", type=Path, required=True, help="the results")
     parser.add_argument("--table", type=Path, help="write the page of the results; measure nothing")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="NAME")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES, help="both by default")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--model", default=BUNDLED_MODEL, help="directory both sides begin with")
     parser.add_argument("--max-steps", type=int, help="of each run, on both sides")

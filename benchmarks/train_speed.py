@@ -4,9 +4,10 @@
 
 A step is forward, backward and AdamW in float32, on the bundled model with its dropout. Both sides
 get the same 32 sequences of review sentences (DIR/reviews/, or those of tests/data): blocks of 128
-tokens with 15 % masked, sentences as they are, and sentences cut to one length. Theirs are padded
-to the longest of the batch, as its data collator does. Steps of both sides alternate; the median of
-the ratios counts, by the clock and by processor time, which other work disturbs less.
+tokens with 15 % masked, sentences as they are, and sentences cut to one length; with --data also
+those of other data sets, drawn once. Theirs are padded to the longest of the batch, as its data
+collator does. Steps of both sides alternate; the median of the ratios counts, by the clock and by
+processor time, which other work disturbs less.
 """
 
 import argparse
@@ -31,28 +32,52 @@ BATCH, BLOCK, EQUAL, MASKED, IGNORED = 32, 128, 16, 0.15, -100
 TESTS = Path(__file__).parents[1] / "tests"
 
 
-def sentences(data):
-    tokenizer = AutoTokenizer.from_pretrained(BUNDLED)
+def reviews(data):
     directory = (data or TESTS / "data") / "reviews"
-    lines = [
+    return [
         line
         for end in ("pos", "neg")
         for line in (directory / f"rt-polarity.{end}").read_text("latin-1").splitlines()
     ]
-    chosen = np.random.default_rng(0).permutation(len(lines))[: 10 * BATCH]
-    return [np.asarray(tokenizer(lines[number])["input_ids"]) for number in chosen]
+
+
+def column(path, names):
+    """Texts of some columns of a table without quotes, side by side."""
+    rows = [line.split("\t") for line in path.read_text("utf-8-sig").splitlines()]
+    places = [rows[0].index(name) if isinstance(name, str) else name for name in names]
+    return [" ".join(row[place] for place in places) for row in rows[1:] if len(row) > max(places)]
+
+
+# Data sets of single texts and of pairs, by the columns of their texts.
+MIXED = {
+    "SST-2": ("glue/SST-2/train.tsv", ("sentence",)),
+    "GoEmotions": ("multilabel/goemotions-train.tsv", (0,)),
+    "RTE": ("glue/RTE/train.tsv", ("sentence1", "sentence2")),
+}
+
+
+def sequences(texts):
+    tokenizer = AutoTokenizer.from_pretrained(BUNDLED)
+    chosen = np.random.default_rng(0).permutation(len(texts))[: 10 * BATCH]
+    longest = tokenizer.model_max_length
+    return [np.asarray(tokenizer(texts[number])["input_ids"][:longest]) for number in chosen]
 
 
 def workloads(data):
     """Name -> task and sequences."""
-    rows = sentences(data)
+    rows = sequences(reviews(data))
     words = np.concatenate(rows)
     blocks = np.resize(words, (BATCH, BLOCK))
     long = [row[:EQUAL] for row in rows if len(row) >= EQUAL][:BATCH]
+    task = "sequence_classification"
+    mixed = {"reviews": rows[:BATCH]}
+    if data is not None:
+        for name, (path, names) in MIXED.items():
+            mixed[name] = sequences(column(data / path, names))[:BATCH]
     return {
         "masked words, 128 tokens": ("masked_lm", list(blocks)),
-        "classes, mixed lengths": ("sequence_classification", rows[:BATCH]),
-        f"classes, all of {EQUAL} tokens": ("sequence_classification", long),
+        **{f"classes, {name}": (task, chosen) for name, chosen in mixed.items()},
+        f"classes, all of {EQUAL} tokens": (task, long),
     }
 
 

@@ -17,18 +17,14 @@ __all__ = ["BatchPlan", "micro_batches"]
 IntArray = npt.NDArray[np.integer[Any]]
 FloatArray = npt.NDArray[np.floating[Any]]
 
-# Batches that are sorted by length together. More make lengths more alike; fewer leave more to
-# chance.
-_BATCHES_SORTED_TOGETHER = 32
-
 
 @dataclass(frozen=True, eq=False)
 class BatchPlan:
     """The batches of every step.
 
-    In each epoch examples are shuffled, neighbours sorted by length a few batches at a time, cut
-    into batches, and the batches shuffled. So the sequences of a batch have similar lengths, and
-    which ones meet is still chance.
+    In each epoch examples are shuffled and cut into batches, so which ones meet is chance alone:
+    nothing is padded to the longest of a batch (`torch.packed`), and batches of similar lengths
+    would be batches of similar texts.
 
     Attributes:
         lengths: Tokens of each example, [examples].
@@ -69,14 +65,9 @@ def _epoch_batches(plan: BatchPlan, epoch: int) -> list[IntArray]:
         order = draw.permutation(count)
     else:
         order = draw.choice(count, size=count, p=plan.weights / plan.weights.sum())
-    group = plan.batch_size * _BATCHES_SORTED_TOGETHER
-    batches: list[IntArray] = []
-    for start in range(0, count, group):
-        part = order[start : start + group]
-        # Stable, so that equal lengths stay in the drawn order on every platform.
-        part = part[np.argsort(-plan.lengths[part], kind="stable")]
-        batches.extend(part[i : i + plan.batch_size] for i in range(0, len(part), plan.batch_size))
-    return [batches[place] for place in draw.permutation(len(batches))]
+    batches = [order[i : i + plan.batch_size] for i in range(0, count, plan.batch_size)]
+    # Stable, so that equal lengths stay in the drawn order on every platform.
+    return [part[np.argsort(-plan.lengths[part], kind="stable")] for part in batches]
 
 
 def micro_batches(examples: IntArray, lengths: IntArray, tokens: int) -> Iterator[IntArray]:

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mobilebert.reports.findings import findings
+from mobilebert.reports.plotting import plot_report
 from mobilebert.reports.report import Report
 from mobilebert.torch.task_model import TaskModel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["FinetuneResult"]
 
@@ -46,3 +50,14 @@ class FinetuneResult:
         lines.append(f"Report: {self.report_path}")
         lines.append(f'Use it: mobilebert run --model {self.output_dir} "..."')
         return "\n".join(lines)
+
+    def plot(self) -> "Figure":
+        """Draw its curves with matplotlib.
+
+        Returns:
+            A figure: show it in a notebook, or ``figure.savefig("curves.pdf")``.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        return plot_report(self.report)
