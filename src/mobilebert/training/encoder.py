@@ -48,7 +48,7 @@ ItemType = TypeVar("ItemType", bound=Item)
 class Noted(StrEnum):
     """What is counted while items are encoded; each is the end of "N ... "."""
 
-    LONG = "are longer than the model reads"
+    LONG = "are longer than what is read at once"
     DROPPED_WORDS = "words have no characters that the tokenizer keeps, and are left out"
     WIDENED_ANSWERS = "answers begin or end inside a token, and are widened to whole tokens"
 
@@ -97,15 +97,18 @@ class EncodingSummary:
     noted: Counter[Noted] = field(default_factory=Counter)
     problems: ProblemLog = field(default_factory=ProblemLog)
 
-    def sentences(self, long_text: LongText) -> list[str]:
+    def sentences(self, long_text: LongText, limit: int | None = None) -> list[str]:
         """Say it in sentences for the person.
 
         Args:
             long_text: What became of long texts.
+            limit: Longest sequence in tokens, if that is known.
         """
         said = [f"{self.items:,} items became {self.examples:,} examples."]
         for what, count in self.noted.items():
-            more = f" ({long_text.value})" if what is Noted.LONG else ""
+            more = ""
+            if what is Noted.LONG:
+                more = f" ({f'{limit:,} tokens; ' if limit else ''}{long_text.value})"
             if count:
                 said.append(f"{count:,} {what.value}{more}.")
         return said

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from mobilebert.datasets.items import ChoiceItem
+from mobilebert.datasets.items import ChoiceItem, FinetuneTask
 from mobilebert.datasets.problems import ProblemKind, RowError
 from mobilebert.pipelines.encoding import TokenizedText, check_text
 from mobilebert.training.encoder import Encoder, Noted, checked_tokens
 from mobilebert.training.encoding_texts import pair_rows
 from mobilebert.training.examples import NewExample
-from mobilebert.training.long_texts import LongText
+from mobilebert.training.long_texts import treatment_of
 
 __all__ = ["ChoicesEncoder"]
 
@@ -39,9 +39,8 @@ class ChoicesEncoder(Encoder[ChoiceItem]):
             )
         text = checked_tokens(tokens[0], "text")
         choices = [checked_tokens(choice, "choice") for choice in tokens[1:]]
-        options = self.options
-        if options.long_text is LongText.WINDOW:
-            options = replace(options, long_text=LongText.TRUNCATE)
+        treatment = treatment_of(FinetuneTask.MULTIPLE_CHOICE, self.options.long_text)
+        options = replace(self.options, long_text=treatment)
         room = self.builder.room(options.max_length, pair=True)
         self.summary.noted[Noted.LONG] += len(text) + max(map(len, choices)) > room
         rows = [row for choice in choices for row in pair_rows(self.builder, text, choice, options)]

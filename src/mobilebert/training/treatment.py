@@ -5,7 +5,7 @@ from typing import Any
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
 from mobilebert.training.evaluation_results import JudgingOptions
-from mobilebert.training.long_texts import LongText
+from mobilebert.training.long_texts import LongText, treatment_of
 from mobilebert.training.settings import FinetuneSettings
 
 __all__ = ["check_settings", "judging_options", "judging_parameters"]
@@ -56,12 +56,9 @@ def judging_parameters(
         longest: Longest sequence that tokenizer and model allow.
     """
     length = min(settings.max_length or longest, longest)
-    treatment = LongText(settings.long_text)
-    if task in _TEXTS:
+    if task in _TEXTS or task is FinetuneTask.MULTIPLE_CHOICE:
+        treatment = treatment_of(task, settings.long_text)
         return {"truncation": _CUTS[treatment], "max_length": length}
-    if task is FinetuneTask.MULTIPLE_CHOICE:
-        # Choices have no windows: the longer of text and choice is cut.
-        return {"truncation": _CUTS[treatment] or True, "max_length": length}
     if task is FinetuneTask.QUESTION_ANSWERING and settings.max_length is not None:
         return {"max_seq_len": length}
     return {}
