@@ -33,7 +33,7 @@ def test_a_batch_is_drawn_whatever_the_lengths():
     plan = BatchPlan(drawn, 16, 0)
     batches = [drawn[plan.batch(step)] for step in range(plan.steps_per_epoch)]
     means = np.array([batch.mean() for batch in batches])
-    # Means of 16 drawn lengths; batches of similar lengths would have means as different as lengths.
+    # Means of 16 drawn lengths; those of similar lengths would differ as lengths do.
     assert means.std() == pytest.approx(drawn.std() / 4, rel=0.2)
     assert all((np.diff(batch) <= 0).all() for batch in batches)  # for parts of a batch
 

@@ -65,7 +65,9 @@ def test_windows_have_the_label_of_their_text(tokenizer):
     assert found.summary.noted[Noted.LONG] == 1
     assert found.summary.items == 2
     assert found.summary.examples == len(found.examples)
-    assert "1 are longer than what is read at once (window)." in found.summary.sentences(LongText.WINDOW)
+    assert "1 are longer than what is read at once (window)." in found.summary.sentences(
+        LongText.WINDOW
+    )
 
 
 def test_head_and_tail_of_a_text(tokenizer):

@@ -15,7 +15,7 @@ from tolerances import FOLDED_LOGITS
 
 GOOD = ("fine", "lovely", "great", "warm", "charming")
 BAD = ("dull", "poor", "awful", "cold", "boring")
-QUIET = {"epochs": 8, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32}
+QUIET = {"epochs": 12, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32}
 
 
 @pytest.fixture(scope="session")

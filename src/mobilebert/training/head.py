@@ -38,6 +38,10 @@ _LEAST_OF_TYPICAL = 0.2
 # From N rows a spread below this, divided by N, of the mean is not believed, for the same reason.
 _BELIEVED_SHARE = 0.25
 
+# The least spread of what a trained layer reads: its weights were learned for features as they are,
+# and with smaller ones steps of the rate would undo that.
+_LEAST_OF_TRAINED = 1.0
+
 
 class StandardizedLinear(nn.Module):
     """A dense layer whose inputs, and outputs if wanted, are standardised in training.
@@ -230,9 +234,11 @@ def standardize_head(
     last = cast(nn.Linear, model.get_submodule(projection.name))
     is_new = projection.name in new
     if pooler is None or pooler.dense is None:
+        spread = spread if is_new else spread.clamp(min=_LEAST_OF_TRAINED)
         first = StandardizedLinear(last, mean, spread, *out, fresh=is_new)
         return StandardizedHead(first, None, dropout, (projection.name,))
     name = f"{model.base_model_prefix}.pooler.dense"
+    spread = spread if name in new else spread.clamp(min=_LEAST_OF_TRAINED)
     first = StandardizedLinear(pooler.dense, mean, spread, fresh=name in new)
     width = last.in_features
     behind = StandardizedLinear(last, torch.zeros(width), torch.ones(width), *out, fresh=is_new)
