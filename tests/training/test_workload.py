@@ -85,8 +85,8 @@ class Case:
         )
 
     def mean(self, **options):
-        total, units = self.workload(**options).loss(self.all, 0)
-        return float(total.detach()) / units
+        loss = self.workload(**options).loss(self.all, 0)
+        return float(loss.total.detach()) / loss.units
 
     @torch.no_grad()
     def ordinary(self, example):
@@ -167,8 +167,8 @@ def test_the_fast_loss_of_masked_words_is_the_slow_one(checkpoint, tokenizer):
     case = Case(checkpoint, tokenizer, T.MASKED_LM)
     slow = case.workload()
     slow._masks_words = False
-    total, units = slow.loss(case.all, 0)
-    assert float(total.detach()) / units == pytest.approx(case.mean(), rel=FOLDED_LOGITS)
+    loss = slow.loss(case.all, 0)
+    assert float(loss.total.detach()) / loss.units == pytest.approx(case.mean(), rel=FOLDED_LOGITS)
     assert case.mean(label_smoothing=0.2) != pytest.approx(case.mean(), rel=FOLDED_LOGITS)
 
 
@@ -176,11 +176,11 @@ def test_the_fast_loss_of_masked_words_is_the_slow_one(checkpoint, tokenizer):
 def test_parts_of_a_batch_add_up(checkpoint, tokenizer, task):
     case = Case(checkpoint, tokenizer, task)
     workload = case.workload()
-    whole, units = workload.loss(case.all, 0)
+    whole = workload.loss(case.all, 0)
     parts = [workload.loss(np.array([number]), 0) for number in case.all]
-    added = float(sum(loss.detach() for loss, _ in parts))
-    assert added == pytest.approx(float(whole.detach()), rel=FOLDED_LOGITS)
-    assert sum(count for _, count in parts) == pytest.approx(units)
+    added = float(sum(part.total.detach() for part in parts))
+    assert added == pytest.approx(float(whole.total.detach()), rel=FOLDED_LOGITS)
+    assert sum(part.units for part in parts) == pytest.approx(whole.units)
 
 
 @pytest.mark.parametrize("task", TASKS)

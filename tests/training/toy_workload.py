@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from mobilebert.training.batching import BatchPlan
-from mobilebert.training.loop import LoopSettings, TrainingLoop
+from mobilebert.training.loop import BatchLoss, LoopSettings, TrainingLoop
 
 ROWS = 37
 
@@ -13,6 +13,7 @@ class Line:
     """Fits y = w x + b; `poison` makes a step's loss NaN as often as it says."""
 
     guessing = 20.0
+    part_names = ()
 
     def __init__(self, poison=None, dropout=0.0):
         rng = np.random.default_rng(5)
@@ -32,7 +33,7 @@ class Line:
         if self.poison.get(step, 0):
             self.poison[step] -= 1
             total = total * float("nan")
-        return total, float(len(examples))
+        return BatchLoss(total, float(len(examples)))
 
     def fault(self, examples, step):
         return "w"

@@ -23,16 +23,19 @@ class Fault(Exception):
     """
 
 
-def follow_loss(progress: Progress, loss: float, guessing: float) -> None:
+def follow_loss(
+    progress: Progress, loss: float, guessing: float, spike: float | None = None
+) -> None:
     """Update the running mean of the loss.
 
     Args:
         progress: The numbers of the run; changed.
         loss: Of this step, for each unit.
         guessing: Loss of a model that knows nothing.
+        spike: Multiple of the lowest running mean that is too much; None for no such limit.
 
     Raises:
-        Fault: The loss is no number, or has grown far beyond where it began.
+        Fault: The loss is no number, or has grown far beyond where it began or had come to.
     """
     if not math.isfinite(loss):
         raise Fault(f"the loss is {loss}")
@@ -46,3 +49,9 @@ def follow_loss(progress: Progress, loss: float, guessing: float) -> None:
             f"the loss has grown to {progress.smoothed_loss:.4g} (it began at "
             f"{progress.first_loss:.4g})"
         )
+    lowest = progress.smoothed_loss if progress.lowest_loss is None else progress.lowest_loss
+    if spike is not None and progress.smoothed_loss > spike * lowest:
+        raise Fault(
+            f"the loss has grown to {progress.smoothed_loss:.4g} (it had come to {lowest:.4g})"
+        )
+    progress.lowest_loss = min(lowest, progress.smoothed_loss)

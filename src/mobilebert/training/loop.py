@@ -7,7 +7,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,12 +29,28 @@ from mobilebert.training.saved_state import (
 )
 from mobilebert.training.stopping import StopRequest, stop_requests
 
-__all__ = ["Listener", "LoopSettings", "Score", "TrainingLoop", "Workload"]
+__all__ = ["BatchLoss", "Listener", "LoopSettings", "Score", "TrainingLoop", "Workload"]
 
 # Steps between states in memory, to go back to; those on disk are written more seldom.
 _REMEMBERED_EVERY = 50
 
 STATE_FILE, BEST_FILE = "state.safetensors", "best.safetensors"
+
+
+@dataclass(frozen=True)
+class BatchLoss:
+    """The loss of some examples.
+
+    Attributes:
+        total: The sum over all units, with gradients.
+        units: How many there are: examples, words, whatever the loss is the mean of.
+        parts: What the loss is made of, for the curves: name -> sum, and what to divide it by. The
+            names are those the workload tells.
+    """
+
+    total: Tensor
+    units: float
+    parts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 class Workload(Protocol):
@@ -43,13 +59,15 @@ class Workload(Protocol):
     Attributes:
         weights: What the optimizer changes, by name.
         guessing: Loss of a model that knows nothing, for each unit.
+        part_names: Names of the parts of its losses; none where there is nothing to tell apart.
     """
 
     weights: Mapping[str, Tensor]
     guessing: float
+    part_names: tuple[str, ...]
 
-    def loss(self, examples: IntArray, step: int) -> tuple[Tensor, float]:
-        """Return the sum of the losses of some examples, and of how many units it is.
+    def loss(self, examples: IntArray, step: int) -> BatchLoss:
+        """Return the loss of some examples.
 
         What is drawn at random but dropout is a function of step and example alone, so that
         parts and processes change nothing.
@@ -99,6 +117,8 @@ class LoopSettings:
         report_every: Steps between entries of losses.
         patience: Evaluations without gain after which to stop; None for never.
         seed: Of dropout.
+        spike: Multiple of the lowest running mean of the loss above which it has left for good;
+            None where the loss may rise, as while one objective gives way to another.
     """
 
     steps: int
@@ -109,6 +129,7 @@ class LoopSettings:
     report_every: int = 10
     patience: int | None = None
     seed: int = 0
+    spike: float | None = None
 
 
 class TrainingLoop:
@@ -165,7 +186,8 @@ class TrainingLoop:
             KeyboardInterrupt: Ctrl-C; the state is on disk.
             SystemExit: SIGTERM; the state is on disk.
         """
-        with torch.random.fork_rng(devices=[]), stop_requests() as stop:
+        devices = {x.device for x in self.workload.weights.values() if x.device.type != "cpu"}
+        with torch.random.fork_rng(devices=list(devices)), stop_requests() as stop:
             state = self.directory / STATE_FILE if self.directory else None
             if resume and state and state.exists():
                 self._last_good = read_snapshot(state, self.fingerprint)
@@ -222,14 +244,16 @@ class TrainingLoop:
         mine = examples[self.processes.rank :: self.processes.count]
         self.optimizer.zero_grad(set_to_none=True)
         torch.manual_seed(self._seed())
-        totals = torch.zeros(2, dtype=torch.float64)
+        totals = torch.zeros(2 + 2 * len(self.workload.part_names), dtype=torch.float64)
         for part in micro_batches(mine, self.plan.lengths, self.settings.micro_tokens):
-            loss, units = self.workload.loss(part, progress.step)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
-            totals += torch.tensor([float(loss.detach()), units], dtype=torch.float64)
+            loss = self.workload.loss(part, progress.step)
+            loss.total.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
+            totals += self._sums(loss)
         gradients = self._gradients(totals)
-        loss_sum, units = totals.tolist()
-        follow_loss(progress, loss_sum / (units or 1.0), self.workload.guessing)
+        loss_sum, units, *parts = totals.tolist()
+        follow_loss(
+            progress, loss_sum / (units or 1.0), self.workload.guessing, self.settings.spike
+        )
         norm = torch.nn.utils.get_total_norm(gradients)
         if not math.isfinite(norm):
             raise Fault(f"the norm of the gradients is {norm.item()}")
@@ -242,9 +266,15 @@ class TrainingLoop:
         progress.step += 1
         seconds = time.perf_counter() - started
         progress.seconds += seconds
-        added = (loss_sum, units, float(self.plan.lengths[examples].sum()), seconds)
-        progress.unreported = [a + b for a, b in zip(progress.unreported, added, strict=True)]
+        added = (loss_sum, units, float(self.plan.lengths[examples].sum()), seconds, *parts)
+        before = progress.unreported or [0.0] * len(added)
+        progress.unreported = [a + b for a, b in zip(before, added, strict=True)]
         self._moved()
+
+    def _sums(self, loss: BatchLoss) -> Tensor:
+        """Return loss, units, and both of each part."""
+        parts = [number for name in self.workload.part_names for number in loss.parts[name]]
+        return torch.tensor([float(loss.total.detach()), loss.units, *parts], dtype=torch.float64)
 
     def _seed(self) -> int:
         """Seed dropout by step and process, so that nothing has to be stored."""
@@ -315,16 +345,18 @@ class TrainingLoop:
         raise KeyboardInterrupt
 
     def _report(self) -> None:
-        loss, units, tokens, seconds = self.progress.unreported
-        self.progress.unreported = [0.0] * 4
+        loss, units, tokens, seconds, *sums = self.progress.unreported
+        self.progress.unreported = []
         rate = self.schedule(self.progress.step - 1) * self.progress.rate_scale
-        self._note(
-            {
-                "loss": loss / (units or 1.0),
-                "rate": rate * max(self._rates),
-                "tokens_per_second": tokens / max(seconds, 1e-9),
-            }
-        )
+        entry: dict[str, Any] = {
+            "loss": loss / (units or 1.0),
+            "rate": rate * max(self._rates),
+            "tokens_per_second": tokens / max(seconds, 1e-9),
+        }
+        if sums:
+            pairs = zip(self.workload.part_names, sums[::2], sums[1::2], strict=True)
+            entry["parts"] = {name: total / (count or 1.0) for name, total, count in pairs}
+        self._note(entry)
 
     def _evaluate(self, evaluate: Callable[[], Score]) -> None:
         score = evaluate() if self.processes.is_first else Score(0.0, {})

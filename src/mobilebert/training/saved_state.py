@@ -24,7 +24,7 @@ from mobilebert.files import atomic_path
 
 __all__ = ["Progress", "Snapshot", "read_snapshot", "read_weights", "write_weights"]
 
-_FORMAT = "mobilebert training state 1"
+_FORMAT = "mobilebert training state 2"
 _WEIGHTS, _OPTIMIZER = "weights/", "optimizer/"
 
 
@@ -36,11 +36,13 @@ class Progress:
         step: Steps taken.
         rate_scale: Factor on the learning rate; halved each time the run goes back.
         smoothed_loss: Running mean of the loss, None before the first step.
+        lowest_loss: The lowest running mean so far.
         first_loss: Loss of the first step.
         best_step: The step whose weights are kept as the best; None before an evaluation.
         best_score: Their score; higher is better.
         without_gain: Evaluations since then.
-        unreported: Sums since the last entry of the history: loss, units, tokens, seconds.
+        unreported: Sums since the last entry of the history: loss, units, tokens, seconds, and sum
+            and count of each part of the loss; empty behind an entry.
         seconds: Time spent on steps, over all sessions.
         history: Entries of losses, evaluations and events, in order.
     """
@@ -48,11 +50,12 @@ class Progress:
     step: int = 0
     rate_scale: float = 1.0
     smoothed_loss: float | None = None
+    lowest_loss: float | None = None
     first_loss: float | None = None
     best_step: int | None = None
     best_score: float | None = None
     without_gain: int = 0
-    unreported: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0, 0.0])
+    unreported: list[float] = field(default_factory=list)
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.training.batching import IntArray
 from mobilebert.training.examples import Example, ExampleSet
+from mobilebert.training.loop import BatchLoss
 from mobilebert.training.masking import Masking
 from mobilebert.training.objectives import Objective, r_drop
 from mobilebert.training.readings import reading_of
@@ -36,7 +37,10 @@ class TaskWorkload:
     Attributes:
         weights: What is trained, by name.
         guessing: Loss of a model that knows nothing, for each unit.
+        part_names: None: there is one objective.
     """
+
+    part_names: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -64,14 +68,14 @@ class TaskWorkload:
         labels = tuned.model.config.num_labels
         self.guessing = fmean(self._reading.guessing(one, labels) for one in looked_at)
 
-    def loss(self, examples: IntArray, step: int) -> tuple[Tensor, float]:
-        """Return the sum of the losses of some examples, and of how many units it is."""
+    def loss(self, examples: IntArray, step: int) -> BatchLoss:
+        """Return the loss of some examples."""
         chosen = self._chosen(examples, step)
         batch = pack_examples(chosen)
         wanted = self._reading.wanted(chosen, batch)
         if self._masks_words and wanted.rows is not None and len(wanted.rows):
             mean = self.tuned.masked_lm_loss(batch, wanted.rows, wanted.targets)
-            return mean * len(wanted.rows), float(len(wanted.rows))
+            return BatchLoss(mean * len(wanted.rows), float(len(wanted.rows)))
         targets = self._in_units(wanted.targets)
 
         def scores() -> Tensor:
@@ -83,7 +87,7 @@ class TaskWorkload:
             total, units = r_drop(self.objective, scores(), scores(), targets, weight)
         else:
             total, units = self.objective.loss(scores(), targets)
-        return total, float(units)
+        return BatchLoss(total, float(units))
 
     def fault(self, examples: IntArray, step: int) -> str:
         """Name the layer that gives no numbers."""
