@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from mobilebert.corpora.masking import Masking, mask_tokens
 from mobilebert.datasets.items import FinetuneTask, PlainItem
 from mobilebert.errors import InputError
 from mobilebert.training.encoder import EncodingOptions
-from mobilebert.training.masking import Masking, mask_tokens
 from tolerances import SHARE_OF_MANY
 from training.encoded import CONFIG, encode
 

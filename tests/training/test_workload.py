@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mobilebert.corpora.masking import Masking
 from mobilebert.datasets.items import (
     Answer,
     ChoiceItem,
@@ -15,7 +16,6 @@ from mobilebert.datasets.items import (
 )
 from mobilebert.training.encoding import encode_items
 from mobilebert.training.labels import collect_labels
-from mobilebert.training.masking import Masking
 from mobilebert.training.objectives import build_objective
 from mobilebert.training.settings import Precision
 from mobilebert.training.start import Start

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mobilebert.corpora.masking import Masking, mask_tokens
 from mobilebert.datasets.items import PlainItem
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import ModelInput
@@ -17,7 +18,6 @@ from mobilebert.training.answering import Asking
 from mobilebert.training.encoder import EncodingOptions
 from mobilebert.training.encoding_plain import BlocksEncoder
 from mobilebert.training.evaluation_results import Evaluation, JudgingOptions, worst_errors
-from mobilebert.training.masking import Masking, mask_tokens
 
 __all__ = ["judge_masked_words"]
 

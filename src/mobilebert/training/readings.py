@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mobilebert.corpora.masking import Masking, mask_tokens
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.torch.losses import IGNORED
 from mobilebert.torch.packed import PackedBatch
 from mobilebert.training.examples import Example
-from mobilebert.training.masking import Masking, mask_tokens
 from mobilebert.training.objectives import choice_scores, span_scores
 
 __all__ = ["Reading", "Wanted", "reading_of"]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mobilebert.corpora.masking import Masking
 from mobilebert.datasets.items import FinetuneTask, Item
 from mobilebert.reports.wording import metric_words
 from mobilebert.torch.task_model import TaskModel
@@ -26,7 +27,6 @@ from mobilebert.training.examples import ExampleSet
 from mobilebert.training.label_thresholds import store_thresholds
 from mobilebert.training.loop import Listener, LoopSettings, Score, TrainingLoop
 from mobilebert.training.lora import add_lora, has_lora, merge_lora, merged_state_dict
-from mobilebert.training.masking import Masking
 from mobilebert.training.objectives import Objective, build_objective
 from mobilebert.training.optimizers import build_optimizer
 from mobilebert.training.outlier_channels import limit_steps, outlier_scales, shrink_low_rank

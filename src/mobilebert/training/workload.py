@@ -6,11 +6,11 @@ from statistics import fmean
 import numpy as np
 from torch import Tensor
 
+from mobilebert.corpora.masking import Masking
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.training.batching import IntArray
 from mobilebert.training.examples import Example, ExampleSet
 from mobilebert.training.loop import BatchLoss
-from mobilebert.training.masking import Masking
 from mobilebert.training.objectives import Objective, r_drop
 from mobilebert.training.readings import reading_of
 from mobilebert.training.tuned_model import TunedModel, pack_examples
