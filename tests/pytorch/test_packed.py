@@ -8,6 +8,8 @@ from assertions import assert_close, relative_error
 from mobilebert.errors import ArgumentError, InputError
 from mobilebert.torch import packed_batch, packed_vocabulary
 from mobilebert.torch.packed import (
+    AttentionOutput,
+    attention_squares,
     encode_packed,
     masked_lm_loss,
     masked_lm_scores,
@@ -140,16 +142,22 @@ def test_states_and_attentions_are_those_of_the_model():
     model = build(dtype=torch.float64)
     ids, types = texts(model.config)
     output, real = own_states(model, ids, types, output_hidden_states=True, output_attentions=True)
+    batch = pack(ids, types)
     found = encode_packed(
-        model, pack(ids, types), output_hidden_states=True, output_attentions=True
+        model,
+        batch,
+        output_hidden_states=True,
+        output_attentions=AttentionOutput.PROBABILITIES,
     )
     for state, wanted in zip(found.hidden_states, output.hidden_states, strict=True):
         assert_close(state.detach(), wanted[real].detach(), FLOAT64)
     for layer, wanted in zip(found.attentions, output.attentions, strict=True):
+        squares = attention_squares(layer, batch, batch.layout(4))
         for number, length in enumerate(LENGTHS):
             square = wanted[number, :, :length, :length].detach()
-            assert_close(layer[number].detach(), square, FLOAT64)
-    total = sum(square.square().sum() for layer in found.attentions for square in layer)
+            assert_close(squares[number].detach(), square, FLOAT64)
+    # Over padding too, which is 0.
+    total = sum(group.square().sum() for layer in found.attentions for group in layer)
     per_layer = [layer.square() * real[:, None, :, None] for layer in output.attentions]
     assert_same_gradients(
         gradients(model, total), gradients(model, sum(x.sum() for x in per_layer)), FLOAT64

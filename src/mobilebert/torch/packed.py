@@ -6,8 +6,9 @@ Dimensions: B sequences, T tokens of all sequences together, H hidden_size, E em
 M wanted rows.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,15 +18,18 @@ from mobilebert.errors import ArgumentError, InputError
 from mobilebert.torch.embeddings import MobileBertEmbeddings
 from mobilebert.torch.encoder import MobileBertModel
 from mobilebert.torch.layers import MobileBertLayer
-from mobilebert.torch.packed_batch import PackedBatch, pack
+from mobilebert.torch.packed_attention import AttentionOutput
+from mobilebert.torch.packed_batch import AttentionLayout, PackedBatch, pack
 from mobilebert.torch.packed_layers import add_normed, run_layer
 from mobilebert.torch.packed_vocabulary import masked_lm_loss, masked_lm_scores
 from mobilebert.torch.precision import in_float32, outside_float16_autocast, widened
 from mobilebert.torch.pretrained import MobileBertPreTrainedModel
 
 __all__ = [
+    "AttentionOutput",
     "PackedBatch",
     "PackedStates",
+    "attention_squares",
     "encode_packed",
     "masked_lm_loss",
     "masked_lm_scores",
@@ -39,10 +43,13 @@ class PackedStates:
     """What the encoder makes of a packed batch.
 
     Attributes:
-        last_hidden_state: The last layer's rows, [T, H], or the wanted ones alone, [M, H].
+        last_hidden_state: The rows of the last layer that was run, [T, H], or the wanted ones
+            alone, [M, H].
         first: The row of each sequence's first token in a full state, [B].
-        hidden_states: The embeddings and every layer's rows, if asked for.
-        attentions: For every layer and sequence the probabilities, [N, S, S], if asked for.
+        hidden_states: The embeddings and every layer's rows, if asked for; with `layers`, the rows
+            of those alone, in ascending order.
+        attentions: For every layer, or those asked for, what `AttentionOutput` says of each group
+            of sequences; `attention_squares` sorts them by sequence.
     """
 
     last_hidden_state: Tensor
@@ -56,8 +63,10 @@ def encode_packed(
     batch: PackedBatch,
     *,
     rows: Tensor | None = None,
+    depth: int | None = None,
+    layers: Collection[int] | None = None,
     output_hidden_states: bool = False,
-    output_attentions: bool = False,
+    output_attentions: AttentionOutput | str = AttentionOutput.NONE,
 ) -> PackedStates:
     """Encode a packed batch.
 
@@ -69,34 +78,94 @@ def encode_packed(
         batch: The sequences.
         rows: The rows that are wanted of the last state, [M]; the last layer computes little
             else. All by default.
-        output_hidden_states: Whether all states are wanted; the last is as `rows` say.
-        output_attentions: Whether the attention probabilities are wanted.
+        depth: How many layers are run, the lowest ones; all by default.
+        layers: The layers, counted from 0, whose states and attentions are wanted; others are not
+            kept. All, and the embeddings, by default.
+        output_hidden_states: Whether states are wanted; the last is as `rows` say.
+        output_attentions: What is wanted of the attentions.
 
     Raises:
-        InputError: A number in the batch is outside its table.
+        InputError: A number in the batch is outside its table, the model has fewer layers than
+            `depth` or `layers` say, or there is no such output.
     """
     base: MobileBertModel = model.base_model
     _check(base, batch)
-    layers = [cast(MobileBertLayer, layer) for layer in base.encoder.layer]
+    wanted = _Wanted.of(len(base.encoder.layer), depth, layers, output_attentions)
+    chosen = cast(Sequence[MobileBertLayer], base.encoder.layer[: wanted.depth])
     again = base.encoder.gradient_checkpointing_func if base.encoder.training else None
-    states: tuple[Tensor, ...] = ()
+    states: list[Tensor] = []
     attentions = []
     with outside_float16_autocast(batch.ids.device):
         stream = _embed(base.embeddings, batch)
-        for number, layer in enumerate(layers):
-            if output_hidden_states:
-                states = (*states, stream)
+        if layers is None:
+            states.append(stream)
+        for number, layer in enumerate(chosen):
             layout = batch.layout(layer.attention.self.num_attention_heads)
-            wanted = rows if number == len(layers) - 1 else None
-            inputs = (layer, stream, layout, wanted, output_attentions)
+            some = rows if number == wanted.depth - 1 else None
+            inputs = (layer, stream, layout, some, wanted.attention(number))
             stream, *shown = run_layer(*inputs) if again is None else again(run_layer, *inputs)
-            attentions.append(tuple(shown))
+            if number in wanted.layers:
+                attentions.append(tuple(shown))
+                if output_hidden_states:
+                    states.append(stream)
     return PackedStates(
         stream,
         batch.first,
-        (*states, stream) if output_hidden_states else None,
-        tuple(attentions) if output_attentions else None,
+        tuple(states) if output_hidden_states else None,
+        None if wanted.attentions is AttentionOutput.NONE else tuple(attentions),
     )
+
+
+def attention_squares(
+    shown: Sequence[Tensor], batch: PackedBatch, layout: AttentionLayout
+) -> tuple[Tensor, ...]:
+    """Sort a layer's attentions by sequence.
+
+    Args:
+        shown: For each group, [count, N, length, length].
+        batch: The sequences.
+        layout: Of the layer's heads, ``batch.layout(heads)``.
+
+    Returns:
+        For each sequence of the batch, [N, S, S].
+    """
+    squares = [square for group in shown for square in group.unbind(0)]
+    found = dict(zip(layout.order, squares, strict=True))
+    return tuple(found[number][:, :length, :length] for number, length in enumerate(batch.lengths))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is run, and kept.
+
+    Attributes:
+        depth: Layers that are run.
+        layers: Those of them whose states and attentions are wanted.
+        attentions: What is wanted of attentions.
+    """
+
+    depth: int
+    layers: frozenset[int]
+    attentions: AttentionOutput
+
+    @classmethod
+    def of(
+        cls, count: int, depth: int | None, layers: Collection[int] | None, attentions: str
+    ) -> Self:
+        deep = count if depth is None else depth
+        if not 1 <= deep <= count:
+            raise InputError(f"depth is {depth}; allowed are 1 to {count}, the model's layers.")
+        kept = frozenset(range(deep) if layers is None else layers)
+        if not kept <= set(range(deep)):
+            outside = sorted(kept - set(range(deep)))
+            raise InputError(f"layers holds {outside[0]}; allowed are 0 to {deep - 1}.")
+        if attentions not in set(AttentionOutput):
+            allowed = ", ".join(AttentionOutput)
+            raise InputError(f"output_attentions is {attentions!r}; choose one of {allowed}.")
+        return cls(deep, kept, AttentionOutput(attentions))
+
+    def attention(self, layer: int) -> AttentionOutput:
+        return self.attentions if layer in self.layers else AttentionOutput.NONE
 
 
 def pooled_rows(model: MobileBertPreTrainedModel, first: Tensor) -> Tensor:

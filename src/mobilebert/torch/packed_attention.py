@@ -4,6 +4,7 @@ Dimensions: T tokens, N heads, D head size, P rows of the padded buffer (`Attent
 """
 
 import math
+from enum import StrEnum
 from typing import Any
 
 import torch
@@ -12,52 +13,45 @@ from torch.autograd.function import once_differentiable
 
 from mobilebert.torch.packed_batch import AttentionGroup, AttentionLayout
 
-__all__ = ["attend", "attend_and_show"]
+__all__ = ["AttentionOutput", "attend"]
 
 
-def attend(joint: Tensor, layout: AttentionLayout, dropout: float = 0.0) -> Tensor:
-    """Attend within each sequence.
+class AttentionOutput(StrEnum):
+    """What attention shows besides its context.
+
+    For each group of similar lengths a tensor [count, N, length, length], in float32 or wider, in
+    the order of `AttentionLayout.order`. Where the query or the key is padding, probabilities are 0
+    and their logarithms the lowest finite number: its exponential is 0, and so is its product with
+    that, so that sums over whole tensors are sums over what is there.
+    """
+
+    NONE = "none"
+    PROBABILITIES = "probabilities"  # after dropout
+    LOG_PROBABILITIES = "log_probabilities"  # of the masked scores, before dropout
+
+
+def attend(
+    joint: Tensor,
+    layout: AttentionLayout,
+    dropout: float = 0.0,
+    output: AttentionOutput = AttentionOutput.NONE,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Attend within each sequence; gradients flow through all that is returned.
 
     Args:
         joint: Queries, keys and values side by side, [T, 3 * N * D].
         layout: Where the rows stand.
         dropout: Share of the probabilities that are dropped.
+        output: What is wanted besides.
 
     Returns:
-        The context, [T, N * D].
+        The context, [T, N * D], and what `output` says, for each group.
     """
     # torch gives this method no types.
-    context: Tensor = _Attention.apply(joint, layout, dropout)  # type: ignore[no-untyped-call]
-    return context
-
-
-def attend_and_show(
-    joint: Tensor, layout: AttentionLayout, dropout: float = 0.0
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Do what `attend` does, and show the probabilities; gradients flow through both.
-
-    Returns:
-        The context, [T, N * D], and for each sequence of the batch the probabilities after
-        dropout, [N, S, S].
-    """
-    buffers = _padded(joint, layout)
-    contexts: list[Tensor] = []
-    shown: list[Tensor] = []
-    for group in layout.groups:
-        q, k, v = (_of_group(x, group, layout) for x in buffers)
-        probabilities = torch.dropout(_probabilities(q, k, group), dropout, dropout > 0)
-        contexts.append(torch.bmm(probabilities.to(v.dtype), v).flatten(0, 1))
-        square = (group.count, layout.heads, group.length, group.length)
-        shown.extend(probabilities.view(square).unbind(0))
-    context = torch.cat(contexts).index_select(0, layout.places).view(len(joint), -1)
-    sizes = [
-        int(group.mask[row].isfinite().sum()) if group.mask is not None else group.length
-        for group in layout.groups
-        for row in range(group.count)
-    ]
-    cut = [square[:, :size, :size] for square, size in zip(shown, sizes, strict=True)]
-    by_number = dict(zip(layout.order, cut, strict=True))
-    return context, tuple(by_number[number] for number in range(len(cut)))
+    context, *shown = _Attention.apply(  # type: ignore[no-untyped-call]
+        joint, layout, dropout, output
+    )
+    return context, tuple(shown)
 
 
 def _padded(joint: Tensor, layout: AttentionLayout) -> Tensor:
@@ -73,12 +67,25 @@ def _of_group(buffer: Tensor, group: AttentionGroup, layout: AttentionLayout) ->
     return rows.view(matrices, group.length, -1)
 
 
-def _probabilities(query: Tensor, key: Tensor, group: AttentionGroup) -> Tensor:
-    """Softmax of the scores in float32, [count * N, length, length]."""
+def _scores(query: Tensor, key: Tensor, group: AttentionGroup) -> Tensor:
+    """Scaled products, -inf where the key is padding, [count * N, length, length]."""
     scores = _scaled_product(query, key.transpose(1, 2), 1.0 / math.sqrt(query.shape[-1]))
     if group.mask is not None:
         scores.view(group.count, -1, group.length, group.length).add_(group.mask)
-    return torch.softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+    return scores
+
+
+def _by_sequence(matrices: Tensor, group: AttentionGroup) -> Tensor:
+    """[count * N, length, length] -> [count, N, length, length]."""
+    return matrices.view(group.count, -1, group.length, group.length)
+
+
+def _filled(matrices: Tensor, group: AttentionGroup, value: float) -> Tensor:
+    """Put a value where query or key is padding."""
+    if group.mask is None:
+        return matrices
+    real = group.mask.isfinite()  # [count, 1, 1, length]
+    return matrices.masked_fill(~(real & real.transpose(-1, -2)), value)
 
 
 def _scaled_product(a: Tensor, b: Tensor, scale: float, out: Tensor | None = None) -> Tensor:
@@ -91,48 +98,79 @@ class _Attention(torch.autograd.Function):
     """Works on the buffers of one group after the other, and keeps the probabilities.
 
     What remains of them after dropout is kept too: with gradient g of the dropped probabilities D,
-    that of the scores is ``D * g - P * sum(D * g)``, and no mask is needed.
+    that of the scores is ``D * g - P * sum(D * g)``, and no mask is needed. A gradient h of the
+    logarithms of P adds ``h - P * sum(h)``.
     """
 
     @staticmethod
-    def forward(ctx: Any, joint: Tensor, layout: AttentionLayout, dropout: float) -> Tensor:
+    def forward(
+        ctx: Any, joint: Tensor, layout: AttentionLayout, dropout: float, output: AttentionOutput
+    ) -> tuple[Tensor, ...]:
         buffers = _padded(joint, layout)
         context = torch.empty_like(buffers[2])
-        kept = []
+        kept, shown = [], []
         with torch.autocast(joint.device.type, enabled=False):
             for group in layout.groups:
                 q, k, v = (_of_group(x, group, layout) for x in buffers)
-                probabilities = _probabilities(q, k, group)
+                scores = _scores(q, k, group)
+                wide = torch.promote_types(scores.dtype, torch.float32)
+                if output is AttentionOutput.LOG_PROBABILITIES:
+                    logs = torch.log_softmax(scores, dim=-1, dtype=wide)
+                    probabilities = logs.exp()
+                    lowest = torch.finfo(wide).min
+                    shown.append(_filled(_by_sequence(logs, group), group, lowest))
+                else:
+                    probabilities = torch.softmax(scores, dim=-1, dtype=wide)
                 left, factor = _dropped(probabilities, dropout)
+                if output is AttentionOutput.PROBABILITIES:
+                    shown.append(_filled(_by_sequence(left * factor, group), group, 0.0))
                 kept += [probabilities, left]
                 to_context = _of_group(context, group, layout)
                 _scaled_product(left.to(v.dtype), v, factor, to_context)
-        ctx.layout, ctx.factor = layout, factor
+        ctx.layout, ctx.factor, ctx.output = layout, factor, output
         ctx.save_for_backward(buffers, *kept)
-        return context.index_select(0, layout.places).view(len(joint), -1)
+        ctx.set_materialize_grads(False)
+        return context.index_select(0, layout.places).view(len(joint), -1), *shown
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, grad: Tensor | None, *to_shown: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         layout: AttentionLayout = ctx.layout
         buffers, *kept = ctx.saved_tensors
-        grad = grad.reshape(len(layout.places), -1).index_select(0, layout.slots)
-        if layout.padding is not None:
-            grad.masked_fill_(layout.padding, 0.0)
         grads = torch.empty_like(buffers)
+        grad = _padded_gradient(grad, buffers[2], layout)
         scale = 1.0 / math.sqrt(grad.shape[-1])
         for number, group in enumerate(layout.groups):
             probabilities, left = kept[2 * number : 2 * number + 2]
             q, k, v, g = (_of_group(x, group, layout) for x in (*buffers, grad))
             to_q, to_k, to_v = (_of_group(x, group, layout) for x in grads)
             _scaled_product(left.to(v.dtype).transpose(1, 2), g, ctx.factor, to_v)
-            scores = _scaled_product(g, v.transpose(1, 2), ctx.factor).to(left.dtype).mul_(left)
+            scores = _scaled_product(g, v.transpose(1, 2), ctx.factor).to(left.dtype)
+            own = to_shown[number] if to_shown else None
+            if own is not None:
+                own = _filled(own, group, 0.0).reshape(scores.shape)
+                if ctx.output is AttentionOutput.PROBABILITIES:
+                    scores.add_(own, alpha=ctx.factor)
+                    own = None
+            scores.mul_(left)
+            if own is not None:
+                scores.add_(own)
             scores.addcmul_(probabilities, scores.sum(dim=-1, keepdim=True), value=-1)
             scores = scores.to(q.dtype)
             _scaled_product(scores, k, scale, to_q)
             _scaled_product(scores.transpose(1, 2), q, scale, to_k)
         rows = grads.view(-1, grads.shape[-1]).index_select(0, layout.joint_places)
-        return rows.view(len(layout.places) // layout.heads, -1), None, None
+        return rows.view(len(layout.places) // layout.heads, -1), None, None, None
+
+
+def _padded_gradient(grad: Tensor | None, like: Tensor, layout: AttentionLayout) -> Tensor:
+    """Return the context's gradient in the buffer, [T, N * D] -> [P, D], 0 at padding."""
+    if grad is None:
+        return torch.zeros_like(like)
+    padded = grad.reshape(len(layout.places), -1).index_select(0, layout.slots)
+    return padded if layout.padding is None else padded.masked_fill_(layout.padding, 0.0)
 
 
 # Numbers of 15 random bits decide what is dropped; four of them are drawn at once, which takes a

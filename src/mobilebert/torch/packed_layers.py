@@ -24,7 +24,7 @@ from mobilebert.torch.layers import (
     MobileBertLayer,
 )
 from mobilebert.torch.norms import NoNorm, ResidualProjection
-from mobilebert.torch.packed_attention import attend, attend_and_show
+from mobilebert.torch.packed_attention import AttentionOutput, attend
 from mobilebert.torch.packed_batch import AttentionLayout
 from mobilebert.torch.packed_projections import (
     FoldedDense,
@@ -50,7 +50,7 @@ def run_layer(
     stream: Tensor,
     layout: AttentionLayout,
     rows: Tensor | None = None,
-    show: bool = False,
+    output: AttentionOutput = AttentionOutput.NONE,
 ) -> tuple[Tensor, ...]:
     """Run a layer.
 
@@ -59,21 +59,17 @@ def run_layer(
         stream: The residual stream, [T, H].
         layout: Where rows stand while they attend.
         rows: The rows that are wanted of the result, [M]; all by default.
-        show: Whether the attention probabilities are wanted.
+        output: What is wanted of the attention.
 
     Returns:
-        The residual stream after the layer, [T or M, H], and with `show` the probabilities of each
-        sequence, [N, S, S].
+        The residual stream after the layer, [T or M, H], and for each group of the layout what
+        `output` says.
     """
     wanted = stream if rows is None else stream.index_select(0, rows)
     joint, residual = _read(layer, stream, wanted, rows)
     own = layer.attention.self
     dropout = own.dropout.p if own.training else 0.0
-    shown: tuple[Tensor, ...] = ()
-    if show:
-        context, shown = attend_and_show(joint, layout, dropout)
-    else:
-        context = attend(joint, layout, dropout)
+    context, shown = attend(joint, layout, dropout, output)
     if rows is not None:
         context = context.index_select(0, rows)
     narrow = _project(layer.attention.output, context, residual)
