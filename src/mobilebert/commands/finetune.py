@@ -1,17 +1,14 @@
 """``mobilebert finetune``: from a file of rows to a measured model."""
 
-import dataclasses
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from mobilebert.commands.data_options import data_options
-from mobilebert.training.settings import FinetuneSettings, kind_of
+from mobilebert.commands.setting_options import setting_options
+from mobilebert.training.settings import FinetuneSettings
 
 __all__ = ["finetune"]
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 TASK_NAMES = (
     "text-classification",
@@ -33,29 +30,6 @@ Columns, delimiter and encoding are guessed and stated. Without --dev a share of
 to judge by. DIR gets the model, report.html, report.json and a model card. Ctrl-C keeps what was
 computed, and the same command with --resume goes on.
 """
-
-_KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
-
-
-def _setting_option(setting: "dataclasses.Field[Any]") -> Callable[[F], F]:
-    """Make the option of a setting."""
-    facts = setting.metadata
-    name = f"--{setting.name.replace('_', '-')}"
-    if kind_of(setting) == "bool":
-        return click.option(name, is_flag=True, help=facts["help"])
-    default = "" if setting.default is None else f"  [default: {setting.default}]"
-    return click.option(
-        name,
-        type=click.Choice(facts["choices"]) if facts["choices"] else _KINDS[kind_of(setting)],
-        metavar=None if facts["choices"] else facts["metavar"],
-        help=facts["help"] + default,
-    )
-
-
-def _setting_options(command: F) -> F:
-    for setting in reversed(dataclasses.fields(FinetuneSettings)):
-        command = _setting_option(setting)(command)
-    return command
 
 
 @click.command(help=HELP)
@@ -85,7 +59,7 @@ def _setting_options(command: F) -> F:
 )
 @click.option("--group", metavar="COLUMN", help="Rows that agree here are never split apart.")
 @data_options
-@_setting_options
+@setting_options(FinetuneSettings)
 def finetune(**options: Any) -> None:
     """Run the command; its help is `HELP`."""
     from mobilebert.commands.finetune_run import run_finetune

@@ -1,6 +1,5 @@
 """What ``mobilebert finetune`` does with its options."""
 
-import dataclasses
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -8,13 +7,11 @@ from typing import Any
 import click
 
 from mobilebert.commands.data_options import read_columns
+from mobilebert.commands.setting_options import given_settings
 from mobilebert.extras import require_training
 from mobilebert.training.settings import FinetuneSettings
 
 __all__ = ["run_finetune"]
-
-
-_SETTINGS = [setting.name for setting in dataclasses.fields(FinetuneSettings)]
 
 
 def run_finetune(options: Mapping[str, Any]) -> None:
@@ -30,7 +27,6 @@ def run_finetune(options: Mapping[str, Any]) -> None:
     require_training("Fine-tuning")
     from mobilebert.training.finetune import finetune
 
-    settings = {name: options[name] for name in _SETTINGS if options[name] is not None}
     result = finetune(
         options["task"],
         train=list(options["train"]),
@@ -46,7 +42,7 @@ def run_finetune(options: Mapping[str, Any]) -> None:
         quick=options["quick"],
         seeds=options["seeds"],
         progress=True,
-        **settings,
+        **given_settings(FinetuneSettings, options),
     )
     if int(os.environ.get("RANK", 0)) == 0:  # torchrun's number of this process
         click.echo(result.summary())
