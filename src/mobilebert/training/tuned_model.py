@@ -3,8 +3,8 @@
 Dimensions: B sequences, T tokens of all sequences together, H hidden_size, C logits, M rows.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from mobilebert.torch.packed import (
     pack,
 )
 from mobilebert.torch.task_model import TaskModel
+from mobilebert.training.arithmetic import arithmetic, first_lost
 from mobilebert.training.examples import Example
 from mobilebert.training.head import StandardizedHead, standardize_head
 from mobilebert.training.settings import Precision
@@ -133,11 +134,8 @@ class TunedModel:
         if self.head is not None:
             self.head.fold_()
 
-    @contextmanager
-    def _arithmetic(self) -> Iterator[None]:
-        enabled = self.precision is Precision.BFLOAT16
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
-            yield
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        return arithmetic(self.precision, self.model.device)
 
     def fault(self, batch: PackedBatch) -> str:
         """Name the first place where numbers are lost.
@@ -148,18 +146,12 @@ class TunedModel:
         Returns:
             A layer, the head, or a parameter; empty if nothing is found.
         """
-        for name, tensor in self.weights.items():
-            if not torch.isfinite(tensor).all():
-                return f"the weight {name}"
-        with torch.no_grad(), self._arithmetic():
-            states = encode_packed(self.model, batch, output_hidden_states=True).hidden_states
-        for number, state in enumerate(states or ()):
-            if not torch.isfinite(state).all():
-                return "the embeddings" if number == 0 else f"layer {number - 1}"
-        with torch.no_grad():
-            if self.head is not None and not torch.isfinite(self.logits(batch)).all():
-                return "the head"
-        named = reversed(self.weights.items())
-        lost = (n for n, x in named if x.grad is not None and not torch.isfinite(x.grad).all())
-        gradient = next(lost, None)
-        return f"the gradient of {gradient}" if gradient else ""
+
+        def states() -> Sequence[Tensor]:
+            with self._arithmetic():
+                return (
+                    encode_packed(self.model, batch, output_hidden_states=True).hidden_states or ()
+                )
+
+        scores = (lambda: self.logits(batch)) if self.head is not None else None
+        return first_lost(self.weights, states, scores)
