@@ -11,7 +11,7 @@ from mobilebert.files import make_directory, read_text, write_atomic
 from mobilebert.reports.card import model_card
 from mobilebert.reports.report import Report
 
-__all__ = ["CARD_NAME", "OTHER_CARD_NAME", "WrittenCard", "write_card"]
+__all__ = ["CARD_NAME", "OTHER_CARD_NAME", "WrittenCard", "write_card", "write_card_text"]
 
 CARD_NAME, OTHER_CARD_NAME = "README.md", "MODEL_CARD.md"
 
@@ -46,8 +46,21 @@ def write_card(report: Report, directory: str | os.PathLike[str]) -> WrittenCard
     Raises:
         CheckpointError: It cannot be written.
     """
+    return write_card_text(*model_card(report), directory)
+
+
+def write_card_text(metadata: str, body: str, directory: str | os.PathLike[str]) -> WrittenCard:
+    """Write a model card, as `write_card` does.
+
+    Args:
+        metadata: The lines of its head, with ``---`` around them.
+        body: What follows.
+        directory: Of the model; it is made if it does not exist.
+
+    Raises:
+        CheckpointError: It cannot be written.
+    """
     folder = make_directory(directory)
-    metadata, body = model_card(report)
     digest = _digest(f"{metadata}\n\n{body}")
     content = f"{metadata}\n{_MARKER.format(digest=digest)}\n{body}"
     path, other = folder / CARD_NAME, folder / OTHER_CARD_NAME

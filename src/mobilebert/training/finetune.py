@@ -103,7 +103,7 @@ def finetune(
         ),
         model=BUNDLED_MODEL if model is None else model,
         output=OutputDirectory(Path(output)),
-        existing=_existing(overwrite, resume),
+        existing=Existing.of(overwrite=overwrite, resume=resume),
         settings=FinetuneSettings.read(settings),
         quick=quick,
         seeds=seeds,
@@ -119,14 +119,6 @@ def _files(given: Files | None) -> tuple[str, ...]:
     if isinstance(given, (str, os.PathLike)):
         return (os.fspath(given),)
     return tuple(os.fspath(path) for path in given)
-
-
-def _existing(overwrite: bool, resume: bool) -> Existing:
-    if overwrite and resume:
-        raise InputError("Give one of overwrite and resume, not both.")
-    if overwrite:
-        return Existing.OVERWRITE
-    return Existing.RESUME if resume else Existing.REFUSE
 
 
 @dataclass(frozen=True, kw_only=True)

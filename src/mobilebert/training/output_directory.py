@@ -23,6 +23,19 @@ class Existing(StrEnum):
     RESUME = "resume"  # go on with an interrupted run
     OVERWRITE = "overwrite"  # begin anew
 
+    @classmethod
+    def of(cls, *, overwrite: bool, resume: bool) -> "Existing":
+        """Return what a user wants who may give either flag.
+
+        Raises:
+            InputError: Both are given.
+        """
+        if overwrite and resume:
+            raise InputError("Give one of overwrite and resume, not both.")
+        if overwrite:
+            return cls.OVERWRITE
+        return cls.RESUME if resume else cls.REFUSE
+
 
 @dataclass(frozen=True)
 class OutputDirectory:

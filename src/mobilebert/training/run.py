@@ -1,6 +1,5 @@
 """One run: a model with one seed, from its first weights to the best ones."""
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from mobilebert.training.schedules import Schedule, warmup_steps
 from mobilebert.training.settings import FinetuneSettings, Precision
 from mobilebert.training.treatment import judging_options
 from mobilebert.training.tuned_model import TunedModel, pack_examples
+from mobilebert.training.weights_digest import weights_digest
 from mobilebert.training.workload import TaskWorkload
 
 __all__ = ["Material", "TuningRun", "steps_of"]
@@ -119,7 +119,7 @@ class TuningRun:
             SystemExit: SIGTERM; the state is kept.
         """
         settings, task = self.material.settings, self.material.task
-        first_weights = _digest(self.model)
+        first_weights = weights_digest(self.model)
         tuned = TunedModel(self.model, Precision(settings.precision))
         batches, targets = self._first_batches()
         if task is not FinetuneTask.MASKED_LM:
@@ -277,12 +277,3 @@ class TuningRun:
             patience=settings.patience,
             seed=self.seed,
         )
-
-
-def _digest(model: TaskModel[Any]) -> str:
-    """Return a digest of all weights."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()

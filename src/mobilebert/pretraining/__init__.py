@@ -1,0 +1,1 @@
+"""Pre-training: masked words and next sentences, from prepared text to a judged checkpoint."""

@@ -1,0 +1,115 @@
+"""What a run begins with: a new model of some configuration, or one that was trained before."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from mobilebert.checkpoint.reading import read_weights
+from mobilebert.checkpoint.torch_file import torch_from_stored
+from mobilebert.config import MobileBertConfig
+from mobilebert.errors import InputError
+from mobilebert.presets import PRESETS
+from mobilebert.torch.models import MobileBertForPreTraining
+
+__all__ = ["begin_model", "read_configuration", "take_vocabulary"]
+
+_WORDS = ".word_embeddings.weight"
+# Endings of names in checkpoints of BERT's family -> our parameter.
+_ENDINGS = {
+    _WORDS: "mobilebert.embeddings.word_embeddings.weight",
+    ".cls.predictions.bias": "cls.predictions.bias",
+}
+
+
+def read_configuration(name: str | os.PathLike[str], vocab_size: int) -> MobileBertConfig:
+    """Return a configuration by the name of a preset or of a file.
+
+    Args:
+        name: A preset, a config.json, or a directory that has one.
+        vocab_size: Tokens of the tokenizer; a preset takes it over.
+
+    Raises:
+        InputError: There is no such preset or file, or the file has fewer rows than tokens.
+        ConfigError: The file describes no possible model.
+    """
+    if str(name) in PRESETS:
+        return MobileBertConfig.preset(str(name), vocab_size=vocab_size)
+    path = Path(name)
+    if not path.exists():
+        raise InputError(
+            f"{str(name)!r} is neither a preset ({', '.join(PRESETS)}) nor a file config.json."
+        )
+    file = path / "config.json" if path.is_dir() else path
+    config = MobileBertConfig.from_json_file(file)
+    if config.vocab_size < vocab_size:
+        raise InputError(
+            f"{file} has a vocabulary of {config.vocab_size:,} and the tokenizer {vocab_size:,} "
+            "tokens; set vocab_size to that, or give another --tokenizer."
+        )
+    return config
+
+
+def begin_model(
+    config: MobileBertConfig | None, init: str | os.PathLike[str] | None, seed: int
+) -> MobileBertForPreTraining:
+    """Make a model to train.
+
+    Args:
+        config: Of a new model.
+        init: In place of it, a checkpoint to go on from; heads it lacks are drawn.
+        seed: Of what is drawn.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be read.
+        InputError: It lacks weights of the encoder.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if init is None:
+            assert config is not None  # one of both is given
+            return MobileBertForPreTraining(config)
+        model: MobileBertForPreTraining = MobileBertForPreTraining.from_pretrained(
+            init, dtype=torch.float32
+        )
+    strange = [name for name in model.newly_initialized_weights if ".encoder." in name]
+    if strange:
+        raise InputError(
+            f"{init} lacks weights of the encoder, such as {strange[0]}: it is no MobileBERT "
+            "checkpoint of its configuration. Give --config to begin anew."
+        )
+    return model
+
+
+@torch.no_grad()
+def take_vocabulary(model: MobileBertForPreTraining, checkpoint: str | os.PathLike[str]) -> None:
+    """Give a model what another one of BERT's family knows of single words.
+
+    Word embeddings, and the bias of the vocabulary head if there is one.
+
+    Args:
+        model: The model.
+        checkpoint: Directory, weights file or Hub name of the other.
+
+    Raises:
+        CheckpointError: It cannot be read.
+        InputError: It has no word embeddings, or they have another shape.
+    """
+    source = read_weights(checkpoint)
+    found = {
+        ending: stored
+        for name, stored in source.tensors.items()
+        for ending in _ENDINGS
+        if f".{name}".endswith(ending)
+    }
+    if _WORDS not in found:
+        raise InputError(f"{source.path} has no weights called ...{_WORDS}.")
+    for ending, stored in found.items():
+        taken = model.get_parameter(_ENDINGS[ending])
+        if tuple(stored.shape) != tuple(taken.shape):
+            raise InputError(
+                f"{source.path} has {ending[1:]} of {tuple(stored.shape)}, and the model needs "
+                f"{tuple(taken.shape)}: take another checkpoint, or a configuration whose "
+                "embedding_size and vocab_size are those."
+            )
+        taken.copy_(torch_from_stored(stored))

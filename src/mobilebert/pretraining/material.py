@@ -1,0 +1,146 @@
+"""What a run is made of besides the model: tokenizer, prepared data, device, settings."""
+
+import dataclasses
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from mobilebert.corpora.manifest import Split
+from mobilebert.corpora.prepared import PreparedCorpus
+from mobilebert.errors import InputError
+from mobilebert.hub import BUNDLED_MODEL
+from mobilebert.pretraining.batches import PretrainingData
+from mobilebert.pretraining.devices import resolve_device
+from mobilebert.pretraining.settings import RunSettings
+from mobilebert.text import MobileBertTokenizerFast
+from mobilebert.training.batching import BatchPlan
+from mobilebert.training.loop import LoopSettings
+from mobilebert.training.settings import Precision
+
+__all__ = ["Material", "judging_data", "load_tokenizer"]
+
+# The masks a model is judged by are always the same.
+_JUDGING_SEED = 0
+# Evaluations of a run, where the user does not say.
+_EVALUATIONS = 20
+
+
+def judging_data(
+    directory: str | os.PathLike[str],
+    tokenizer: Any,
+    vocab_size: int,
+    device: torch.device | str = "cpu",
+) -> PretrainingData | None:
+    """Open the held-out split of prepared data; None if nothing was held out."""
+    try:
+        corpus = PreparedCorpus.open(directory, Split.HELD_OUT)
+    except InputError:
+        # Without held-out text the data are whole; whatever else is wrong the other split tells.
+        PreparedCorpus.open(directory, Split.TRAIN)
+        return None
+    return PretrainingData(corpus, tokenizer, vocab_size, seed=_JUDGING_SEED, device=device)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run is made of besides the model.
+
+    Attributes:
+        tokenizer: The tokenizer.
+        train: What is learned.
+        held_out: What is judged by; None if nothing was held out.
+        settings: The settings, none open.
+        device: Where is computed.
+    """
+
+    tokenizer: Any
+    train: PretrainingData
+    held_out: PretrainingData | None
+    settings: RunSettings
+    device: torch.device
+
+    @classmethod
+    def read(
+        cls,
+        directory: str | os.PathLike[str],
+        tokenizer: Any,
+        vocab_size: int,
+        settings: RunSettings,
+        longest: int,
+    ) -> Self:
+        """Open everything.
+
+        Args:
+            directory: Prepared data.
+            tokenizer: Their tokenizer.
+            vocab_size: Rows of the model's vocabulary.
+            settings: The settings, none open.
+            longest: Tokens that the model reads at most.
+
+        Raises:
+            InputError: The data cannot be used, or there is no such device.
+        """
+        device = resolve_device(settings.device)
+        corpus = PreparedCorpus.open(directory, Split.TRAIN)
+        if int(corpus.lengths.max()) > longest:
+            raise InputError(
+                f"{directory} has sequences of {int(corpus.lengths.max())} tokens, and the model "
+                f"reads {longest} (max_position_embeddings): prepare with a smaller --max-length."
+            )
+        train = PretrainingData(corpus, tokenizer, vocab_size, seed=settings.seed, device=device)
+        held_out = judging_data(directory, tokenizer, vocab_size, device)
+        return cls(tokenizer, train, held_out, settings, device)
+
+    @property
+    def precision(self) -> Precision:
+        """Element type of the arithmetic."""
+        return Precision(self.settings.precision)
+
+    def plan(self) -> BatchPlan:
+        """Return the batches of the steps."""
+        assert self.settings.batch_size is not None  # filled from the preset
+        return BatchPlan(self.train.lengths, self.settings.batch_size, self.settings.seed)
+
+    def loop_settings(self, steps: int) -> LoopSettings:
+        """Return how a loop of some steps runs."""
+        settings = self.settings
+        return LoopSettings(
+            steps=steps,
+            clip=settings.clip or float("inf"),
+            micro_tokens=settings.micro_tokens,
+            evaluate_every=settings.evaluate_every or max(1, steps // _EVALUATIONS),
+            checkpoint_every=settings.checkpoint_every,
+            report_every=max(1, min(50, steps // 200)),
+            seed=settings.seed,
+            spike=settings.spike,
+        )
+
+    def digest(self, *others: str) -> str:
+        """Return a digest of all that decides how a run goes.
+
+        Args:
+            others: What else does: configuration, strategy, digests of weights.
+        """
+        # Where it is computed, and how often it is judged and kept, is no part of it.
+        left_out = ("device", "checkpoint_every", "evaluation_words", "evaluate_every")
+        known = {
+            name: value
+            for name, value in dataclasses.asdict(self.settings).items()
+            if name not in left_out
+        }
+        parts = [repr(sorted(known.items())), self.train.corpus.digest(), *others]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def load_tokenizer(name: str | os.PathLike[str] | None) -> Any:
+    """Load a tokenizer; the bundled one by default.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    where = BUNDLED_MODEL if name is None else name
+    return MobileBertTokenizerFast.from_pretrained(where if isinstance(where, str) else Path(where))

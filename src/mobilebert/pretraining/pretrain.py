@@ -1,0 +1,216 @@
+"""`pretrain`: from prepared text to a model that knows words."""
+
+import math
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from mobilebert.errors import InputError
+from mobilebert.pretraining.beginning import begin_model, read_configuration, take_vocabulary
+from mobilebert.pretraining.material import Material, load_tokenizer
+from mobilebert.pretraining.presets import pretraining_preset
+from mobilebert.pretraining.publishing import Trained, publish_trained
+from mobilebert.pretraining.result import PretrainResult
+from mobilebert.pretraining.running import Judge, StageContext
+from mobilebert.pretraining.settings import PretrainSettings
+from mobilebert.pretraining.stages import StageLoop, run_stages
+from mobilebert.pretraining.workload import PretrainingWorkload
+from mobilebert.torch.models import MobileBertForPreTraining
+from mobilebert.training.batching import BatchPlan
+from mobilebert.training.loop import TrainingLoop
+from mobilebert.training.optimizers import build_optimizer
+from mobilebert.training.output_directory import Existing, OutputDirectory
+from mobilebert.training.parameter_groups import parameter_groups
+from mobilebert.training.processes import Processes, joined_processes
+from mobilebert.training.saved_state import Progress
+from mobilebert.training.schedules import Schedule, warmup_steps
+from mobilebert.training.weights_digest import weights_digest
+
+__all__ = ["bytes_of_run", "pretrain", "schedule_of"]
+
+_STAGE = "pretraining"
+
+
+def pretrain(
+    config: str | os.PathLike[str] | None = None,
+    *,
+    data: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    init: str | os.PathLike[str] | None = None,
+    vocabulary_from: str | os.PathLike[str] | None = None,
+    tokenizer: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = False,
+    tensorboard: bool = False,
+    **settings: Any,
+) -> PretrainResult:
+    """Pre-train a model on masked words and next sentences; a teacher is trained alike.
+
+    Args:
+        config: Name of a preset, such as ``mobilebert`` or ``ib-bert-large``, or a config.json.
+        data: Directory that `mobilebert.prepare_pretraining` wrote.
+        output: Directory for the model, its curves, its report and its card.
+        init: In place of `config`, a checkpoint to go on from.
+        vocabulary_from: A checkpoint of BERT's family whose word embeddings are taken.
+        tokenizer: Directory or Hub name; that of `init` or the bundled one by default.
+        overwrite: Replace a model that is in `output`.
+        resume: Go on with a run that was interrupted in `output`.
+        progress: Whether to show a bar on standard error.
+        tensorboard: Whether to write curves for TensorBoard too.
+        **settings: Fields of `PretrainSettings`.
+
+    Returns:
+        The model, and how good it is on held-out text.
+
+    Raises:
+        InputError: Something given cannot be used; nothing was computed.
+        ArgumentError: There is no such setting.
+        CheckpointError: Something cannot be read, or `output` not written.
+        TrainingError: Training diverged again and again.
+        KeyboardInterrupt: Ctrl-C; `resume` goes on.
+    """
+    if (config is None) == (init is None):
+        raise InputError("Give one of config (a new model) and init (a checkpoint to go on from).")
+    command = _Command(
+        config=config,
+        init=init,
+        vocabulary_from=vocabulary_from,
+        tokenizer=load_tokenizer(init if tokenizer is None else tokenizer),
+        data=data,
+        output=OutputDirectory(Path(output)),
+        existing=Existing.of(overwrite=overwrite, resume=resume),
+        settings=PretrainSettings.read(settings),
+        progress=progress,
+        tensorboard=tensorboard,
+    )
+    with joined_processes() as processes:
+        return command.execute(processes)
+
+
+def schedule_of(settings: Any, steps: int) -> Schedule:
+    """Return how the rate goes over some steps: the warm-up, and what follows."""
+    wanted = settings.warmup
+    warmup = warmup_steps(wanted, steps) if wanted < 1 else min(int(wanted), steps - 1)
+    return Schedule(steps, min(warmup, steps - 1), settings.schedule)
+
+
+def bytes_of_run(model: torch.nn.Module) -> int:
+    """Return what two states (weights and two slots), the best weights and the model take."""
+    return 4 * sum(parameter.numel() for parameter in model.parameters()) * (2 * 3 + 3 + 1 + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Command:
+    """What `pretrain` was asked for."""
+
+    config: str | os.PathLike[str] | None
+    init: str | os.PathLike[str] | None
+    vocabulary_from: str | os.PathLike[str] | None
+    tokenizer: Any
+    data: str | os.PathLike[str]
+    output: OutputDirectory
+    existing: Existing
+    settings: PretrainSettings
+    progress: bool
+    tensorboard: bool
+
+    def execute(self, processes: Processes) -> PretrainResult:
+        """Do it."""
+        if processes.is_first:
+            self.output.check(self.existing)
+        model = self._model()
+        settings = self.settings.filled(pretraining_preset(model.config))
+        material = Material.read(
+            self.data,
+            self.tokenizer,
+            model.config.vocab_size,
+            settings,
+            model.config.max_position_embeddings,
+        )
+        steps = _steps(settings, material.plan())
+        digest = material.digest(repr(model.config.to_dict()), weights_digest(model))
+        if settings.gradient_checkpointing:
+            model.gradient_checkpointing_enable()
+        model.to(material.device).train()
+        if processes.is_first:
+            self.output.open(self.existing, bytes_of_run(model))
+        processes.wait()
+        with ExitStack() as closing:
+            context = StageContext(
+                material,
+                digest,
+                self.output.path,
+                processes,
+                [_STAGE],
+                closing,
+                self.progress,
+                self.tensorboard,
+            )
+            progress = self._run(context, model, settings, steps)
+        trained = Trained(
+            model=model,
+            material=material,
+            start=str(self.config if self.init is None else self.init),
+            stages=[_STAGE],
+            seconds=progress.seconds,
+        )
+        return publish_trained(trained, self.output, processes)
+
+    def _run(
+        self,
+        context: StageContext,
+        model: MobileBertForPreTraining,
+        settings: PretrainSettings,
+        steps: int,
+    ) -> Progress:
+        material = context.material
+
+        def build(directory: Path, before: Optimizer | None) -> TrainingLoop:
+            workload = PretrainingWorkload(
+                model, material.train, material.plan(), material.precision
+            )
+            return context.loop(
+                _STAGE,
+                workload,
+                _optimizer(model, settings),
+                schedule_of(settings, steps),
+                steps,
+                directory,
+                Judge(model, material),
+            )
+
+        return run_stages(
+            [StageLoop(_STAGE, build)],
+            self.output.states,
+            is_first=context.processes.is_first,
+            resume=self.existing is Existing.RESUME,
+        )
+
+    def _model(self) -> MobileBertForPreTraining:
+        config = None
+        if self.config is not None:
+            config = read_configuration(self.config, len(self.tokenizer))
+        model = begin_model(config, self.init, self.settings.seed)
+        if self.vocabulary_from is not None:
+            take_vocabulary(model, self.vocabulary_from)
+        return model
+
+
+def _steps(settings: PretrainSettings, plan: BatchPlan) -> int:
+    if settings.epochs is not None:
+        return max(1, math.ceil(settings.epochs * plan.steps_per_epoch))
+    assert settings.steps is not None  # filled from the preset
+    return settings.steps
+
+
+def _optimizer(model: MobileBertForPreTraining, settings: PretrainSettings) -> Optimizer:
+    assert settings.learning_rate is not None  # filled from the preset
+    assert settings.optimizer is not None
+    groups = parameter_groups(model, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    return build_optimizer(settings.optimizer, groups)
