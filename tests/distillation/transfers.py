@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from mobilebert.torch.packed import AttentionOutput, encode_packed, pack
-from torch_models import build
+from models import random_tensors
+from torch_models import build, fill
 
 __all__ = ["LENGTHS", "batch_of", "inside", "student_of", "teacher_of"]
 
@@ -17,7 +18,9 @@ def student_of(task="pretraining", dtype=torch.float64, **fields):
 
 
 def teacher_of(task="pretraining", dtype=torch.float64, **fields):
-    return build(task, "teacher", dtype=dtype, **{"num_hidden_layers": 3} | fields)
+    """Build a teacher that has no tensor in common with a student."""
+    model = build(task, "teacher", dtype=dtype, **{"num_hidden_layers": 3} | fields)
+    return fill(model, random_tensors(model.config, task, seed=1))
 
 
 def batch_of(config, lengths=LENGTHS, seed=0):

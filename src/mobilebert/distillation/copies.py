@@ -80,7 +80,8 @@ def copy_from_teacher(
             f"There is no choice {embedding_norm!r} for the norm of the embeddings; choose one of "
             f"{', '.join(EmbeddingNorm)}."
         )
-    theirs = dict(teacher.named_parameters())
+    # A table that the teacher has in two places stands under both names.
+    theirs = dict(teacher.named_parameters(remove_duplicate=False))
     pairs, left = [], []
     for name, parameter in student.named_parameters():
         part = _part(name, student, teacher, embedding_norm)
