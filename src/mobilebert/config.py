@@ -216,7 +216,8 @@ class MobileBertConfig(StoredConfig):
 
         Args:
             name: mobilebert, mobilebert-tiny, mobilebert-no-opt, mobilebert-qat, ib-bert-large
-                (the teacher) or mobilebert-mini (the bundled model).
+                (the teacher), mobilebert-mini (the bundled model) or ib-bert-mini (a teacher for
+                it).
             **overrides: Fields to change.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Named configurations: the published ones and the bundled one.
+"""Named configurations: the published ones, the bundled one and its teacher.
 
 The values of the first five are Google's config/*.json files (google-research, mobilebert/);
 ``mobilebert-no-opt`` has no file of its own: it is MobileBERT with gelu and layer normalisation
@@ -60,6 +60,20 @@ PRESETS: dict[str, dict[str, Any]] = {
         "hidden_size": 256,
         "num_hidden_layers": 8,
         "num_feedforward_networks": 2,
+        "classifier_activation": True,
+    },
+    # A teacher for it: twice as wide inside as outside, as the published one.
+    "ib-bert-mini": _MOBILEBERT
+    | {
+        "hidden_size": 256,
+        "num_hidden_layers": 8,
+        "hidden_act": "gelu_new",
+        "hidden_dropout_prob": 0.1,
+        "intermediate_size": 2048,
+        "intra_bottleneck_size": 512,
+        "key_query_shared_bottleneck": False,
+        "num_feedforward_networks": 1,
+        "normalization_type": "layer_norm",
         "classifier_activation": True,
     },
 }

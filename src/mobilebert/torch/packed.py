@@ -21,7 +21,7 @@ from mobilebert.torch.layers import MobileBertLayer
 from mobilebert.torch.packed_attention import AttentionOutput
 from mobilebert.torch.packed_batch import AttentionLayout, PackedBatch, pack
 from mobilebert.torch.packed_layers import add_normed, run_layer
-from mobilebert.torch.packed_vocabulary import masked_lm_loss, masked_lm_scores
+from mobilebert.torch.packed_vocabulary import SoftTargets, masked_lm_loss, masked_lm_scores
 from mobilebert.torch.precision import in_float32, outside_float16_autocast, widened
 from mobilebert.torch.pretrained import MobileBertPreTrainedModel
 
@@ -29,6 +29,7 @@ __all__ = [
     "AttentionOutput",
     "PackedBatch",
     "PackedStates",
+    "SoftTargets",
     "attention_squares",
     "encode_packed",
     "masked_lm_loss",

@@ -43,7 +43,8 @@ class Lamb(Optimizer):
         params: Parameters or groups of them. A group may set, besides what follows,
             ``trust_ratio=False`` (the ratio is 1 for its tensors: biases and norms) and
             ``lr_scale`` (a factor on its rate, which may change at every step; at 0 its tensors
-            rest, and m and v begin again from 0).
+            rest, and m and v begin again from 0) and ``rests_at_zero=True`` (so too where ``lr``
+            is 0).
         lr: The rate, at least 0.
         betas: b1 and b2, each at least 0 and below 1.
         eps: Added to the root of v, above 0.
@@ -69,6 +70,7 @@ class Lamb(Optimizer):
             "weight_decay": weight_decay,
             "trust_ratio": True,
             "lr_scale": 1.0,
+            "rests_at_zero": False,
         }
         super().__init__(params, defaults)
 
@@ -103,7 +105,7 @@ class Lamb(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             weights = [w for w in group["params"] if w.grad is not None]
-            if group["lr_scale"] == 0:
+            if group["lr_scale"] == 0 or (group["rests_at_zero"] and group["lr"] == 0):
                 self._forget(group["params"])
                 continue
             for together in _parts(weights):

@@ -1,7 +1,7 @@
 """Which parameters learn, and each with what rate and weight decay."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -10,7 +10,14 @@ from torch import nn
 from mobilebert.errors import InputError
 from mobilebert.training.optimizers import WEIGHT_DECAY
 
-__all__ = ["Freezing", "freeze", "parameter_groups"]
+__all__ = [
+    "Freezing",
+    "depth_of",
+    "freeze",
+    "groups_by_depth",
+    "layer_count",
+    "parameter_groups",
+]
 
 _LAYER = re.compile(r"encoder\.layer\.(\d+)\.")
 
@@ -39,10 +46,10 @@ def freeze(model: nn.Module, what: Freezing | str | int) -> tuple[str, ...]:
     Raises:
         InputError: Neither one of the words nor a number of layers the model has.
     """
-    frozen_depth = _frozen_depth(what, _layer_count(model))
+    frozen_depth = _frozen_depth(what, layer_count(model))
     frozen = []
     for name, parameter in model.named_parameters():
-        if (depth := _depth(name)) is not None and depth < frozen_depth:
+        if (depth := depth_of(name)) is not None and depth < frozen_depth:
             parameter.requires_grad = False
             frozen.append(name)
     return tuple(frozen)
@@ -89,13 +96,47 @@ def parameter_groups(
             raise InputError(f"{name} is {value}; allowed is a number above 0.")
     if layer_decay > 1:
         raise InputError(f"layer_decay is {layer_decay}; allowed are numbers above 0, at most 1.")
+    top = layer_count(model)
+    rates = [lr * layer_decay ** (top - depth) for depth in range(top + 1)]
+    return groups_by_depth(
+        model, [*rates, above_zero["head_lr"]], weight_decay=weight_decay, heads=heads
+    )
+
+
+def groups_by_depth(
+    model: nn.Module,
+    rates: Sequence[float],
+    *,
+    weight_decay: float = WEIGHT_DECAY,
+    heads: Iterable[nn.Module] = (),
+) -> list[dict[str, Any]]:
+    """Sort the parameters that learn into groups, with a rate for each depth.
+
+    Args:
+        model: An encoder, or a model for a task. Frozen parameters are left out.
+        rates: Of the embeddings, of each layer from below, and of what is above them, pooler and
+            heads; each at least 0. What has the rate 0 is left out.
+        weight_decay: Of matrices, at least 0.
+        heads: Modules besides the model that learn at the last rate.
+
+    Returns:
+        As `parameter_groups`.
+
+    Raises:
+        InputError: A number outside its range, or nothing that learns.
+    """
     if not 0 <= weight_decay < float("inf"):
         raise InputError(f"weight_decay is {weight_decay}; allowed is a number of at least 0.")
-    top = _layer_count(model)
+    top = layer_count(model)
+    if len(rates) != top + 2 or not all(0 <= rate < float("inf") for rate in rates):
+        raise InputError(
+            f"The rates are {', '.join(map(str, rates))}; needed are {top + 2} numbers of at least "
+            "0: of the embeddings, each layer, and what is above."
+        )
     groups: dict[tuple[float, bool], list[tuple[str, nn.Parameter]]] = {}
     for depth, name, parameter in sorted(_learning(model, heads, top + 1), key=lambda row: row[0]):
-        rate = above_zero["head_lr"] if depth > top else lr * layer_decay ** (top - depth)
-        groups.setdefault((rate, parameter.ndim > 1), []).append((name, parameter))
+        if rates[depth]:
+            groups.setdefault((rates[depth], parameter.ndim > 1), []).append((name, parameter))
     if not groups:
         raise InputError("All parameters are frozen, so there is nothing to train.")
     return [
@@ -118,19 +159,20 @@ def _learning(
         for name, parameter in module.named_parameters():
             if parameter.requires_grad and id(parameter) not in seen:
                 seen.add(id(parameter))
-                depth = _depth(name) if module is model else None
+                depth = depth_of(name) if module is model else None
                 yield (head_depth if depth is None else depth), prefix + name, parameter
 
 
-def _depth(name: str) -> int | None:
+def depth_of(name: str) -> int | None:
     """Return 0 for embeddings, n + 1 for layer n, None for what is above the layers."""
     if match := _LAYER.search(name):
         return int(match[1]) + 1
     return 0 if name.removeprefix("mobilebert.").startswith("embeddings.") else None
 
 
-def _layer_count(model: nn.Module) -> int:
-    return max((_depth(name) or 0 for name, _ in model.named_parameters()), default=0)
+def layer_count(model: nn.Module) -> int:
+    """Return how many layers an encoder has, or a model for a task."""
+    return max((depth_of(name) or 0 for name, _ in model.named_parameters()), default=0)
 
 
 def _frozen_depth(what: Freezing | str | int, layers: int) -> int:

@@ -1,0 +1,1 @@
+"""Knowledge transfer from a teacher to a student: objectives, strategies, copies and checks."""
