@@ -3,6 +3,7 @@
 import pytest
 
 from distillation.transfers import student_of, teacher_of
+from mobilebert.distillation.choices import TransferFactors
 from mobilebert.distillation.compatibility import (
     Partner,
     TeacherOutput,
@@ -10,7 +11,6 @@ from mobilebert.distillation.compatibility import (
     outputs_of,
 )
 from mobilebert.distillation.layer_mapping import LayerMapping
-from mobilebert.distillation.objectives import TransferFactors
 from mobilebert.distillation.strategies import joint, pretraining_stage, progressive
 from mobilebert.errors import InputError
 from models import small_config

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from distillation.transfers import student_of, teacher_of
-from mobilebert.distillation.copies import EmbeddingNorm, copy_from_teacher
+from mobilebert.distillation.choices import EmbeddingNorm
+from mobilebert.distillation.copies import copy_from_teacher
 from mobilebert.errors import InputError
 
 NORM = "mobilebert.embeddings.LayerNorm.weight"

@@ -7,11 +7,8 @@ import torch
 
 from assertions import assert_close, relative_error
 from distillation.transfers import student_of, teacher_of
-from mobilebert.distillation.objectives import (
-    TransferForm,
-    next_sentence,
-    pretraining_distillation,
-)
+from mobilebert.distillation.choices import TransferForm
+from mobilebert.distillation.objectives import next_sentence, pretraining_distillation
 from mobilebert.errors import InputError
 from mobilebert.torch.packed import masked_lm_scores
 from tolerances import FLOAT64

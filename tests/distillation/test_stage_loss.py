@@ -5,14 +5,14 @@ import torch
 
 from assertions import assert_close, relative_error
 from distillation.transfers import batch_of, inside, student_of, teacher_of
+from mobilebert.distillation.choices import StatisticsOf, TransferForm
 from mobilebert.distillation.layer_mapping import LayerMapping
 from mobilebert.distillation.objectives import (
-    TransferForm,
     attention_transfer,
     feature_map_transfer,
     stacked_statistics,
 )
-from mobilebert.distillation.stage_loss import StatisticsOf, encode_both, transfer_loss
+from mobilebert.distillation.stage_loss import encode_both, transfer_loss
 from mobilebert.distillation.stage_optimizer import enter_stage, stage_optimizer
 from mobilebert.distillation.strategies import auxiliary, joint, pretraining_stage, progressive
 from tolerances import FLOAT64

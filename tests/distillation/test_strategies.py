@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mobilebert.distillation.backgrounds import DecayFromStart, PhaseBackground
-from mobilebert.distillation.objectives import TransferFactors
+from mobilebert.distillation.choices import TransferFactors
 from mobilebert.distillation.stages import Slots, Stage
 from mobilebert.distillation.strategies import (
     PROGRESSIVE_FORMS,

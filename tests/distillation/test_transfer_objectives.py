@@ -8,9 +8,8 @@ import torch
 
 from assertions import assert_close, relative_error
 from distillation.transfers import LENGTHS, batch_of, inside, student_of, teacher_of
+from mobilebert.distillation.choices import TransferFactors, TransferForm
 from mobilebert.distillation.objectives import (
-    TransferFactors,
-    TransferForm,
     attention_transfer,
     feature_map_transfer,
     map_statistics,

@@ -23,7 +23,7 @@ BAD_INPUT = 2
 
 
 # In the order in which --help lists them; the module and the command in it have the same name.
-SUBCOMMANDS = ("run", "finetune", "evaluate", "compare", "pretrain", "info", "bench")
+SUBCOMMANDS = ("run", "finetune", "evaluate", "compare", "pretrain", "distill", "info", "bench")
 
 
 class _CommandLine(click.Group):

@@ -13,16 +13,10 @@ from enum import StrEnum
 import torch
 from torch import nn
 
+from mobilebert.distillation.choices import EmbeddingNorm
 from mobilebert.errors import InputError
 
-__all__ = ["Copies", "EmbeddingNorm", "copy_from_teacher"]
-
-
-class EmbeddingNorm(StrEnum):
-    """What becomes of the norm behind the embeddings."""
-
-    SAME_KIND = "same-kind"  # copied if both models have the same norm, as in the code
-    COPIED = "copied"  # scale and shift are copied whatever the norms, as in Model Garden
+__all__ = ["Copies", "copy_from_teacher"]
 
 
 class _Part(StrEnum):

@@ -13,12 +13,12 @@ Dimensions: T tokens, H hidden_size, N heads, M masked words, B sequences.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mobilebert.distillation.choices import TransferFactors, TransferForm
 from mobilebert.errors import InputError
 from mobilebert.torch.losses import summed_cross_entropy
 from mobilebert.torch.packed import SoftTargets, masked_lm_loss
@@ -27,8 +27,6 @@ from mobilebert.training.objectives import Summed
 
 __all__ = [
     "MapStatistics",
-    "TransferFactors",
-    "TransferForm",
     "attention_transfer",
     "feature_map_transfer",
     "map_statistics",
@@ -41,39 +39,6 @@ __all__ = [
 _EPSILON = 1e-12
 # What the code adds to the number of masked words.
 _CODE_UNITS = 1e-5
-
-
-class TransferForm(StrEnum):
-    """Which of two statements of an objective is meant."""
-
-    PAPER = "paper"
-    CODE = "code"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TransferFactors:
-    """Factors on the terms of the transfer, as in the command that made the published checkpoint.
-
-    Attributes:
-        feature_map: On the difference of maps (hidden_distill_factor).
-        mean: On that of their means (beta_distill_factor); without meaning in the paper's form.
-        variance: On that of their variances (gamma_distill_factor); likewise.
-        attention: On that of attentions (attention_distill_factor).
-
-    Raises:
-        InputError: A factor that is no number of at least 0.
-    """
-
-    feature_map: float = 100.0
-    mean: float = 5000.0
-    variance: float = 5.0
-    attention: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        for name, value in vars(self).items():
-            if not 0 <= value < float("inf"):
-                raise InputError(f"{name} is {value}; allowed is a number of at least 0.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mobilebert.distillation.objectives import TransferForm, feature_map_transfer
+from mobilebert.distillation.choices import TransferForm
+from mobilebert.distillation.objectives import feature_map_transfer
 from mobilebert.errors import InputError
 from mobilebert.torch.packed import PackedBatch
 from mobilebert.training.objectives import Summed

@@ -4,14 +4,14 @@ Dimensions: T tokens, H hidden_size.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
+from torch import Tensor
 
+from mobilebert.distillation.choices import StatisticsOf, TransferForm
 from mobilebert.distillation.layer_mapping import LayerMapping
 from mobilebert.distillation.objectives import (
     MapStatistics,
-    TransferForm,
     attention_transfer,
     feature_map_transfer,
     stacked_statistics,
@@ -21,14 +21,7 @@ from mobilebert.torch.packed import AttentionOutput, PackedBatch, PackedStates, 
 from mobilebert.torch.pretrained import MobileBertPreTrainedModel
 from mobilebert.training.objectives import Summed
 
-__all__ = ["BothStates", "StatisticsOf", "encode_both", "transfer_loss"]
-
-
-class StatisticsOf(StrEnum):
-    """Which of the teacher's maps means and variances are taken of."""
-
-    LAYER = "layer"  # the one that is compared
-    ALL_MAPS = "all-maps"  # the whole list, as in the code of TensorFlow 1
+__all__ = ["BothStates", "encode_both", "transfer_loss"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +49,8 @@ def encode_both(
     teacher: MobileBertPreTrainedModel | None,
     batch: PackedBatch,
     statistics: StatisticsOf = StatisticsOf.LAYER,
+    *,
+    rows: Tensor | None = None,
 ) -> BothStates:
     """Encode a batch with student and teacher, each as deep as the stage needs.
 
@@ -68,6 +63,8 @@ def encode_both(
         teacher: The teacher, in evaluation mode; None where the stage needs none.
         batch: The sequences.
         statistics: Which of the teacher's maps means and variances are taken of.
+        rows: The rows that are wanted of both last states, [M], where no layers are compared; all
+            by default.
     """
     compared = stage.transferred
     shows = bool(stage.factors.attention) and bool(compared)
@@ -75,6 +72,7 @@ def encode_both(
     ours = encode_packed(
         student,
         batch,
+        rows=rows,
         depth=stage.depth,
         layers=compared,
         output_hidden_states=True,
@@ -90,6 +88,7 @@ def encode_both(
         theirs = encode_packed(
             teacher,
             batch,
+            rows=rows,
             depth=None if deep else mapped[-1] + 1,
             layers=None if everything else set(mapped),
             output_hidden_states=True,

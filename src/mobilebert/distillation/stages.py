@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mobilebert.distillation.backgrounds import Background
-from mobilebert.distillation.objectives import TransferFactors
+from mobilebert.distillation.choices import TransferFactors
 from mobilebert.errors import InputError
 
 __all__ = ["Slots", "Stage"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mobilebert.distillation.backgrounds import Background, DecayFromStart, PhaseBackground
-from mobilebert.distillation.objectives import TransferFactors
+from mobilebert.distillation.choices import TransferFactors
 from mobilebert.distillation.stages import Slots, Stage
 from mobilebert.errors import InputError
 from mobilebert.training.schedules import Schedule, ScheduleShape, warmup_steps

@@ -93,9 +93,10 @@ def pretrain(
         return command.execute(processes)
 
 
-def schedule_of(settings: Any, steps: int) -> Schedule:
+def schedule_of(settings: PretrainSettings, steps: int) -> Schedule:
     """Return how the rate goes over some steps: the warm-up, and what follows."""
     wanted = settings.warmup
+    assert wanted is not None  # filled from the preset
     warmup = warmup_steps(wanted, steps) if wanted < 1 else min(int(wanted), steps - 1)
     return Schedule(steps, min(warmup, steps - 1), settings.schedule)
 

@@ -25,9 +25,6 @@ class RunSettings(SettingTable):
         metavar="F",
         least=0,
     )
-    schedule: str = setting(
-        "linear", "How the rate falls after warm-up.", choices=("linear", "cosine", "constant")
-    )
     clip: float = setting(1.0, "Largest norm of the gradients.", metavar="F", least=0)
     spike: float = setting(
         1.5,
@@ -68,3 +65,6 @@ class PretrainSettings(RunSettings):
 
     steps: int | None = setting(None, "Steps in all.", least=1)
     epochs: float | None = setting(None, "Passes over the data, in place of steps.", least=0)
+    schedule: str = setting(
+        "linear", "How the rate falls after warm-up.", choices=("linear", "cosine", "constant")
+    )

@@ -1,0 +1,269 @@
+"""`distill`: from a teacher to a student that knows what it knows."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch.optim import Optimizer
+
+from mobilebert.checkpoint.reading import load_config
+from mobilebert.corpora.vocabulary_digest import vocabulary_digest
+from mobilebert.distillation.choices import StatisticsOf, TransferForm
+from mobilebert.distillation.compatibility import Partner, check_partners, outputs_of
+from mobilebert.distillation.copies import copy_from_teacher
+from mobilebert.distillation.layer_mapping import LayerMapping
+from mobilebert.distillation.presets import distillation_preset
+from mobilebert.distillation.settings import DistillSettings
+from mobilebert.distillation.stage_optimizer import enter_stage, stage_optimizer
+from mobilebert.distillation.stages import Stage
+from mobilebert.distillation.workload import Objectives, TransferWorkload
+from mobilebert.errors import InputError
+from mobilebert.pretraining.beginning import begin_model, read_configuration
+from mobilebert.pretraining.material import Material, load_tokenizer
+from mobilebert.pretraining.pretrain import bytes_of_run
+from mobilebert.pretraining.publishing import Trained, publish_trained
+from mobilebert.pretraining.result import PretrainResult
+from mobilebert.pretraining.running import Judge, StageContext
+from mobilebert.pretraining.stages import StageLoop, run_stages
+from mobilebert.torch.models import MobileBertForPreTraining
+from mobilebert.training.loop import TrainingLoop
+from mobilebert.training.output_directory import Existing, OutputDirectory
+from mobilebert.training.processes import Processes, joined_processes
+from mobilebert.training.saved_state import Progress
+from mobilebert.training.weights_digest import weights_digest
+
+__all__ = ["distill"]
+
+
+def distill(
+    teacher: str | os.PathLike[str],
+    student: str | os.PathLike[str] | None = None,
+    *,
+    data: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    init: str | os.PathLike[str] | None = None,
+    tokenizer: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = False,
+    tensorboard: bool = False,
+    **settings: Any,
+) -> PretrainResult:
+    """Transfer the knowledge of a teacher to a student, as MobileBERT was made.
+
+    Args:
+        teacher: Directory or Hub name of a trained model, such as an IB-BERT.
+        student: Name of a preset, such as ``mobilebert``, or a config.json.
+        data: Directory that `mobilebert.prepare_pretraining` wrote.
+        output: Directory for the student, its curves, its report and its card.
+        init: In place of `student`, a checkpoint to go on from.
+        tokenizer: Directory or Hub name; the teacher's by default.
+        overwrite: Replace a model that is in `output`.
+        resume: Go on with a run that was interrupted in `output`.
+        progress: Whether to show a bar on standard error.
+        tensorboard: Whether to write curves for TensorBoard too.
+        **settings: Fields of `DistillSettings`.
+
+    Returns:
+        The student, and how good it is on held-out text.
+
+    Raises:
+        InputError: Something given cannot be used, or teacher and student do not fit; nothing was
+            computed.
+        ArgumentError: There is no such setting.
+        CheckpointError: Something cannot be read, or `output` not written.
+        TrainingError: Training diverged again and again.
+        KeyboardInterrupt: Ctrl-C; `resume` goes on.
+    """
+    if (student is None) == (init is None):
+        raise InputError("Give one of student (a new model) and init (a checkpoint to go on from).")
+    command = _Command(
+        teacher=teacher,
+        student=student,
+        init=init,
+        tokenizer=load_tokenizer(teacher if tokenizer is None else tokenizer),
+        data=data,
+        output=OutputDirectory(Path(output)),
+        existing=Existing.of(overwrite=overwrite, resume=resume),
+        settings=DistillSettings.read(settings),
+        progress=progress,
+        tensorboard=tensorboard,
+    )
+    with joined_processes() as processes:
+        return command.execute(processes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Command:
+    """What `distill` was asked for."""
+
+    teacher: str | os.PathLike[str]
+    student: str | os.PathLike[str] | None
+    init: str | os.PathLike[str] | None
+    tokenizer: Any
+    data: str | os.PathLike[str]
+    output: OutputDirectory
+    existing: Existing
+    settings: DistillSettings
+    progress: bool
+    tensorboard: bool
+
+    def execute(self, processes: Processes) -> PretrainResult:
+        """Do it."""
+        if processes.is_first:
+            self.output.check(self.existing)
+        prepared = self._prepare()
+        material, student = prepared.material, prepared.student
+        if processes.is_first:
+            self.output.open(self.existing, bytes_of_run(student))
+        processes.wait()
+        with ExitStack() as closing:
+            context = StageContext(
+                material,
+                prepared.digest,
+                self.output.path,
+                processes,
+                [stage.name for stage in prepared.stages],
+                closing,
+                self.progress,
+                self.tensorboard,
+            )
+            progress = self._run(prepared, context)
+        trained = Trained(
+            model=student,
+            material=material,
+            start=str(self.student if self.init is None else self.init),
+            stages=context.stages,
+            seconds=progress.seconds,
+            teacher=Path(self.teacher).name,
+            strategy=prepared.settings.strategy,
+        )
+        return publish_trained(trained, self.output, processes)
+
+    def _prepare(self) -> "_Prepared":
+        """Read and check everything; nothing is computed or written."""
+        config = load_config(self.teacher)
+        student = self._student()
+        settings = self.settings.filled(distillation_preset(student.config))
+        layers = student.config.num_hidden_layers
+        stages = settings.stages(layers)
+        mapping = LayerMapping.between(layers, config.num_hidden_layers, settings.mapping_rule())
+        longest = min(student.config.max_position_embeddings, config.max_position_embeddings)
+        material = Material.read(
+            self.data, self.tokenizer, student.config.vocab_size, settings, longest
+        )
+        teacher = begin_model(None, self.teacher, settings.seed)
+        self._check(student, teacher, stages, mapping, settings)
+        if not settings.no_copies and self.init is None:
+            copy_from_teacher(student, teacher, settings.embedding_norm)
+        digest = material.digest(
+            repr(student.config.to_dict()), weights_digest(student), weights_digest(teacher)
+        )
+        if settings.gradient_checkpointing:
+            student.gradient_checkpointing_enable()
+        return _Prepared(
+            student.to(material.device),
+            teacher.to(material.device).eval().requires_grad_(False),
+            stages,
+            mapping,
+            settings,
+            material,
+            digest,
+        )
+
+    def _student(self) -> MobileBertForPreTraining:
+        config = None
+        if self.student is not None:
+            config = read_configuration(self.student, len(self.tokenizer))
+        return begin_model(config, self.init, self.settings.seed)
+
+    def _check(
+        self,
+        student: MobileBertForPreTraining,
+        teacher: MobileBertForPreTraining,
+        stages: tuple[Stage, ...],
+        mapping: LayerMapping,
+        settings: DistillSettings,
+    ) -> None:
+        own = vocabulary_digest(self.tokenizer)
+        theirs = vocabulary_digest(load_tokenizer(self.teacher))
+        drawn = [name for name in teacher.newly_initialized_weights if "cls." in name]
+        if drawn and any(stage.needs_words for stage in stages):
+            raise InputError(
+                f"The teacher {self.teacher} gives no scores of masked words: its checkpoint lacks "
+                f"{drawn[0]}. Give a teacher that was pre-trained, or hard_share 1."
+            )
+        check_partners(
+            Partner(config=student.config, vocabulary=own),
+            Partner(config=teacher.config, vocabulary=theirs, outputs=outputs_of(teacher)),
+            stages,
+            mapping,
+            copies=not settings.no_copies and self.init is None,
+        )
+
+    def _run(self, prepared: "_Prepared", context: StageContext) -> Progress:
+        loops = [
+            StageLoop(stage.name, _Builder(prepared, stage, context)) for stage in prepared.stages
+        ]
+        return run_stages(
+            loops,
+            self.output.states,
+            is_first=context.processes.is_first,
+            resume=self.existing is Existing.RESUME,
+        )
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a run begins with."""
+
+    student: MobileBertForPreTraining
+    teacher: MobileBertForPreTraining
+    stages: tuple[Stage, ...]
+    mapping: LayerMapping
+    settings: DistillSettings
+    material: Material
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """Makes the loop of a stage when it is its turn."""
+
+    prepared: _Prepared
+    stage: Stage
+    context: StageContext
+
+    def __call__(self, directory: Path, before: Optimizer | None) -> TrainingLoop:
+        prepared, stage, settings = self.prepared, self.stage, self.prepared.settings
+        assert settings.optimizer is not None  # filled from the preset
+        assert settings.learning_rate is not None
+        enter_stage(prepared.student, stage)
+        workload = TransferWorkload(
+            prepared.student,
+            prepared.teacher if stage.needs_teacher else None,
+            stage,
+            prepared.mapping,
+            prepared.material.train,
+            prepared.material.plan(),
+            objectives=Objectives(
+                form=TransferForm(settings.form),
+                statistics=StatisticsOf(settings.statistics),
+                temperature=settings.temperature,
+            ),
+            precision=prepared.material.precision,
+        )
+        optimizer = stage_optimizer(
+            settings.optimizer,
+            prepared.student,
+            stage,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            previous=before,
+        )
+        judge = Judge(prepared.student, prepared.material) if stage.pretraining else None
+        return self.context.loop(
+            stage.name, workload, optimizer, stage.background, stage.steps, directory, judge
+        )

@@ -1,0 +1,141 @@
+"""The settings of distillation: one table, which Python and the command line both read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mobilebert.distillation.choices import (
+    EmbeddingNorm,
+    StatisticsOf,
+    TransferFactors,
+    TransferForm,
+)
+from mobilebert.distillation.layer_mapping import MappingRule
+from mobilebert.distillation.stages import Stage
+from mobilebert.distillation.strategies import (
+    PROGRESSIVE_FORMS,
+    StrategyName,
+    auxiliary,
+    joint,
+    pretraining_stage,
+    progressive,
+)
+from mobilebert.errors import InputError
+from mobilebert.pretraining.settings import RunSettings
+from mobilebert.training.setting_fields import setting
+
+__all__ = ["DISTILLATION_ALONE", "DistillSettings"]
+
+# Besides the strategies of transfer: none of it.
+DISTILLATION_ALONE = "distillation"
+
+_FACTORS = TransferFactors()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillSettings(RunSettings):
+    """How knowledge is transferred.
+
+    Each field is an argument of `mobilebert.distill` and an option of ``mobilebert distill``.
+    Defaults are those of the code that made the published checkpoint.
+    """
+
+    strategy: str = setting(
+        "progressive",
+        "How: layer by layer, all layers and then the words, all at once, or words alone.",
+        choices=(*(str(name) for name in StrategyName), DISTILLATION_ALONE),
+    )
+    transfer_steps: int | None = setting(
+        None, "Steps of the transfer of layers, of all together.", least=1
+    )
+    distillation_steps: int | None = setting(
+        None, "Steps of the distillation of words behind it; 0 leaves it out.", least=0
+    )
+    progressive_form: str = setting(
+        "original",
+        "Lower layers go on with a tenth of the rate, are frozen, or keep the whole rate.",
+        choices=tuple(PROGRESSIVE_FORMS),
+    )
+    hard_share: float = setting(
+        0.5, "Weight of the right words beside the teacher's.", metavar="F", least=0, most=1
+    )
+    temperature: float = setting(
+        1.0, "Temperature of the teacher's words.", metavar="F", least=0.01
+    )
+    form: str = setting(
+        "code",
+        "Objectives as the paper states them or as its code does.",
+        choices=tuple(str(name) for name in TransferForm),
+    )
+    statistics: str = setting(
+        "layer",
+        "Means and variances of the compared layer, or of all maps as in TensorFlow 1.",
+        choices=tuple(str(name) for name in StatisticsOf),
+    )
+    feature_map_factor: float = setting(
+        _FACTORS.feature_map, "Of feature maps.", metavar="F", least=0
+    )
+    mean_factor: float = setting(_FACTORS.mean, "Of their means.", metavar="F", least=0)
+    variance_factor: float = setting(_FACTORS.variance, "Of their variances.", metavar="F", least=0)
+    attention_factor: float = setting(_FACTORS.attention, "Of attentions.", metavar="F", least=0)
+    layer_mapping: str = setting(
+        str(MappingRule.LAST_OF_GROUP),
+        "Which of the teacher's layers: last-of-group, uniform, or numbers such as 1,3,5.",
+        metavar="RULE",
+    )
+    no_copies: bool = setting(False, "Take no embeddings and heads of the teacher over.")
+    embedding_norm: str = setting(
+        str(EmbeddingNorm.SAME_KIND),
+        "Copy the norm of the embeddings too: if it is of the same kind, or always.",
+        choices=tuple(str(name) for name in EmbeddingNorm),
+    )
+
+    def factors(self) -> TransferFactors:
+        """Return the factors on the terms of the transfer."""
+        return TransferFactors(
+            feature_map=self.feature_map_factor,
+            mean=self.mean_factor,
+            variance=self.variance_factor,
+            attention=self.attention_factor,
+        )
+
+    def mapping_rule(self) -> str | tuple[int, ...]:
+        """Return a rule, or the teacher's layers.
+
+        Raises:
+            InputError: Neither words nor numbers.
+        """
+        rule = self.layer_mapping
+        if not any(letter.isdigit() for letter in rule):
+            return rule
+        try:
+            return tuple(int(number) for number in rule.split(","))
+        except ValueError:
+            raise InputError(
+                f"layer_mapping is {rule!r}; give {', '.join(MappingRule)}, or the teacher's "
+                "layers as numbers with commas between."
+            ) from None
+
+    def stages(self, layers: int) -> tuple[Stage, ...]:
+        """Return the stages for a student of some layers.
+
+        Args:
+            layers: How many it has.
+
+        Raises:
+            InputError: Numbers that give no stages.
+        """
+        transfer, words = self.transfer_steps, self.distillation_steps
+        assert transfer is not None  # filled from the preset
+        assert words is not None
+        assert self.warmup is not None
+        # A warm-up in steps that is longer than a short stage would not fit into it.
+        warmup = min(self.warmup, max(words - 1, 0)) if self.warmup >= 1 else self.warmup
+        common: dict[str, Any] = {"hard_share": self.hard_share, "warmup": warmup}
+        if self.strategy == DISTILLATION_ALONE:
+            return (pretraining_stage(layers, words, dropout=False, **common),)
+        common["factors"] = self.factors()
+        if self.strategy == StrategyName.AUXILIARY:
+            return auxiliary(layers, transfer + words, **common)
+        if self.strategy == StrategyName.JOINT:
+            return joint(layers, transfer, words, **common)
+        return progressive(layers, transfer, words, form=self.progressive_form, **common)
