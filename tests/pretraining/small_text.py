@@ -1,5 +1,11 @@
 """Text of a few words in fixed order, which a small model learns in a few hundred steps."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 
 from corpora.made import arrays
@@ -15,6 +21,7 @@ from mobilebert.corpora.manifest import (
 from mobilebert.corpora.settings import PreparationSettings
 from mobilebert.corpora.shards import write_shard
 from mobilebert.corpora.vocabulary_digest import vocabulary_digest
+from mobilebert.pretraining.curves import read_curves
 from mobilebert.text import MobileBertTokenizerFast
 from models import small_config
 
@@ -30,10 +37,10 @@ def small_tokenizer(directory, words=WORDS):
     return directory
 
 
-def write_config(directory, vocab_size, **overrides):
+def write_config(directory, vocab_size, variant="mobilebert", **overrides):
     """Write a configuration of a small model."""
     settings = {"vocab_size": vocab_size, "max_position_embeddings": 32} | overrides
-    small_config(**settings).save_pretrained(directory)
+    small_config(variant, **settings).save_pretrained(directory)
     return directory / "config.json"
 
 
@@ -85,3 +92,24 @@ def write_prepared(directory, tokenizer, train=96, held_out=24, **settings):
     )
     (directory / MANIFEST_FILE).write_text(manifest.to_json())
     return directory
+
+
+def killed_at(arguments, output, stage, step):
+    """Run a command, and kill it when its curves have come to a step of a stage, if one is given.
+
+    Whole runs have to end well.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mobilebert", *map(str, arguments)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+    )
+    while stage is not None and process.poll() is None:
+        entries = read_curves(output / "curves.jsonl")
+        if entries and entries[-1]["stage"] == stage and entries[-1]["step"] >= step:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.01)
+    _, said = process.communicate()
+    wanted = 0 if stage is None else -signal.SIGKILL
+    assert process.returncode == wanted, said.decode()

@@ -1,8 +1,4 @@
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +11,7 @@ from mobilebert import AutoTokenizer, MobileBertForMaskedLM
 from mobilebert.errors import ArgumentError, CheckpointError, ConfigError, InputError
 from mobilebert.pretraining.curves import read_curves
 from mobilebert.pretraining.pretrain import pretrain
-from pretraining.small_text import small_tokenizer, write_config, write_prepared
+from pretraining.small_text import killed_at, small_tokenizer, write_config, write_prepared
 
 REST = 1e-12  # a rate that moves no weight by as much as it can show
 SETTINGS = {"batch_size": 16, "learning_rate": 3e-3, "checkpoint_every": 7, "micro_tokens": 200}
@@ -130,23 +126,6 @@ def test_text_that_is_not_held_out_judges_nothing(run, tokenizer, tmp_path):
     assert "Nothing was held out" in result.summary()
 
 
-def killed(arguments, output, steps):
-    """Run the command, and kill it when its curves have come to a step."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mobilebert", *arguments],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-    )
-    while process.poll() is None:
-        entries = read_curves(output / "curves.jsonl")
-        if entries and entries[-1]["step"] >= steps:
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.01)
-    _, said = process.communicate()
-    return process.returncode, said.decode()
-
-
 def test_killed_at_random_steps_it_ends_with_the_same_weights(
     run, prepared, tokenizer_dir, config_file, tmp_path
 ):
@@ -156,14 +135,11 @@ def test_killed_at_random_steps_it_ends_with_the_same_weights(
     arguments += ["--tokenizer", tokenizer_dir, "--steps", "40"]
     for name, value in SETTINGS.items():
         arguments += [f"--{name.replace('_', '-')}", value]
-    arguments = [str(word) for word in arguments]
     for step in np.sort(np.random.default_rng(int(time.time())).integers(1, 39, 2)):
-        status, said = killed(arguments, output, int(step))
-        assert status == -signal.SIGKILL, said
+        killed_at(arguments, output, "pretraining", int(step))
         if "--resume" not in arguments:
             arguments.append("--resume")
-    status, said = killed(arguments, output, 10**9)
-    assert status == 0, said
+    killed_at(arguments, output, None, None)
     assert same(weights(tmp_path / "whole"), weights(output))
     steps = [entry["step"] for entry in read_curves(output / "curves.jsonl") if "loss" in entry]
     assert steps == sorted(set(steps))

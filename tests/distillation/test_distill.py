@@ -1,0 +1,209 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mobilebert.distillation.distill import distill
+from mobilebert.errors import CheckpointError, InputError
+from mobilebert.pretraining.pretrain import pretrain
+from pretraining.small_text import (
+    killed_at,
+    small_tokenizer,
+    write_config,
+    write_prepared,
+)
+
+LAYERS = {"num_hidden_layers": 2}
+
+
+@pytest.fixture(scope="session")
+def tokenizer_dir(tmp_path_factory):
+    return small_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tokenizer_dir):
+    from mobilebert.text import MobileBertTokenizerFast
+
+    return MobileBertTokenizerFast.from_pretrained(tokenizer_dir)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory, tokenizer):
+    return write_prepared(tmp_path_factory.mktemp("prepared"), tokenizer)
+
+
+@pytest.fixture(scope="session")
+def student(tmp_path_factory, tokenizer):
+    return write_config(tmp_path_factory.mktemp("student"), len(tokenizer), **LAYERS)
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory, prepared, tokenizer_dir, tokenizer):
+    root = tmp_path_factory.mktemp("teachers")
+    config = write_config(root, len(tokenizer), variant="teacher", num_hidden_layers=4)
+    settings = {"steps": 200, "batch_size": 16, "learning_rate": 5e-3}
+    pretrain(config, data=prepared, output=root / "t", tokenizer=tokenizer_dir, **settings)
+    return root / "t"
+
+
+SETTINGS = {
+    "batch_size": 16,
+    "learning_rate": 3e-3,
+    "checkpoint_every": 3,
+    "transfer_steps": 10,
+    "distillation_steps": 8,
+    "warmup": 0.2,
+}
+
+
+@pytest.fixture
+def run(teacher, student, prepared, tmp_path):
+    """Distil into a directory of the test."""
+
+    def run(name="model", **options):
+        given = {"data": prepared, "teacher": teacher, "student": student} | SETTINGS | options
+        return distill(output=tmp_path / name, **given)
+
+    return run
+
+
+def weights(directory):
+    return load_file(directory / "model.safetensors")
+
+
+def same(one, other):
+    return all(torch.equal(x, other[name]) for name, x in one.items())
+
+
+STAGES = {
+    "progressive": ["layer-00", "layer-01", "distillation"],
+    "joint": ["joint", "distillation"],
+    "auxiliary": ["auxiliary"],
+    "distillation": ["distillation"],
+}
+
+
+@pytest.mark.parametrize("strategy", STAGES)
+def test_every_strategy_makes_a_model(run, tmp_path, strategy):
+    result = run(strategy=strategy)
+    assert result.metrics.keys() >= {"masked_lm_accuracy", "next_sentence_accuracy"}
+    assert list(dict.fromkeys(entry["stage"] for entry in result.history)) == STAGES[strategy]
+    report = json.loads((tmp_path / "model/report.json").read_text())
+    assert report["strategy"] == strategy
+    assert report["teacher"] == "t"
+    parts = {name for entry in result.history for name in entry.get("parts", {})}
+    assert parts == {"masked words", "next sentence"} | (
+        set() if strategy == "distillation" else {"transfer"}
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
+def test_layers_come_near_the_teachers(run, optimizer):
+    result = run(transfer_steps=300, distillation_steps=1, optimizer=optimizer)
+    for stage in ("layer-00", "layer-01"):
+        told = [
+            x["parts"]["transfer"] for x in result.history if x["stage"] == stage and "loss" in x
+        ]
+        assert told[-1] < 0.6 * told[0], stage
+
+
+def test_a_taught_student_knows_more_than_one_taught_nothing(run):
+    settings = {"transfer_steps": 200, "distillation_steps": 150}
+    taught = run("taught", **settings)
+    alone = run("alone", strategy="distillation", hard_share=1.0, no_copies=True, **settings)
+    assert taught.metrics["masked_lm_loss"] < alone.metrics["masked_lm_loss"]
+
+
+def test_the_teacher_stays_as_it_is(run, teacher):
+    before = weights(teacher)
+    run()
+    assert same(before, weights(teacher))
+
+
+def test_embeddings_and_heads_are_the_teachers_until_they_learn(run, teacher):
+    result = run(distillation_steps=0)
+    table = "mobilebert.embeddings.word_embeddings.weight"
+    assert torch.equal(weights(result.output_dir)[table], weights(teacher)[table])
+    own = run("own", distillation_steps=0, no_copies=True)
+    assert not torch.equal(weights(own.output_dir)[table], weights(teacher)[table])
+
+
+def test_parts_of_a_batch_change_nothing(run):
+    one, other = run("one"), run("other", micro_tokens=60)
+    for name, tensor in weights(one.output_dir).items():
+        torch.testing.assert_close(
+            weights(other.output_dir)[name], tensor, rtol=1e-2, atol=1e-3, msg=name
+        )
+
+
+def test_killed_across_borders_of_stages_it_ends_with_the_same_weights(
+    run, teacher, student, prepared, tmp_path
+):
+    whole = run("whole")
+    output = tmp_path / "killed"
+    arguments = ["distill", "--teacher", teacher, "--student", student, "--data", prepared]
+    arguments += ["--output", output]
+    for name, value in SETTINGS.items():
+        arguments += [f"--{name.replace('_', '-')}", value]
+    for stage, step in (("layer-00", 4), ("layer-01", 1), ("distillation", 2)):
+        killed_at(arguments, output, stage, step)
+        arguments = [*arguments, "--resume"] if "--resume" not in arguments else arguments
+    killed_at(arguments, output, None, None)
+    assert same(weights(whole.output_dir), weights(output))
+    assert not (output / "training").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"hidden_size": 16}, "hidden_size"),
+        ({"num_hidden_layers": 3}, "3 groups"),
+        ({"num_attention_heads": 2}, "attention heads"),
+        ({"embedding_size": 8}, "embedding_size"),
+    ],
+)
+def test_models_that_do_not_fit_are_refused(run, tmp_path, tokenizer, change, said):
+    other = write_config(tmp_path, len(tokenizer), **(LAYERS | change))
+    with pytest.raises(InputError, match=said):
+        run(student=other)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_teacher_that_only_answers_questions_is_refused(run, tmp_path, teacher):
+    from mobilebert import MobileBertForQuestionAnswering
+
+    answering = tmp_path / "answering"
+    MobileBertForQuestionAnswering.from_pretrained(teacher).save_pretrained(answering)
+    for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
+        (answering / name).write_bytes((teacher / name).read_bytes())
+    with pytest.raises(InputError, match="no scores of masked words"):
+        run(teacher=answering)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"teacher": "nowhere/at-all/here"}, CheckpointError, "nowhere"),
+        ({"student": "mobilebert-huge"}, InputError, "neither a preset"),
+        ({"student": None}, InputError, "one of student"),
+        ({"layer_mapping": "1"}, InputError, "needed is one for each"),
+        ({"layer_mapping": "odd"}, InputError, "last-of-group"),
+        ({"layer_mapping": "1,x3"}, InputError, "numbers with commas"),
+        ({"strategy": "magic"}, InputError, "progressive"),
+        ({"transfer_steps": 1}, InputError, "fewer than one for each"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_is_made(
+    run, tmp_path, options, error, said
+):
+    with pytest.raises(error, match=said):
+        run(**options)
+    assert not (tmp_path / "model").exists()
+
+
+def test_another_vocabulary_is_refused(run, tmp_path):
+    other = small_tokenizer(tmp_path, ["a", "b"])
+    with pytest.raises(InputError, match="vocabulary"):
+        run(tokenizer=other)
