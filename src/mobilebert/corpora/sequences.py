@@ -62,11 +62,13 @@ class _Chunk:
         first: The first.
         last: Behind the last.
         length: Their tokens, at most as many as the sequence is to have.
+        full: Whether they are as many.
     """
 
     first: int
     last: int
     length: int
+    full: bool
 
 
 class _PairPlanner:
@@ -99,7 +101,8 @@ class _PairPlanner:
         end = min(last, bisect_left(bounds, bounds[first] + goal, first + 1, last + 1))
         if last - end == 1:
             end = last  # one segment alone makes no pair
-        return _Chunk(first, end, min(goal, bounds[end] - bounds[first]))
+        there = bounds[end] - bounds[first]
+        return _Chunk(first, end, min(goal, there), there >= goal)
 
     def _pair(self, chunk: _Chunk, document: int) -> tuple[PlannedSequence | None, int]:
         """Plan a sequence; return it and the segment to go on with."""
@@ -116,12 +119,20 @@ class _PairPlanner:
             return None, chunk.last
         if len(self._ranges) > 1 and random.random() < 0.5:
             wanted = max(1, chunk.length - (middle - start))
-            second = self._elsewhere(document, wanted)
+            second = self._elsewhere(document, wanted, at_least=chunk.full)
             return PlannedSequence(start, middle, *second, 0, source), following
         return PlannedSequence(start, middle, middle, end, 1, source), chunk.last
 
-    def _elsewhere(self, document: int, wanted: int) -> tuple[int, int]:
-        """Choose segments of another document, of the same source if there is one."""
+    def _elsewhere(self, document: int, wanted: int, *, at_least: bool) -> tuple[int, int]:
+        """Choose segments of another document, of the same source if there is one.
+
+        Args:
+            document: The document that they are not of.
+            wanted: How many tokens they should have, about.
+            at_least: Whether they have no less, as segments that fill a sequence. Else the number
+                comes as near as it can, or pairs at the end of a document would be told by their
+                length.
+        """
         random, bounds = self._random, self._bounds
         alike = self._of_source[self._sources[document]]
         if len(alike) > 1:
@@ -132,7 +143,10 @@ class _PairPlanner:
             other += other >= document
         first, last = self._ranges[other]
         start = random.randrange(first, last)
-        end = min(last, bisect_left(bounds, bounds[start] + wanted, start + 1, last + 1))
+        place = bounds[start] + wanted
+        end = min(last, bisect_left(bounds, place, start + 1, last + 1))
+        if not at_least and end - start > 1 and bounds[end] - place > place - bounds[end - 1]:
+            end -= 1
         return bounds[start], bounds[end]
 
     def _truncated(self, planned: PlannedSequence) -> PlannedSequence:

@@ -7,9 +7,9 @@ from typing import Any
 __all__ = ["TextIds"]
 
 # Words of English text are few; beyond this many the memory is worth more than the time.
-_REMEMBERED = 300_000
+_REMEMBERED = 500_000
 # Texts at a time.
-_BATCH = 4096
+_BATCH = 16_384
 
 
 class TextIds:
