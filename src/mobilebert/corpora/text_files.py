@@ -158,8 +158,9 @@ def _lines(file: Path, encoding: Encoding) -> Iterator[str]:
                 nuls += line.count("\0")
                 if nuls and characters > _BLOCK:
                     _check_nuls(file, nuls, characters)
+                cut = len(line) == _LONGEST_LINE and not line.endswith("\n")
                 line, rest = rest + line, ""
-                if not line.endswith("\n"):
+                if cut:
                     end = line.rfind(" ") + 1
                     if end > len(line) // 2:
                         line, rest = line[:end], line[end:]
