@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ from mobilebert.corpora.progress import TextBar, tell
 from mobilebert.corpora.text_files import TextFile, find_files, open_text
 from mobilebert.errors import InputError
 from mobilebert.text import MobileBertTokenizerFast
-from mobilebert.text.rust import build
+from mobilebert.text.rust import build, set_template
+from mobilebert.text.training import train_like
 
 __all__ = ["TrainedVocabulary", "train_tokenizer"]
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """In the order of BERT's vocabularies; [PAD] is 0, which configurations say too."""
 
+_PREFIX = "##"
 # Characters that may stand in words: more are as rare as typing errors (the default of
 # tokenizers.BertWordPieceTokenizer).
 _MOST_CHARACTERS = 1000
@@ -106,7 +108,7 @@ def train_tokenizer(
     """
     began = time.monotonic()
     special = _special(special_tokens)
-    _check_number("vocab_size", vocab_size, _LEAST_SIZE + len(special), _MOST_SIZE)
+    _check_number("vocab_size", vocab_size, max(_LEAST_SIZE, 2 * len(special)), _MOST_SIZE)
     _check_number("min_frequency", min_frequency, 1, 10**9)
     directory = Path(output)
     _check_directory(directory, overwrite)
@@ -116,27 +118,71 @@ def train_tokenizer(
     ]
     if progress:
         tell(file.fact for file in files)
-    empty = MobileBertTokenizerFast(
-        tokenizer_object=build({token: n for n, token in enumerate(special)}, "[UNK]", "##"),
-        do_lower_case=lower_case,
-        strip_accents=strip_accents,
-        additional_special_tokens=list(special_tokens) or None,
-        model_max_length=_MAX_LENGTH,
-        clean_up_tokenization_spaces=True,
-    )
+    options = {
+        "do_lower_case": lower_case,
+        "strip_accents": strip_accents,
+        "additional_special_tokens": list(special_tokens) or None,
+        "model_max_length": _MAX_LENGTH,
+        "clean_up_tokenization_spaces": True,
+    }
+    empty = _tokenizer({token: id_ for id_, token in enumerate(special)}, options)
     alphabet, characters = _alphabet(files, empty, (vocab_size - len(special)) // 2, progress)
     with TextBar("Training", characters, shown=progress) as bar:
-        tokenizer = empty.train_new_from_iterator(
-            _batches(files, bar),
-            vocab_size,
-            min_frequency=min_frequency,
-            limit_alphabet=len(alphabet),
-            initial_alphabet=alphabet,
-        )
+        vocab = _learn(_batches(files, bar), empty, special, alphabet, vocab_size, min_frequency)
+    tokenizer = _tokenizer(vocab, options)
     tokenizer.save_pretrained(directory)
     return TrainedVocabulary(
         directory, len(tokenizer), vocab_size, characters, len(alphabet), time.monotonic() - began
     )
+
+
+def _tokenizer(vocab: Mapping[str, int], options: Mapping[str, Any]) -> MobileBertTokenizerFast:
+    built = build(vocab, "[UNK]", _PREFIX)
+    set_template(built, "[CLS]", "[SEP]")
+    return MobileBertTokenizerFast(tokenizer_object=built, **options)
+
+
+def _learn(
+    texts: Iterator[list[str]],
+    tokenizer: MobileBertTokenizerFast,
+    special: Sequence[str],
+    alphabet: Sequence[str],
+    vocab_size: int,
+    min_frequency: int,
+) -> dict[str, int]:
+    """Find the pieces that are most frequent.
+
+    The library gives ids to characters inside words in the order of a hash table, which begins
+    otherwise in each process, and ids decide between pieces that are equally frequent. So those
+    characters are given to it as special tokens, which have their places beforehand.
+
+    Args:
+        texts: The text.
+        tokenizer: Finds words.
+        special: Special tokens.
+        alphabet: Characters of words.
+        vocab_size: Tokens at most.
+        min_frequency: How often a piece must occur.
+
+    Returns:
+        Token -> id.
+    """
+    inside = [f"{_PREFIX}{character}" for character in alphabet]
+    trained = train_like(
+        tokenizer.backend_tokenizer,
+        texts,
+        vocab_size,
+        length=None,
+        special_tokens=[*special, *inside],
+        unk_token="[UNK]",
+        template=("[CLS]", "[SEP]"),
+        options={
+            "min_frequency": min_frequency,
+            "limit_alphabet": len(alphabet),
+            "initial_alphabet": list(alphabet),
+        },
+    )
+    return dict(trained.get_vocab(with_added_tokens=False))
 
 
 def _special(added: Sequence[str]) -> list[str]:
