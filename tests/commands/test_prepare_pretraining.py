@@ -96,7 +96,7 @@ def test_stopped_and_gone_on_with(text, tmp_path, signal_number):
     assert b"Traceback" not in told
     if signal_number == signal.SIGINT:
         assert stopped.returncode == 130
-        assert b"shards are kept, and the same command goes on" in told
+        assert b"what is finished is kept, and the same command goes on" in told
     assert not (tmp_path / "out" / "manifest.json").exists()
     kept = {
         path.name: path.stat().st_mtime_ns

@@ -15,6 +15,7 @@ from mobilebert.corpora.preparing import prepare_pretraining
 from mobilebert.corpora.vocabulary_digest import vocabulary_digest
 from mobilebert.errors import ArgumentError, CheckpointError, InputError
 from mobilebert.hub import BUNDLED_MODEL
+from mobilebert.text import MobileBertTokenizer
 
 CLS, SEP, MASK = 101, 102, 103
 
@@ -330,6 +331,14 @@ def test_a_tokenizer_without_masks_is_refused(tmp_path, corpus, tokenizer):
     own = type(tokenizer)(tmp_path / "vocab.txt", mask_token=None, cls_token=None)
     with pytest.raises(InputError, match="no cls_token and no mask_token"):
         prepare_pretraining(corpus, tmp_path / "out", tokenizer=own)
+
+
+def test_both_tokenizers_prepare_the_same(tmp_path, tokenizer):
+    text = write(tmp_path, "a.txt", documents(3, paragraphs=20))
+    slow = MobileBertTokenizer.from_pretrained(BUNDLED_MODEL)
+    for name, given in (("slow", slow), ("fast", tokenizer), ("named", BUNDLED_MODEL)):
+        prepare_pretraining(text, tmp_path / name, tokenizer=given, held_out=0.1)
+    assert content(tmp_path / "slow") == content(tmp_path / "fast") == content(tmp_path / "named")
 
 
 def test_the_manifest_holds_nothing_of_this_machine(tmp_path, corpus, tokenizer):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from mobilebert.corpora.blocks import join_unit, plan_blocks
 from mobilebert.corpora.manifest import Amount, ShardRecord, Split
 from mobilebert.corpora.masking import Drawing, Masking, mask_tokens
+from mobilebert.corpora.preparation_directory import PreparationDirectory
 from mobilebert.corpora.segments import Vocabulary, segment_unit
 from mobilebert.corpora.sequences import PlannedSequence, plan_pairs
 from mobilebert.corpora.settings import MaskingTime, PreparationSettings
@@ -39,12 +39,16 @@ class ShardMaker:
     Args:
         tokenizer: Gives ids.
         settings: How text becomes sequences.
-        directory: Where shards go.
+        directory: Where shards go, and where it is noted that they are finished.
         key: All that decides what becomes of a text, as a text.
     """
 
     def __init__(
-        self, tokenizer: Any, settings: PreparationSettings, directory: Path, key: str
+        self,
+        tokenizer: Any,
+        settings: PreparationSettings,
+        directory: PreparationDirectory,
+        key: str,
     ) -> None:
         self._settings, self._directory, self._key = settings, directory, key
         self._vocabulary = Vocabulary.of(tokenizer)
@@ -79,8 +83,10 @@ class ShardMaker:
             )
             for source, pieces in sorted(text.pieces.items())
         }
-        files = write_shard(self._directory, unit.name, arrays)
-        return ShardRecord(unit.name, unit.split, unit.fingerprint(self._key), amounts, files)
+        files = write_shard(self._directory.path, unit.name, arrays)
+        shard = ShardRecord(unit.name, unit.split, unit.fingerprint(self._key), amounts, files)
+        self._directory.keep(shard)
+        return shard
 
     def _planned(self, unit: Unit) -> _Text:
         settings, vocabulary = self._settings, self._vocabulary

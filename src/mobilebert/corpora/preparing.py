@@ -31,7 +31,7 @@ from mobilebert.corpora.vocabulary_digest import vocabulary_digest
 from mobilebert.corpora.workers import make_shards
 from mobilebert.errors import InputError
 from mobilebert.hub import BUNDLED_MODEL
-from mobilebert.text import MobileBertTokenizerFast
+from mobilebert.text import MobileBertTokenizerFast, PreTrainedTokenizer
 
 __all__ = ["prepare_pretraining"]
 
@@ -46,7 +46,7 @@ def prepare_pretraining(
     input: PathLike | Sequence[PathLike],
     output: PathLike,
     *,
-    tokenizer: PathLike | MobileBertTokenizerFast = BUNDLED_MODEL,
+    tokenizer: PathLike | PreTrainedTokenizer = BUNDLED_MODEL,
     processes: int = 1,
     overwrite: bool = False,
     progress: bool = False,
@@ -85,7 +85,7 @@ def prepare_pretraining(
             f"processes must be a whole number from 1 to {_MOST_PROCESSES}, not {processes!r}."
         )
     files = find_files([input] if isinstance(input, str | os.PathLike) else list(input))
-    if not isinstance(tokenizer, MobileBertTokenizerFast):
+    if isinstance(tokenizer, str | os.PathLike):
         tokenizer = MobileBertTokenizerFast.from_pretrained(tokenizer)
     _check_tokenizer(tokenizer)
     digests = {file: file_digest(file) for file in files}
@@ -104,7 +104,7 @@ def prepare_pretraining(
     )
 
 
-def _check_tokenizer(tokenizer: MobileBertTokenizerFast) -> None:
+def _check_tokenizer(tokenizer: PreTrainedTokenizer) -> None:
     missing = [
         name
         for name in ("cls_token", "sep_token", "mask_token", "pad_token")
@@ -160,7 +160,7 @@ class _Preparation:
     """All that a preparation knows, once the text was read."""
 
     directory: PreparationDirectory
-    tokenizer: MobileBertTokenizerFast
+    tokenizer: PreTrainedTokenizer
     settings: PreparationSettings
     sources: list[TextSource]
     digests: Mapping[Path, str]
@@ -183,18 +183,15 @@ class _Preparation:
         try:
             with TextBar("Preparing", characters, shown=self.progress) as bar:
                 units = self._open_units(held_out, counts, shards, bar)
-                arguments = (self.tokenizer, self.settings, self.directory.path, self._key())
+                arguments = (self.tokenizer, self.settings, self.directory, self._key())
                 for size, shard in make_shards(units, arguments, self.processes):
-                    self.directory.keep(shard)
                     shards[shard.name] = shard
                     made.characters += size
                     made.tokens += shard.total.pieces
                     bar.read(size)
         except KeyboardInterrupt:
             if self.progress:
-                tell(
-                    [f"Interrupted: {len(shards):,} shards are kept, and the same command goes on."]
-                )
+                tell(["Interrupted: what is finished is kept, and the same command goes on."])
             raise
         manifest = self._manifest(counts, [shards[name] for name in sorted(shards)])
         self.directory.finish(manifest)

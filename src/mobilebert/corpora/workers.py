@@ -65,7 +65,7 @@ def make_shards(
             "of your own, call this below `if __name__ == '__main__':`."
         ) from None
     finally:
-        # What is worked on is finished, so that an interruption loses nothing.
+        # What is being made is finished and noted, so that an interruption loses nothing.
         pool.shutdown(wait=True, cancel_futures=True)
 
 
