@@ -16,7 +16,7 @@ PAGE = Path(__file__).with_name("command-line.md")
 WIDTH = 96
 
 # The block behind a marker such as <!-- help: mobilebert run --> is replaced.
-BLOCK = re.compile(r"<!-- help: (mobilebert ?\w*) -->\n```text\n.*?```\n", re.DOTALL)
+BLOCK = re.compile(r"<!-- help: (mobilebert ?[\w-]*) -->\n```text\n.*?```\n", re.DOTALL)
 
 
 def help_text(name: str) -> str:

@@ -46,6 +46,11 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "mobilebert.backend": ("Backend", "TokenBatch"),
     "mobilebert.checkpoint": ("load_checkpoint", "save_checkpoint"),
     "mobilebert.config": ("MobileBertConfig",),
+    "mobilebert.corpora.prepared": ("PreparedCorpus", "PreparedSequence"),
+    "mobilebert.corpora.preparation_result": ("PreparationResult",),
+    "mobilebert.corpora.preparing": ("prepare_pretraining",),
+    "mobilebert.corpora.vocabulary_digest": ("vocabulary_digest",),
+    "mobilebert.corpora.vocabulary_training": ("TrainedVocabulary", "train_tokenizer"),
     "mobilebert.engine": ("Engine",),
     "mobilebert.errors": (
         "ArgumentError",

@@ -31,6 +31,17 @@ from mobilebert.checkpoint import (
 from mobilebert.config import (
     MobileBertConfig as MobileBertConfig,
 )
+from mobilebert.corpora.preparation_result import PreparationResult as PreparationResult
+from mobilebert.corpora.prepared import (
+    PreparedCorpus as PreparedCorpus,
+    PreparedSequence as PreparedSequence,
+)
+from mobilebert.corpora.preparing import prepare_pretraining as prepare_pretraining
+from mobilebert.corpora.vocabulary_digest import vocabulary_digest as vocabulary_digest
+from mobilebert.corpora.vocabulary_training import (
+    TrainedVocabulary as TrainedVocabulary,
+    train_tokenizer as train_tokenizer,
+)
 from mobilebert.engine import Engine as Engine
 from mobilebert.errors import (
     ArgumentError as ArgumentError,

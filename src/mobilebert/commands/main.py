@@ -22,8 +22,18 @@ BROKEN_PIPE = 141
 BAD_INPUT = 2
 
 
-# In the order in which --help lists them; the module and the command in it have the same name.
-SUBCOMMANDS = ("run", "finetune", "evaluate", "compare", "pretrain", "distill", "info", "bench")
+SUBCOMMANDS = (
+    "run",
+    "finetune",
+    "evaluate",
+    "compare",
+    "prepare-pretraining",
+    "train-tokenizer",
+    "pretrain",
+    "distill",
+    "info",
+    "bench",
+)
 
 
 class _CommandLine(click.Group):
@@ -35,8 +45,9 @@ class _CommandLine(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in SUBCOMMANDS:
             return None
+        name = cmd_name.replace("-", "_")
         command: click.Command = getattr(
-            importlib.import_module(f"mobilebert.commands.{cmd_name}"), cmd_name
+            importlib.import_module(f"mobilebert.commands.{name}"), name
         )
         return command
 

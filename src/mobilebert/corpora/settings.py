@@ -1,12 +1,13 @@
 """How text becomes sequences to pre-train on: one table of settings with what each may be."""
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-from mobilebert.errors import InputError
+from mobilebert.errors import ArgumentError, InputError
 
 __all__ = ["MaskingTime", "PreparationSettings"]
 
@@ -17,7 +18,7 @@ _PASSES_OF_STATIC_MASKS = 10
 _RANGES: dict[str, tuple[str, type, float, float]] = {
     "max_length": ("a whole number", int, 8, 2**15),
     "short_sequences": ("a share", float, 0, 1),
-    "dupe_factor": ("a whole number", int, 1, 1000),
+    "dupe_factor": ("a whole number", int, 1, 100),
     "masked_share": ("a share", float, 1e-6, 0.999),
     "max_masked": ("a whole number", int, 1, 2**15),
     "held_out": ("a share", float, 0, 0.5),
@@ -51,6 +52,8 @@ class PreparationSettings:
         next_sentence: Whether sequences are pairs of which half follow each other.
         held_out: Share of the text that is kept to judge by.
         seed: Decides all that is random but what is held out.
+        text_column: Where rows of .jsonl and .parquet have their text; None to look for it.
+        encoding: Of text files; None to guess it.
 
     Raises:
         InputError: A value is not possible.
@@ -66,6 +69,8 @@ class PreparationSettings:
     next_sentence: bool = True
     held_out: float = 0.01
     seed: int = 12345
+    text_column: str | None = None
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         for name, (what, kind, least, most) in _RANGES.items():
@@ -79,6 +84,32 @@ class PreparationSettings:
         if self.dupe_factor is None:
             static = self.masking is MaskingTime.STATIC
             object.__setattr__(self, "dupe_factor", _PASSES_OF_STATIC_MASKS if static else 1)
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> Self:
+        """Read settings by name.
+
+        Args:
+            given: Name -> value.
+
+        Raises:
+            ArgumentError: There is no such setting; the message lists them.
+            InputError: A value is not possible.
+        """
+        names = _names(cls)
+        for name in given:
+            if name not in names:
+                close = difflib.get_close_matches(name, names, n=1)
+                hint = f" Did you mean {close[0]}?" if close else ""
+                raise ArgumentError(
+                    f"There is no setting {name!r}; there are {', '.join(names)}.{hint}"
+                )
+        return cls(**given)
+
+    @property
+    def room(self) -> int:
+        """Tokens of text in a sequence: without [CLS] and the [SEP] behind each segment."""
+        return self.max_length - (3 if self.next_sentence else 2)
 
     @property
     def passes(self) -> int:

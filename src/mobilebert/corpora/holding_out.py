@@ -1,0 +1,98 @@
+"""Which text is kept to judge by: decided by the text alone, before anything is trained on.
+
+Neither the seed nor any other setting than the share changes it, so data prepared again for
+another model hold out the same documents.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mobilebert.corpora.text_sources import TextSource
+from mobilebert.errors import InputError
+
+__all__ = ["Window", "choose_held_out"]
+
+# Less text than this says nothing about a source: about a sequence.
+_LEAST_CHARACTERS = 400
+
+
+@dataclass(frozen=True)
+class Window:
+    """What is held out of a document: characters from `start` to `end`, in whole paragraphs.
+
+    Attributes:
+        start: The first.
+        end: Behind the last.
+        whole: Whether it is all of the document.
+    """
+
+    start: int
+    end: int
+    whole: bool
+
+    @property
+    def size(self) -> int:
+        """Characters, about."""
+        return self.end - self.start
+
+    def meets(self, start: int, end: int) -> bool:
+        """Tell whether a paragraph of those characters is held out."""
+        return start < self.end and end > self.start
+
+
+def choose_held_out(sources: Sequence[TextSource], share: float) -> Mapping[int, Window]:
+    """Choose the text to judge by.
+
+    Of each source, documents are taken in the order of their fingerprints until its share of
+    characters is reached. A document that would make it more than twice the share is taken in part:
+    a contiguous part somewhere in it. Documents with the same text are treated alike wherever they
+    stand, so none is on both sides.
+
+    Args:
+        sources: All text.
+        share: How much of it.
+
+    Returns:
+        Fingerprint -> what is held out of documents with that text.
+
+    Raises:
+        InputError: There is too little text for that.
+    """
+    held: dict[int, Window] = {}
+    if share == 0:
+        return held
+    for source in sources:
+        if source.characters * share >= _LEAST_CHARACTERS:
+            _choose(source, share, held)
+    if not held:
+        most = max(source.characters for source in sources)
+        raise InputError(
+            f"{share:.2%} of the largest source, which has {most:,} characters, are too few to "
+            "judge by; give more text, or another --held-out (0 for none)."
+        )
+    return held
+
+
+def _choose(source: TextSource, share: float, held: dict[int, Window]) -> None:
+    sizes: dict[int, int] = {}
+    copies: Counter[int] = Counter()
+    for file in source.files:
+        sizes.update(zip(file.fingerprints, file.sizes, strict=True))
+        copies.update(file.fingerprints)
+    wanted = round(source.characters * share)
+    taken = sum(held[key].size * copies[key] for key in sizes.keys() & held.keys())
+    for fingerprint in sorted(sizes.keys() - held.keys()):
+        if taken >= wanted:
+            return
+        size, count = sizes[fingerprint], copies[fingerprint]
+        after = taken + size * count
+        if after <= 2 * wanted and after < source.characters:
+            held[fingerprint] = Window(0, size, whole=True)
+            taken = after
+        else:
+            part = -(-(wanted - taken) // count)
+            # A place in the document that is as random as its fingerprint.
+            start = (size - part) * (fingerprint % 2**16) // 2**16
+            held[fingerprint] = Window(start, start + part, whole=False)
+            return

@@ -1,0 +1,193 @@
+"""The directory that prepared data go to: what it holds, what may be gone on with, what is refused.
+
+While data are prepared it has a folder ``preparing`` with what was asked for, and a record of each
+shard that is finished. The manifest takes its place at the end.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mobilebert.corpora.manifest import MANIFEST_FILE, Manifest, ShardRecord
+from mobilebert.errors import CheckpointError, InputError, MobileBertError
+from mobilebert.files import atomic_path, make_directory, read_json, write_atomic
+
+__all__ = ["PreparationDirectory", "Wanted"]
+
+_RECORDS = "preparing"
+_STARTED = "started.json"
+_OURS = re.compile(r"\.?(train|held_out)-\d{5,}\.\w+\.npy(\..*\.partial)?")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for: data that were made of the same are the same.
+
+    Attributes:
+        settings: How text becomes sequences, name -> value.
+        vocabulary: Digest of the vocabulary.
+        files: Digests of the files, in order.
+    """
+
+    settings: Mapping[str, Any]
+    vocabulary: str
+    files: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "settings": dict(self.settings),
+            "vocabulary": self.vocabulary,
+            "files": list(self.files),
+        }
+
+    def differences(self, there: Mapping[str, Any]) -> list[str]:
+        """Say in what something stored differs."""
+        stored = there.get("settings", {})
+        found = [
+            f"{name} is {stored.get(name)!r} there and {value!r} now"
+            for name, value in self.settings.items()
+            if stored.get(name) != value
+        ]
+        if there.get("vocabulary") != self.vocabulary:
+            found.append("the vocabulary is another one")
+        if there.get("files") != list(self.files):
+            found.append("the files are others, or have changed")
+        return found
+
+
+class PreparationDirectory:
+    """A directory for prepared data.
+
+    Args:
+        path: Where it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._records = path / _RECORDS
+
+    def finished(self, wanted: Wanted, *, overwrite: bool) -> Manifest | None:
+        """Look at what is there; nothing is made or changed.
+
+        Args:
+            wanted: What is asked for.
+            overwrite: Whether what is there may be replaced.
+
+        Returns:
+            The manifest of data that are finished and are what is asked for; None if there is
+            something to do.
+
+        Raises:
+            InputError: It holds something else, and may not be overwritten.
+        """
+        if overwrite or not self.path.exists():
+            return None
+        if not self.path.is_dir():
+            raise InputError(f"{self.path} is a file; --output takes a directory.")
+        started = self._records / _STARTED
+        if (self.path / MANIFEST_FILE).exists():
+            manifest = Manifest.read(self.path)
+            self._refuse_others(wanted, _made_of(manifest), "data that were prepared")
+            return manifest
+        if started.exists():
+            try:
+                self._refuse_others(wanted, read_json(started), "a preparation that was begun")
+            except CheckpointError as error:
+                raise InputError(f"{error} Begin anew with --overwrite.") from None
+        elif any(self.path.iterdir()):
+            raise InputError(
+                f"{self.path} is not empty; choose another --output, or put the data there all the "
+                "same with --overwrite."
+            )
+        return None
+
+    def _refuse_others(self, wanted: Wanted, there: Mapping[str, Any], what: str) -> None:
+        differences = wanted.differences(there)
+        if differences:
+            raise InputError(
+                f"{self.path} holds {what} otherwise: {'; '.join(differences)}. Choose another "
+                "--output, or replace what is there with --overwrite."
+            )
+
+    def open(self, wanted: Wanted, needed: int, *, overwrite: bool) -> None:
+        """Make it, ready for shards.
+
+        Args:
+            wanted: What is asked for.
+            needed: Bytes that will be written, about.
+            overwrite: Whether what is there is replaced.
+
+        Raises:
+            CheckpointError: It cannot be written, or the disk is too full.
+        """
+        make_directory(self.path)
+        if overwrite:
+            self._empty()
+        make_directory(self._records)
+        with atomic_path(self._records / "probe") as probe:
+            probe.write_bytes(b"1")
+        (self._records / "probe").unlink()
+        there = sum(path.stat().st_size for path in self.path.glob("*.npy"))
+        free = shutil.disk_usage(self.path).free
+        if free < needed - there:
+            raise CheckpointError(
+                f"{self.path} has {free / 1e6:,.0f} MB left, and the data need about "
+                f"{(needed - there) / 1e6:,.0f} MB; make room, or choose another --output."
+            )
+        started = self._records / _STARTED
+        if not started.exists():
+            write_atomic(started, json.dumps(wanted.as_json(), indent=1) + "\n")
+
+    def _empty(self) -> None:
+        """Remove data and records; what is not ours stays."""
+        (self.path / MANIFEST_FILE).unlink(missing_ok=True)
+        shutil.rmtree(self._records, ignore_errors=True)
+        for path in list(self.path.iterdir()):
+            if _OURS.fullmatch(path.name):
+                path.unlink()
+
+    def keep(self, shard: ShardRecord) -> None:
+        """Note that a shard is finished."""
+        write_atomic(self._records / f"{shard.name}.json", json.dumps(shard.as_json()) + "\n")
+
+    def kept(self, name: str, fingerprint: str) -> ShardRecord | None:
+        """Return the record of a shard that is finished, if it is of the same text.
+
+        Args:
+            name: The shard.
+            fingerprint: Digest of its text and settings.
+        """
+        path = self._records / f"{name}.json"
+        if not path.exists():
+            return None
+        try:
+            shard = ShardRecord.from_json(read_json(path))
+        except (MobileBertError, KeyError, TypeError, ValueError, AttributeError):
+            return None  # half a record: the shard is made again
+        whole = all(
+            (self.path / file).is_file() and (self.path / file).stat().st_size == record.size
+            for file, record in shard.files.items()
+        )
+        return shard if whole and shard.fingerprint == fingerprint else None
+
+    def finish(self, manifest: Manifest) -> None:
+        """Write the manifest, and remove what was kept to go on from."""
+        files = {file for shard in manifest.shards for file in shard.files}
+        for path in list(self.path.iterdir()):
+            if _OURS.fullmatch(path.name) and path.name not in files:
+                path.unlink()  # what a killed program left
+        write_atomic(self.path / MANIFEST_FILE, manifest.to_json())
+        shutil.rmtree(self._records, ignore_errors=True)
+
+
+def _made_of(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "settings": manifest.settings.as_json(),
+        "vocabulary": manifest.vocabulary,
+        "files": [file.sha256 for source in manifest.sources for file in source.files],
+    }

@@ -1,0 +1,190 @@
+"""Sequences as places in a text: pairs of segments, half of which follow each other.
+
+Devlin et al. 2019 (arXiv:1810.04805), section 3.1 and appendix A.2. Every pass over the text draws
+where sequences end, where pairs are parted, and what does not follow.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+from typing import NamedTuple
+
+from mobilebert.corpora.segments import SegmentedUnit
+from mobilebert.corpora.settings import PreparationSettings
+
+__all__ = ["PlannedSequence", "drawn_length", "plan_pairs"]
+
+
+class PlannedSequence(NamedTuple):
+    """A sequence to be made: tokens of the text from ... to behind ... .
+
+    Attributes:
+        first_start: First segment.
+        first_end: Its end.
+        second_start: Second segment.
+        second_end: Its end; equal to its start for a single segment.
+        follows: 1, 0, or `shards.NO_PAIR`.
+        source: Number of the source.
+    """
+
+    first_start: int
+    first_end: int
+    second_start: int
+    second_end: int
+    follows: int
+    source: int
+
+
+def plan_pairs(
+    unit: SegmentedUnit, settings: PreparationSettings, random: Random
+) -> Iterator[PlannedSequence]:
+    """Plan pairs of segments.
+
+    Segments of a document are collected until a sequence is full, and parted at random; half the
+    time the second part gives way to segments of another document, and its own are used for the
+    next sequence. So half of the pairs follow each other, whatever the paragraphs are like.
+
+    Args:
+        unit: The text.
+        settings: How long sequences are.
+        random: Draws.
+    """
+    return _PairPlanner(unit, settings, random).pairs()
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Segments that are collected for a sequence.
+
+    Attributes:
+        first: The first.
+        last: Behind the last.
+        length: Their tokens, at most as many as the sequence is to have.
+        full: Whether they are as many.
+    """
+
+    first: int
+    last: int
+    length: int
+    full: bool
+
+
+class _PairPlanner:
+    def __init__(self, unit: SegmentedUnit, settings: PreparationSettings, random: Random) -> None:
+        self._unit, self._settings, self._random = unit, settings, random
+        self._bounds = unit.bounds
+        documents = _in_two(unit.documents)
+        self._ranges = list(pairwise(documents))
+        self._sources = [*unit.sources] * (len(self._ranges) // max(1, len(unit.sources)))
+        self._of_source: dict[int, list[int]] = {}
+        for number, source in enumerate(self._sources):
+            self._of_source.setdefault(source, []).append(number)
+        # Where a document is among those of its source.
+        self._places = {
+            number: place
+            for numbers in self._of_source.values()
+            for place, number in enumerate(numbers)
+        }
+
+    def pairs(self) -> Iterator[PlannedSequence]:
+        for document, (first, last) in enumerate(self._ranges):
+            while first < last:
+                chunk = self._chunk(first, last)
+                planned, first = self._pair(chunk, document)
+                if planned is not None:
+                    yield self._truncated(planned)
+
+    def _chunk(self, first: int, last: int) -> _Chunk:
+        bounds, goal = self._bounds, drawn_length(self._settings, self._random)
+        end = min(last, bisect_left(bounds, bounds[first] + goal, first + 1, last + 1))
+        if last - end == 1:
+            end = last  # one segment alone makes no pair
+        there = bounds[end] - bounds[first]
+        return _Chunk(first, end, min(goal, there), there >= goal)
+
+    def _pair(self, chunk: _Chunk, document: int) -> tuple[PlannedSequence | None, int]:
+        """Plan a sequence; return it and the segment to go on with."""
+        random, bounds = self._random, self._bounds
+        start, end = bounds[chunk.first], bounds[chunk.last]
+        source = self._sources[document]
+        if chunk.last - chunk.first > 1:
+            part = random.randint(chunk.first + 1, chunk.last - 1)
+            middle, following = bounds[part], part
+        elif end - start > 1:
+            # Halved, or all short pairs of a document's end would be those that do not follow.
+            middle, following = (start + end) // 2, chunk.last
+        else:
+            return None, chunk.last
+        if len(self._ranges) > 1 and random.random() < 0.5:
+            wanted = max(1, chunk.length - (middle - start))
+            second = self._elsewhere(document, wanted, at_least=chunk.full)
+            return PlannedSequence(start, middle, *second, 0, source), following
+        return PlannedSequence(start, middle, middle, end, 1, source), chunk.last
+
+    def _elsewhere(self, document: int, wanted: int, *, at_least: bool) -> tuple[int, int]:
+        """Choose segments of another document, of the same source if there is one.
+
+        Args:
+            document: The document that they are not of.
+            wanted: How many tokens they should have, about.
+            at_least: Whether they have no less, as segments that fill a sequence. Else the number
+                comes as near as it can, or pairs at the end of a document would be told by their
+                length.
+        """
+        random, bounds = self._random, self._bounds
+        alike = self._of_source[self._sources[document]]
+        if len(alike) > 1:
+            other = random.randrange(len(alike) - 1)
+            other = alike[other + (other >= self._places[document])]
+        else:
+            other = random.randrange(len(self._ranges) - 1)
+            other += other >= document
+        first, last = self._ranges[other]
+        start = random.randrange(first, last)
+        place = bounds[start] + wanted
+        end = min(last, bisect_left(bounds, place, start + 1, last + 1))
+        if not at_least and end - start > 1 and bounds[end] - place > place - bounds[end - 1]:
+            end -= 1
+        return bounds[start], bounds[end]
+
+    def _truncated(self, planned: PlannedSequence) -> PlannedSequence:
+        """Take tokens from the longer segment until both fit, each from one of its ends."""
+        first = planned.first_end - planned.first_start
+        second = planned.second_end - planned.second_start
+        excess = first + second - self._settings.room
+        if excess <= 0:
+            return planned
+        from_longer = min(excess, abs(first - second))
+        both = excess - from_longer
+        from_first = both // 2 + (from_longer if first > second else 0)
+        first_start, first_end = self._shortened(planned.first_start, planned.first_end, from_first)
+        second_start, second_end = self._shortened(
+            planned.second_start, planned.second_end, excess - from_first
+        )
+        return planned._replace(
+            first_start=first_start,
+            first_end=first_end,
+            second_start=second_start,
+            second_end=second_end,
+        )
+
+    def _shortened(self, start: int, end: int, count: int) -> tuple[int, int]:
+        front = self._random.getrandbits(count).bit_count() if count else 0
+        return start + front, end - (count - front)
+
+
+def _in_two(documents: Sequence[int]) -> list[int]:
+    """Part a single document in the middle, so that there is another one."""
+    first, last = documents[0], documents[-1]
+    if len(documents) == 2 and last - first > 1:
+        return [first, (first + last) // 2, last]
+    return list(documents)
+
+
+def drawn_length(settings: PreparationSettings, random: Random) -> int:
+    """Draw how many tokens a sequence is to have: all there is room for, but for a share."""
+    if random.random() < settings.short_sequences:
+        return random.randint(2, settings.room)
+    return settings.room

@@ -1,0 +1,109 @@
+"""What is held out: in proportion, decided by the text alone, never on both sides."""
+
+import pytest
+
+from corpora.texts import documents, write
+from mobilebert.corpora.holding_out import choose_held_out
+from mobilebert.corpora.manifest import Split
+from mobilebert.corpora.scanning import scan
+from mobilebert.corpora.text_files import find_files, open_text
+from mobilebert.corpora.text_sources import group_files
+from mobilebert.corpora.units import HeldOutCounts, make_units
+from mobilebert.errors import InputError
+
+
+def sources_of(*paths):
+    return group_files([scan(open_text(path)) for path in find_files(paths)])
+
+
+def split(sources, share):
+    """Paragraphs of both splits by source, and what was counted."""
+    counts = [HeldOutCounts() for _ in sources]
+    texts = {half: [[] for _ in sources] for half in Split}
+    for unit in make_units(sources, choose_held_out(sources, share), counts):
+        for piece in unit.pieces:
+            texts[unit.split][piece.source] += piece.paragraphs
+    return texts[Split.TRAIN], texts[Split.HELD_OUT], counts
+
+
+def size(paragraphs):
+    return sum(map(len, paragraphs))
+
+
+def test_each_source_is_held_out_in_proportion(tmp_path):
+    """Thousands of tiny documents, some large ones, and two that are far beyond the share."""
+    write(tmp_path, "tiny.txt", documents(2000, paragraphs=1, words=10))
+    write(tmp_path, "large.txt.xz", documents(40, paragraphs=40, seed=1))
+    write(tmp_path, "huge.txt", documents(2, paragraphs=900, seed=2))
+    sources = sources_of(tmp_path)
+    train, held, counts = split(sources, 0.04)
+    for number, source in enumerate(sources):
+        share = size(held[number]) / source.characters
+        assert 0.04 <= share <= 0.08
+        assert size(train[number]) + size(held[number]) == source.characters
+        assert counts[number].characters == size(held[number])
+        assert not set(train[number]) & set(held[number])
+    names = [source.name for source in sources]
+    assert counts[names.index("tiny.txt")].documents > 60
+    assert counts[names.index("tiny.txt")].parts <= 1
+    huge = names.index("huge.txt")
+    assert (counts[huge].documents, counts[huge].parts) == (0, 1)
+    # The part is contiguous.
+    places = [int(text.split()[1][1:]) for text in held[huge]]
+    assert places == list(range(places[0], places[0] + len(places)))
+    assert len({text.split()[0] for text in held[huge]}) == 1
+
+
+def test_a_document_that_is_held_out_is_a_document_as_a_whole(tmp_path):
+    write(tmp_path, "a.txt", documents(300, paragraphs=3))
+    train, held, _ = split(sources_of(tmp_path), 0.05)
+    names = [{text.split()[0] for text in texts[0]} for texts in (train, held)]
+    assert len(names[0] & names[1]) <= 1  # of one perhaps a part
+
+
+def test_other_documents_and_orders_change_nothing_for_a_text(tmp_path):
+    docs = documents(200, paragraphs=2)
+    write(tmp_path, "one/a.txt", docs)
+    write(tmp_path, "two/b.txt.xz", docs[::-1])
+    held = [set(split(sources_of(tmp_path / name), 0.05)[1][0]) for name in ("one", "two")]
+    assert held[0] == held[1]
+
+
+def test_the_same_text_elsewhere_is_held_out_too(tmp_path):
+    docs = documents(100, paragraphs=4)
+    write(tmp_path, "a.txt", docs)
+    write(tmp_path, "b.txt", docs[:50] + documents(100, paragraphs=4, seed=1))
+    write(tmp_path, "c.txt", documents(60, paragraphs=4, seed=2) + docs[:20] * 2)
+    train, held, _ = split(sources_of(tmp_path), 0.06)
+    everything = [{text for texts in half for text in texts} for half in (train, held)]
+    assert not everything[0] & everything[1]
+    assert everything[1]
+
+
+def test_files_of_one_document_are_a_source_together(tmp_path):
+    for number, doc in enumerate(documents(40, paragraphs=6)):
+        write(tmp_path, f"books/{number}.txt", [doc])
+    write(tmp_path, "books/many.txt", documents(3, seed=1))
+    write(tmp_path, "other/many.txt", documents(3, seed=2))
+    write(tmp_path, "alone/one.txt", documents(1, seed=3))
+    sources = sources_of(tmp_path)
+    names = {source.name: len(source.files) for source in sources}
+    assert names == {"books/": 40, "books/many.txt": 1, "other/many.txt": 1, "one.txt": 1}
+    _, held, counts = split(sources, 0.05)
+    books = [source.name for source in sources].index("books/")
+    assert counts[books].documents >= 1
+    assert held[books]
+
+
+def test_no_share_and_too_small_a_share(tmp_path):
+    sources = sources_of(write(tmp_path, "a.txt", documents(4, paragraphs=2)))
+    assert not choose_held_out(sources, 0)
+    with pytest.raises(InputError, match="too few to judge by"):
+        choose_held_out(sources, 0.01)
+
+
+def test_something_is_left_to_train_on(tmp_path):
+    sources = sources_of(write(tmp_path, "a.txt", documents(2, paragraphs=20)))
+    train, held, _ = split(sources, 0.5)
+    assert train[0]
+    assert held[0]
