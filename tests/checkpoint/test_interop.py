@@ -40,7 +40,7 @@ SCALE = {
     "max_position_embeddings": 40,
 }
 # transformers fails with unshared queries unless both widths are equal.
-EQUAL_WIDTHS = {"ib-bert-large": {"intra_bottleneck_size": 32}}
+EQUAL_WIDTHS = {name: {"intra_bottleneck_size": 32} for name in ("ib-bert-large", "ib-bert-mini")}
 
 
 def scaled(preset, task=None, **fields):

@@ -14,6 +14,7 @@ from mobilebert.distillation.strategies import (
     pretraining_stage,
     progressive,
     spread_steps,
+    stages_of,
 )
 from mobilebert.errors import InputError
 from mobilebert.training.schedules import Schedule, ScheduleShape
@@ -169,6 +170,15 @@ def test_all_layers_together():
     assert len(joint(3, 100, 0)) == 1
 
 
+@pytest.mark.parametrize("steps", [90, (20, 30, 40)])
+def test_strategies_by_name_have_as_many_steps(steps):
+    found = {name: stages_of(name, 3, steps, 200) for name in ("auxiliary", "joint", "progressive")}
+    assert found["auxiliary"] == auxiliary(3, 290)
+    assert found["joint"] == joint(3, 90, 200)
+    assert found["progressive"] == progressive(3, steps, 200)
+    assert {sum(stage.steps for stage in stages) for stages in found.values()} == {290}
+
+
 def test_pretraining_without_a_teacher():
     stage = pretraining_stage(3, 100, hard_share=1.0, name="pretraining")
     assert not stage.needs_teacher
@@ -189,6 +199,8 @@ def test_steps_are_spread():
         (lambda: spread_steps((1, 2), 4), "are 1, 2; needed are 4 numbers"),
         (lambda: spread_steps((1, 0), 2), "are 1, 0; needed are 2 numbers"),
         (lambda: progressive(2, 4, 0, form="mine"), "no form 'mine'.* original, frozen, model-g"),
+        (lambda: stages_of("all", 2, 4, 4), "no strategy 'all'.* auxiliary, joint, progressive"),
+        (lambda: joint(2, -1, 0), "has -1 steps|steps is -1"),
         (lambda: pretraining_stage(2, 0), "0 steps|warm-up|at least 1"),
         (lambda: PhaseBackground(0), "steps is 0"),
         (lambda: DecayFromStart(5, 5), "warm-up of 5 steps does not fit into 5"),

@@ -176,15 +176,25 @@ def test_without_gradients_and_in_bfloat16():
         assert_close(group.exp(), other.detach().exp(), BFLOAT16)
 
 
-def test_checkpointing_gives_the_same_attentions_and_gradients():
-    model = build(dtype=torch.float64, attention_probs_dropout_prob=0.3).train()
-    batch, found = batch_of(model.config), []
+@pytest.mark.parametrize("training", [True, False])
+def test_checkpointing_gives_the_same_attentions_and_gradients(training):
+    model = build(dtype=torch.float64, attention_probs_dropout_prob=0.3).train(training)
+    # As in a stage of progressive transfer.
+    model.embeddings.requires_grad_(False)
+    model.encoder.layer[0].requires_grad_(False)
+    batch, found, kept = batch_of(model.config), [], []
     for again in (False, True):
         if again:
             model.gradient_checkpointing_enable()
         torch.manual_seed(0)
-        (_, last) = encode_packed(model, batch, output_attentions=LOGS).attentions
+        numbers = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x, numbers=numbers: numbers.append(x.numel()) or x, lambda x: x
+        ):
+            (_, last) = encode_packed(model, batch, output_attentions=LOGS).attentions
+        kept.append(sum(numbers))
         found.append(gradients(model, weighted([group.exp() for group in last])))
+    assert kept[1] < kept[0] / 3
     for name, gradient in found[0].items():
         assert_close(found[1][name], gradient, FLOAT64, name)
 

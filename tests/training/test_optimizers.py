@@ -201,3 +201,13 @@ def test_impossible_constants_are_refused(constants):
 def test_unknown_names_are_refused():
     with pytest.raises(InputError, match=r"'sgd'; choose one of adamw, lamb"):
         build_optimizer("sgd", groups_of(drawn_weights()))
+
+
+def test_a_group_may_forget_where_its_rate_is_0():
+    weight = nn.Parameter(torch.ones(2, 2, dtype=torch.float64))
+    for rests in (False, True):
+        optimizer = Lamb([{"params": [weight], "rests_at_zero": rests}], lr=0.0)
+        weight.grad = torch.ones_like(weight)
+        optimizer.step()
+        assert torch.equal(weight.detach(), torch.ones_like(weight))
+        assert bool(optimizer.state) is not rests

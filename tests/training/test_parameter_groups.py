@@ -8,7 +8,7 @@ from mobilebert.errors import InputError
 from mobilebert.tasks import TASKS
 from mobilebert.torch import MODEL_CLASSES
 from mobilebert.training.optimizers import OptimizerName, build_optimizer
-from mobilebert.training.parameter_groups import freeze, parameter_groups
+from mobilebert.training.parameter_groups import freeze, groups_by_depth, parameter_groups
 from mobilebert.weights import WeightKind
 from models import VARIANTS, small_config
 
@@ -157,3 +157,27 @@ def test_both_optimizers_take_the_groups(name):
     optimizer.step()
     for n, p in model.named_parameters():
         assert torch.equal(p, before[n]) != p.requires_grad, n
+
+
+def test_rates_by_depth_and_none_where_they_are_0():
+    model = build(num_hidden_layers=2)
+    groups = groups_by_depth(model, (0.0, 1.0, 0.0, 2.0), weight_decay=0.1)
+    rates = {name: group["lr"] for name, group in by_name(groups).items()}
+    assert set(rates.values()) == {1.0, 2.0}
+    assert rates["classifier.bias"] == rates["mobilebert.pooler.dense.weight"] == 2.0
+    layers = {name.split("layer.")[1][0] for name in rates if "encoder.layer." in name}
+    assert layers == {"0"}
+    assert not any("embeddings" in name for name in rates)
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ((1.0, 1.0), "are 1.0, 1.0; needed are 4 numbers"),
+        ((1.0, -1.0, 1.0, 1.0), "needed are 4 numbers of at least 0"),
+        ((0.0,) * 4, "nothing to train"),
+    ],
+)
+def test_rates_by_depth_that_are_none(rates, said):
+    with pytest.raises(InputError, match=said):
+        groups_by_depth(build(num_hidden_layers=2), rates)

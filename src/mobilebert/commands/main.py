@@ -21,7 +21,8 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 BAD_INPUT = 2
 
-
+# In the order in which --help lists them; the module and the command in it have the same name, with
+# underscores.
 SUBCOMMANDS = (
     "run",
     "finetune",

@@ -24,6 +24,7 @@ __all__ = [
     "pretraining_stage",
     "progressive",
     "spread_steps",
+    "stages_of",
 ]
 
 # The share of the published run's second part that is warm-up: 10,000 of 500,000 steps.
@@ -234,6 +235,56 @@ def progressive(
         for number in range(layers)
     ]
     return (*stages, *_afterwards(layers, distillation_steps, hard_share, warmup))
+
+
+def stages_of(
+    strategy: StrategyName | str,
+    layers: int,
+    steps: int | Sequence[int],
+    distillation_steps: int,
+    *,
+    form: ProgressiveForm | str = "original",
+    factors: TransferFactors | None = None,
+    hard_share: float = 0.5,
+    warmup: float = _WARMUP,
+) -> tuple[Stage, ...]:
+    """Return the stages of a strategy; all strategies have as many steps in all.
+
+    Args:
+        strategy: "auxiliary", "joint" or "progressive".
+        layers: Of the student.
+        steps: Of the transfer, in all or of each layer; auxiliary transfer goes on in the steps of
+            the distillation as well.
+        distillation_steps: Of the distillation.
+        form: How progressive stages go; without meaning for others.
+        factors: Of the transfer; the published ones by default.
+        hard_share: Weight of the right words (alpha).
+        warmup: Of the distillation: a share of its steps, or a number of them.
+
+    Raises:
+        InputError: There is no such strategy, or a number is outside its range.
+    """
+    if strategy not in set(StrategyName):
+        raise InputError(
+            f"There is no strategy {strategy!r}; choose one of {', '.join(StrategyName)}."
+        )
+    if strategy == StrategyName.PROGRESSIVE:
+        return progressive(
+            layers,
+            steps,
+            distillation_steps,
+            form=form,
+            factors=factors,
+            hard_share=hard_share,
+            warmup=warmup,
+        )
+    transfer = steps if isinstance(steps, int) else sum(spread_steps(steps, layers))
+    if strategy == StrategyName.AUXILIARY:
+        total = transfer + distillation_steps
+        return auxiliary(layers, total, factors=factors, hard_share=hard_share, warmup=warmup)
+    return joint(
+        layers, transfer, distillation_steps, factors=factors, hard_share=hard_share, warmup=warmup
+    )
 
 
 def spread_steps(steps: int | Sequence[int], layers: int) -> tuple[int, ...]:

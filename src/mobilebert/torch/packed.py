@@ -71,8 +71,9 @@ def encode_packed(
 ) -> PackedStates:
     """Encode a packed batch.
 
-    Dropout and gradient checkpointing are as in the model's own forward. In bfloat16 autocast the
-    residual stream stays in float32.
+    Dropout is as in the model's own forward. Gradient checkpointing, which is for training there,
+    acts wherever gradients are wanted: students may learn without dropout. In bfloat16 autocast
+    the residual stream stays in float32.
 
     Args:
         model: The bare model or one with a head, which is not applied.
@@ -93,7 +94,7 @@ def encode_packed(
     _check(base, batch)
     wanted = _Wanted.of(len(base.encoder.layer), depth, layers, output_attentions)
     chosen = cast(Sequence[MobileBertLayer], base.encoder.layer[: wanted.depth])
-    again = base.encoder.gradient_checkpointing_func if base.encoder.training else None
+    again = base.encoder.gradient_checkpointing_func if torch.is_grad_enabled() else None
     states: list[Tensor] = []
     attentions = []
     with outside_float16_autocast(batch.ids.device):

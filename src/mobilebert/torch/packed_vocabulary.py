@@ -232,11 +232,16 @@ def _mixed(
 ) -> tuple[Tensor, Tensor]:
     """Return the summed loss of right ids and a teacher's scores, and its gradient."""
     share, temperature = 1 - soft.hard_share, soft.temperature
+    if temperature == 1:
+        # Both parts read one softmax, so that their targets are one.
+        wanted = theirs.softmax(dim=-1).mul_(share)
+        hard = wanted.new_full((len(labels), 1), soft.hard_share)
+        wanted.scatter_add_(1, labels[:, None], hard)
+        logs = scores.log_softmax(dim=-1)
+        total = -torch.linalg.vecdot(wanted, logs).sum()
+        return total, logs.exp_().sub_(wanted)
     wanted = theirs.div_(temperature).softmax(dim=-1)
     logs = (scores / temperature).log_softmax(dim=-1)
     total = -share * temperature**2 * torch.linalg.vecdot(wanted, logs).sum()
-    gradient = logs.exp_().sub_(wanted).mul_(share * temperature)
-    if soft.hard_share:
-        loss, own = _hard(scores, labels, soft.hard_share)
-        total, gradient = total + loss, gradient.add_(own)
-    return total, gradient
+    loss, gradient = _hard(scores, labels, soft.hard_share)
+    return total + loss, gradient.add_(logs.exp_().sub_(wanted), alpha=share * temperature)
