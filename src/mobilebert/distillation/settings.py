@@ -14,10 +14,8 @@ from mobilebert.distillation.stages import Stage
 from mobilebert.distillation.strategies import (
     PROGRESSIVE_FORMS,
     StrategyName,
-    auxiliary,
-    joint,
     pretraining_stage,
-    progressive,
+    stages_of,
 )
 from mobilebert.errors import InputError
 from mobilebert.pretraining.settings import RunSettings
@@ -133,9 +131,12 @@ class DistillSettings(RunSettings):
         common: dict[str, Any] = {"hard_share": self.hard_share, "warmup": warmup}
         if self.strategy == DISTILLATION_ALONE:
             return (pretraining_stage(layers, words, dropout=False, **common),)
-        common["factors"] = self.factors()
-        if self.strategy == StrategyName.AUXILIARY:
-            return auxiliary(layers, transfer + words, **common)
-        if self.strategy == StrategyName.JOINT:
-            return joint(layers, transfer, words, **common)
-        return progressive(layers, transfer, words, form=self.progressive_form, **common)
+        return stages_of(
+            self.strategy,
+            layers,
+            transfer,
+            words,
+            form=self.progressive_form,
+            factors=self.factors(),
+            **common,
+        )
