@@ -85,6 +85,10 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "MobileBertTokenizer",
         "MobileBertTokenizerFast",
     ),
+    "mobilebert.distillation.distill": ("distill",),
+    "mobilebert.pretraining.judging": ("evaluate_pretraining",),
+    "mobilebert.pretraining.pretrain": ("pretrain",),
+    "mobilebert.pretraining.result": ("PretrainResult",),
     "mobilebert.torch": (
         "MobileBertForMaskedLM",
         "MobileBertForMultipleChoice",
@@ -110,6 +114,10 @@ _SUBMODULES = ("logging", "modeling_outputs", "modeling_tf_outputs", "models")
 # Module -> the function of `mobilebert.extras` that imports the framework it needs.
 _FRAMEWORKS = {
     "mobilebert.torch": "require_torch",
+    "mobilebert.distillation.distill": "require_training",
+    "mobilebert.pretraining.judging": "require_training",
+    "mobilebert.pretraining.pretrain": "require_training",
+    "mobilebert.pretraining.result": "require_training",
     "mobilebert.training.finetune": "require_training",
     "mobilebert.training.result": "require_training",
     "mobilebert.keras": "require_keras",

@@ -42,6 +42,7 @@ from mobilebert.corpora.vocabulary_training import (
     TrainedVocabulary as TrainedVocabulary,
     train_tokenizer as train_tokenizer,
 )
+from mobilebert.distillation.distill import distill as distill
 from mobilebert.engine import Engine as Engine
 from mobilebert.errors import (
     ArgumentError as ArgumentError,
@@ -82,6 +83,9 @@ from mobilebert.pipelines import (
     Pipeline as Pipeline,
     pipeline as pipeline,
 )
+from mobilebert.pretraining.judging import evaluate_pretraining as evaluate_pretraining
+from mobilebert.pretraining.pretrain import pretrain as pretrain
+from mobilebert.pretraining.result import PretrainResult as PretrainResult
 from mobilebert.tasks import (
     TASKS as TASKS,
     TaskSpec as TaskSpec,

@@ -1,6 +1,8 @@
 """``mobilebert evaluate``: how good a model is on a file of rows."""
 
 import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,8 +16,10 @@ HELP = """Measure a model on rows with what is right, as it would answer them in
 \b
 mobilebert evaluate --model DIR --data reviews.csv
 mobilebert evaluate --model DIR --data reviews.csv --output DIR2    also report.html, report.json
+mobilebert evaluate --model DIR --data PREPARED    masked words of held-out text, by source
 
-Columns, delimiter and encoding are guessed and stated. PyTorch is not needed.
+Columns, delimiter and encoding are guessed and stated. PyTorch is not needed, but for what
+prepare-pretraining has written.
 """
 
 
@@ -29,9 +33,20 @@ Columns, delimiter and encoding are guessed and stated. PyTorch is not needed.
 @click.option("--backend", metavar="B", default="auto", help="As for run.  [default: auto]")
 @click.option("--dtype", metavar="D", help="As for run.")
 @click.option("--output", metavar="DIR", help="Directory for report.html and report.json.")
+@click.option(
+    "--words",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=50_000,
+    show_default=True,
+    help="Masked words of prepared text.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write the metrics as JSON.")
 def evaluate(**options: Any) -> None:
     """Run the command; its help is `HELP`."""
+    if _is_prepared(options["data"]):
+        _evaluate_prepared(options)
+        return
     from mobilebert.commands.data_options import read_columns
     from mobilebert.reports import write_report
     from mobilebert.training import judging
@@ -53,3 +68,25 @@ def evaluate(**options: Any) -> None:
         click.echo(f"Report: {written.page}", err=True)
     shown = json.dumps(judged.metrics, indent=2) if options["as_json"] else judged.summary()
     click.echo(shown)
+
+
+def _is_prepared(data: Sequence[str]) -> bool:
+    return any((Path(path) / "manifest.json").is_file() for path in data)
+
+
+def _evaluate_prepared(options: Mapping[str, Any]) -> None:
+    from mobilebert.errors import InputError
+    from mobilebert.extras import require_training
+
+    if len(options["data"]) > 1:
+        raise InputError("Give one directory of prepared text at a time.")
+    require_training("Judging on prepared text")
+    from mobilebert.pretraining.judging import evaluate_pretraining
+
+    judged = evaluate_pretraining(
+        options["model"], options["data"][0], words=options["words"], progress=True
+    )
+    if options["as_json"]:
+        click.echo(json.dumps({"metrics": judged.metrics, "sources": judged.sources()}, indent=2))
+    else:
+        click.echo(judged.summary())

@@ -205,6 +205,7 @@ def standardize_head(
     features: Tensor,
     *,
     targets: Tensor | None = None,
+    prior: Tensor | None = None,
     fresh: Collection[str] | None = None,
     bfloat16: bool = False,
 ) -> StandardizedHead:
@@ -215,6 +216,7 @@ def standardize_head(
         features: Rows of the last state that the head reads, of the first batches, [N, H]: first
             tokens where the head is pooled, else every token.
         targets: What a regression is to give, [M] or [M, C].
+        prior: What a fresh head says before it has read anything, [C]; zeros by default.
         fresh: Names of the modules with initial weights, such as "classifier"; by default those
             that were new when the checkpoint was loaded.
         bfloat16: Whether the features come from arithmetic in bfloat16.
@@ -236,13 +238,21 @@ def standardize_head(
     if pooler is None or pooler.dense is None:
         spread = spread if is_new else spread.clamp(min=_LEAST_OF_TRAINED)
         first = StandardizedLinear(last, mean, spread, *out, fresh=is_new)
+        _begin_with(first, prior if is_new else None)
         return StandardizedHead(first, None, dropout, (projection.name,))
     name = f"{model.base_model_prefix}.pooler.dense"
     spread = spread if name in new else spread.clamp(min=_LEAST_OF_TRAINED)
     first = StandardizedLinear(pooler.dense, mean, spread, fresh=name in new)
     width = last.in_features
     behind = StandardizedLinear(last, torch.zeros(width), torch.ones(width), *out, fresh=is_new)
+    _begin_with(behind, prior if is_new else None)
     return StandardizedHead(first, behind, dropout, (name, projection.name))
+
+
+@torch.no_grad()
+def _begin_with(layer: StandardizedLinear, prior: Tensor | None) -> None:
+    if prior is not None:
+        layer.bias.add_(prior.to(layer.bias))
 
 
 def _new_modules(model: TaskModel[Any]) -> set[str]:

@@ -30,6 +30,7 @@ from mobilebert.training.objectives import Objective, build_objective
 from mobilebert.training.optimizers import build_optimizer
 from mobilebert.training.outlier_channels import limit_steps, outlier_scales, shrink_low_rank
 from mobilebert.training.parameter_groups import freeze, parameter_groups
+from mobilebert.training.priors import class_prior, label_prior
 from mobilebert.training.processes import Processes
 from mobilebert.training.saved_state import Progress
 from mobilebert.training.schedules import Schedule, warmup_steps
@@ -43,6 +44,12 @@ __all__ = ["Material", "TuningRun", "steps_of"]
 
 # Tokens whose features say what is usual; enough for thousands of rows, or hundreds of sequences.
 _TOKENS_LOOKED_AT = 16384
+# Tasks whose labels have frequencies.
+_COUNTED = (
+    FinetuneTask.TEXT_CLASSIFICATION,
+    FinetuneTask.MULTI_LABEL,
+    FinetuneTask.TOKEN_CLASSIFICATION,
+)
 # Evaluations of a run at least, where the user does not say.
 _LEAST_EVALUATIONS = 4
 
@@ -123,7 +130,7 @@ class TuningRun:
         tuned = TunedModel(self.model, Precision(settings.precision))
         batches, targets = self._first_batches()
         if task is not FinetuneTask.MASKED_LM:
-            tuned.start_head(batches, targets)
+            tuned.start_head(batches, targets, self._prior())
         scales = outlier_scales(self.model, batches)
         if settings.freeze is not None:
             freeze(self.model, settings.freeze)
@@ -214,15 +221,29 @@ class TuningRun:
 
     def _objective(self) -> Objective:
         settings, task = self.material.settings, self.material.task
-        weights: dict[str, Tensor] = {}
-        if settings.class_weights == "balanced":
-            counts = self._label_counts()
-            if task is FinetuneTask.MULTI_LABEL:
-                several = balanced_positive_weights(counts, len(self.material.examples))
-                weights["positive_weights"] = several
-            else:
-                weights["class_weights"] = balanced_class_weights(counts)
-        return build_objective(task, label_smoothing=settings.label_smoothing, **weights)
+        name = "positive_weights" if task is FinetuneTask.MULTI_LABEL else "class_weights"
+        weights = self._label_weights()
+        given = {} if weights is None else {name: weights}
+        return build_objective(task, label_smoothing=settings.label_smoothing, **given)
+
+    def _label_weights(self) -> Tensor | None:
+        if self.material.settings.class_weights != "balanced":
+            return None
+        counts = self._label_counts()
+        if self.material.task is FinetuneTask.MULTI_LABEL:
+            return balanced_positive_weights(counts, len(self.material.examples))
+        return balanced_class_weights(counts)
+
+    def _prior(self) -> Tensor | None:
+        """Return what the head says of the labels before it has read anything."""
+        settings, task = self.material.settings, self.material.task
+        if task not in _COUNTED or settings.sampling == "balanced":
+            return None
+        counts, weights = self._label_counts(), self._label_weights()
+        if task is FinetuneTask.MULTI_LABEL:
+            examples = len(self.material.examples)
+            return label_prior(counts, examples, weights, settings.label_smoothing)
+        return class_prior(counts, weights, settings.label_smoothing)
 
     def _masking(self) -> Masking | None:
         if self.material.task is not FinetuneTask.MASKED_LM:

@@ -69,12 +69,18 @@ class TunedModel:
             named |= {f"standardized.{name}": x for name, x in self.head.named_parameters()}
         return {name: parameter for name, parameter in named.items() if parameter.requires_grad}
 
-    def start_head(self, batches: Sequence[PackedBatch], targets: Tensor | None) -> None:
+    def start_head(
+        self,
+        batches: Sequence[PackedBatch],
+        targets: Tensor | None,
+        prior: Tensor | None = None,
+    ) -> None:
         """Standardise the head by the features of the first batches.
 
         Args:
             batches: Some sequences of the data.
             targets: Numbers a regression is to give, [N]; None for other tasks.
+            prior: What a fresh head says before it has read anything, [C].
 
         Raises:
             InputError: The features hold infinity or NaN.
@@ -88,6 +94,7 @@ class TunedModel:
             self.model,
             features,
             targets=targets,
+            prior=prior,
             bfloat16=self.precision is Precision.BFLOAT16,
         )
 

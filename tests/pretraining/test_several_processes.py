@@ -1,0 +1,72 @@
+"""Two processes of torchrun make the model of one."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mobilebert.pretraining.curves import read_curves
+from pretraining.small_text import killed_at, write_config
+
+SETTINGS = {"batch-size": 15, "learning-rate": 3e-3, "checkpoint-every": 4}
+
+
+def options(settings):
+    return [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+
+
+def in_two(arguments):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "-m", "mobilebert", *map(str, arguments)),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def assert_near(found, wanted):
+    one, other = (load_file(path / "model.safetensors") for path in (found, wanted))
+    for name, tensor in other.items():
+        # Adam's first steps have the size of the rate whatever the gradient: a gradient that is 0
+        # but for rounding moves its weight either way.
+        near = torch.isclose(one[name], tensor, rtol=1e-2, atol=1e-3)
+        assert near.float().mean() > 0.98, name
+
+
+@pytest.fixture
+def one_and_two(tmp_path):
+    def run(arguments, settings):
+        one, two = tmp_path / "one", tmp_path / "two"
+        words = [*arguments, *options(SETTINGS | settings)]
+        killed_at([*words, "--output", one], one, None, None)
+        said = in_two([*words, "--output", two])
+        assert said.count("Report:") == 1  # the first process alone tells
+        assert_near(two, one)
+        losses = [
+            [round(x["loss"], 2) for x in read_curves(path / "curves.jsonl") if "loss" in x]
+            for path in (one, two)
+        ]
+        assert losses[0][:5] == losses[1][:5]
+        return one
+
+    return run
+
+
+def test_they_pretrain_and_distil(one_and_two, prepared, tokenizer_dir, tokenizer, tmp_path):
+    config = write_config(tmp_path, len(tokenizer), variant="teacher", hidden_dropout_prob=0.0)
+    common = ["--data", prepared, "--tokenizer", tokenizer_dir]
+    teacher = one_and_two(["pretrain", "--config", config, *common], {"steps": 10})
+    teacher.rename(tmp_path / "teacher")
+    (tmp_path / "two").rename(tmp_path / "other")
+    student = write_config(tmp_path, len(tokenizer))
+    arguments = ["distill", "--teacher", tmp_path / "teacher", "--student", student, *common]
+    one_and_two(arguments, {"transfer-steps": 6, "distillation-steps": 4})
