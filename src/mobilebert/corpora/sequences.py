@@ -4,7 +4,7 @@ Devlin et al. 2019 (arXiv:1810.04805), section 3.1 and appendix A.2. Every pass 
 where sequences end, where pairs are parted, and what does not follow.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -78,15 +78,11 @@ class _PairPlanner:
         documents = _in_two(unit.documents)
         self._ranges = list(pairwise(documents))
         self._sources = [*unit.sources] * (len(self._ranges) // max(1, len(unit.sources)))
-        self._of_source: dict[int, list[int]] = {}
-        for number, source in enumerate(self._sources):
-            self._of_source.setdefault(source, []).append(number)
-        # Where a document is among those of its source.
-        self._places = {
-            number: place
-            for numbers in self._of_source.values()
-            for place, number in enumerate(numbers)
-        }
+        self._documents = documents
+        # Segments of each source; units have the documents of a source one after the other.
+        self._of_source: dict[int, tuple[int, int]] = {}
+        for (first, last), source in zip(self._ranges, self._sources, strict=True):
+            self._of_source[source] = (self._of_source.get(source, (first, last))[0], last)
 
     def pairs(self) -> Iterator[PlannedSequence]:
         for document, (first, last) in enumerate(self._ranges):
@@ -133,16 +129,15 @@ class _PairPlanner:
                 comes as near as it can, or pairs at the end of a document would be told by their
                 length.
         """
-        random, bounds = self._random, self._bounds
-        alike = self._of_source[self._sources[document]]
-        if len(alike) > 1:
-            other = random.randrange(len(alike) - 1)
-            other = alike[other + (other >= self._places[document])]
-        else:
-            other = random.randrange(len(self._ranges) - 1)
-            other += other >= document
-        first, last = self._ranges[other]
-        start = random.randrange(first, last)
+        bounds, (own_first, own_last) = self._bounds, self._ranges[document]
+        first, last = self._of_source[self._sources[document]]
+        if (first, last) == (own_first, own_last):
+            first, last = 0, self._documents[-1]
+        # Any segment is as likely, so long documents are chosen more often: in short ones there is
+        # too little text behind it.
+        start = self._random.randrange(first, last - (own_last - own_first))
+        start += (own_last - own_first) * (start >= own_first)
+        last = self._documents[bisect_right(self._documents, start)]
         place = bounds[start] + wanted
         end = min(last, bisect_left(bounds, place, start + 1, last + 1))
         if not at_least and end - start > 1 and bounds[end] - place > place - bounds[end - 1]:
