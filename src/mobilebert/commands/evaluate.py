@@ -32,7 +32,7 @@ Columns, delimiter and encoding are guessed and stated. PyTorch is not needed.
 @click.option("--json", "as_json", is_flag=True, help="Write the metrics as JSON.")
 def evaluate(**options: Any) -> None:
     """Run the command; its help is `HELP`."""
-    from mobilebert.commands.data_options import read_columns
+    from mobilebert.commands.data_options import read_columns, read_label_names
     from mobilebert.reports import write_report
     from mobilebert.training import judging
 
@@ -43,6 +43,7 @@ def evaluate(**options: Any) -> None:
         columns=read_columns(options["columns"]),
         encoding=options["encoding"],
         skip_bad_rows=options["skip_bad_rows"],
+        label_names=read_label_names(options["label_names"]),
         backend=options["backend"],
         dtype=options["dtype"],
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from mobilebert.datasets.agreement import check_training, without_unseen_labels
 from mobilebert.datasets.item_sets import Items
 from mobilebert.datasets.items import FinetuneTask
+from mobilebert.datasets.label_names import check_occurring
 from mobilebert.datasets.problems import NOTICES, OnError, Problem, ProblemKind
 from mobilebert.datasets.reading import read_items
 from mobilebert.datasets.sources import open_rows
@@ -32,6 +33,7 @@ class DataSource:
         encoding: Of text files; guessed by default.
         group: The column that says what belongs together.
         skip_bad_rows: Whether rows that cannot be used are left out rather than refused.
+        label_names: Label as the files have it -> the name it is to have.
     """
 
     train: Sequence[str]
@@ -40,6 +42,7 @@ class DataSource:
     encoding: str | None = None
     group: str | None = None
     skip_bad_rows: bool = False
+    label_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def on_error(self) -> OnError:
@@ -62,7 +65,12 @@ class DataSource:
         if like is not None:
             return read_items(task, rows, on_error=self.on_error, **like.options)
         return read_items(
-            task, rows, columns=self.columns or None, on_error=self.on_error, group=self.group
+            task,
+            rows,
+            columns=self.columns or None,
+            on_error=self.on_error,
+            group=self.group,
+            label_names=self.label_names,
         )
 
 
@@ -123,6 +131,7 @@ def read_training_data(
         InputError: They cannot be used.
     """
     read = source.read(task, source.train)
+    check_occurring(", ".join(source.train), source.label_names, read.labels)
     files = [file_summary(source.train, "train", read)]
     how = ""
     leaked: list[Problem] = []

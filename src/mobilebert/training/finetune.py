@@ -51,6 +51,7 @@ def finetune(
     encoding: str | None = None,
     group: str | None = None,
     skip_bad_rows: bool = False,
+    label_names: Mapping[str, str] | None = None,
     overwrite: bool = False,
     resume: bool = False,
     quick: bool = False,
@@ -72,6 +73,7 @@ def finetune(
         encoding: Of text files; guessed by default.
         group: The column that says what belongs together and is never split apart.
         skip_bad_rows: Leave out rows that cannot be used, rather than refuse them all.
+        label_names: Label as the files have it -> the name that it gets: `{"1": "good"}`.
         overwrite: Replace a model that is in `output`.
         resume: Go on with a run that was interrupted in `output`.
         quick: Fewer steps and shorter sequences: minutes on two processors.
@@ -100,6 +102,7 @@ def finetune(
             encoding=encoding,
             group=group,
             skip_bad_rows=skip_bad_rows,
+            label_names=dict(label_names or {}),
         ),
         model=BUNDLED_MODEL if model is None else model,
         output=OutputDirectory(Path(output)),
