@@ -103,7 +103,9 @@ class _Reading:
         self._rename = label_namer(task, label_names)
         facts = [*chosen.facts, *(f"{old!r} is {new!r}" for old, new in label_names.items())]
         self._facts = (*source.facts, f"{source.path}: {'; '.join(facts)}")
-        self._options = chosen.options() | {"label_names": label_names}
+        self._options = chosen.options()
+        if label_names:
+            self._options["label_names"] = label_names
         self._strange: dict[str, Problem] = {}
 
     def items(self, on_error: OnError) -> Items:
