@@ -4,9 +4,16 @@ import importlib
 import importlib.util
 import os
 
+import hypothesis
 import pytest
 
 from standing_in import Uploads
+
+# How long examples take says how busy the machine is.
+hypothesis.settings.register_profile(
+    "no clock", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("no clock")
 
 
 def pytest_addoption(parser):
