@@ -43,7 +43,7 @@ make_root() {
   python3 -m pip install --target "$1/wheels" --only-binary :all: --implementation cp \
     --python-version "$python" "${platforms[@]}" \
     'numpy>=1.26' 'tokenizers>=0.22,<0.24' 'safetensors>=0.4.3' 'huggingface_hub>=0.34,<3' \
-    'click>=8.1' 'tqdm>=4.66' 'nanobind>=2.7' pytest hypothesis
+    'click>=8.1' 'tqdm>=4.66' 'nanobind>=2.7' pytest pytest-xdist hypothesis
 }
 
 native_tests() {
@@ -94,7 +94,7 @@ PYTHON
   # What tests start has to run under qemu too. It heeds no limit of memory.
   "$work/python" -c "import sys, pytest
 sys.executable = '$work/python'
-sys.exit(pytest.main())" -p no:cacheprovider "${tests[@]}" \
+sys.exit(pytest.main())" -p no:cacheprovider --numprocesses=0 "${tests[@]}" \
     --deselect tests/engine/test_native_programs.py::test_exhausted_memory_is_an_exception "$@"
 }
 

@@ -2,10 +2,18 @@
 
 import importlib
 import importlib.util
+import os
 
+import hypothesis
 import pytest
 
 from standing_in import Uploads
+
+# How long examples take says how busy the machine is.
+hypothesis.settings.register_profile(
+    "no clock", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("no clock")
 
 
 def pytest_addoption(parser):
@@ -17,7 +25,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    # The models are tiny: handing work to a second thread costs more than it saves.
+    # The models are tiny: handing work to a second thread costs more than it saves, and a worker of
+    # pytest-xdist has one processor. TensorFlow and what tests start are told by the environment.
+    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
     if importlib.util.find_spec("torch") is not None:
         importlib.import_module("torch").set_num_threads(1)
 

@@ -124,7 +124,7 @@ def test_defaults_are_all_ones_zeros_and_counting():
         assert np.array_equal(short[name], whole[name])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     variant=st.sampled_from(sorted(VARIANTS)),
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=4),

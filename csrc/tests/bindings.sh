@@ -39,9 +39,10 @@ checked() {
 checked -c "
 from mobilebert.engine import _native
 assert _native.__file__.startswith('$build'), _native.__file__"
-# What a sanitizer says goes past pytest. Where memory is exhausted it ends the program.
+# What a sanitizer says goes past pytest, but not past its workers. Where memory is exhausted it ends
+# the program.
 tests=tests/engine
-checked -m pytest -q -p no:cacheprovider --capture=sys \
+checked -m pytest -q -p no:cacheprovider --capture=sys --numprocesses=0 \
   --deselect $tests/test_native_programs.py::test_exhausted_memory_is_an_exception \
   $tests/test_native_*.py $tests/test_needed_rows.py $tests/test_peaks.py \
   $tests/test_pack_file.py $tests/test_released_weights.py "$@"

@@ -60,6 +60,23 @@ def test_evaluating(tuned, files):
     assert (files / "judged" / "report.html").exists()
 
 
+def test_labels_get_names(files):
+    rows = (files / "reviews.csv").read_text("utf-16")
+    (files / "numbers.csv").write_text(rows.replace(";good", ";1").replace(";bad", ";0"))
+    where = ("--train", files / "numbers.csv", "--model", files / "encoder", "--max-steps", 1)
+    names = ("--label-names", "0=bad,1=good")
+    result = invoke("finetune", *TASK, *where, *names, "--output", files / "named")
+    assert result.exit_code == 0, result.stderr
+    assert "'0' is 'bad'; '1' is 'good'" in result.stderr
+    assert json.loads((files / "named" / "config.json").read_text())["label2id"] == {
+        "bad": 0,
+        "good": 1,
+    }
+    judged = ("evaluate", "--model", files / "named", "--data", files / "numbers.csv", "--json")
+    assert json.loads(answers(*judged, *names))["accuracy"] >= 0.5
+    assert_refused(invoke(*judged), "say so with --label-names")
+
+
 def test_comparing(tuned, files):
     models = (files / "model", files / "model")
     shown = answers("compare", *models, "--output", files / "page.html")
@@ -80,6 +97,8 @@ def test_comparing(tuned, files):
         (("--column", "text=body"), "body"),
         (("--learning-rate", "-1"), "learning_rate must be at least 0"),
         (("--encoding", "utf-9"), "utf-9"),
+        (("--label-names", "good"), "takes LABEL=NAME"),
+        (("--label-names", "god=fine"), "no row has the label 'god'"),
     ],
 )
 def test_bad_options(files, arguments, message):

@@ -127,6 +127,8 @@ def test_squad(tmp_path):
     (row,) = open_rows(write(tmp_path, "squad.json", json.dumps(articles, indent=1)))
     assert row.cells == {**questions[0], "context": "It's a film.", "title": "Films"}
     assert '"q1"' in (tmp_path / "squad.json").read_text().splitlines()[row.line - 1]
+    # Published files are one line.
+    assert row.place.endswith(f"squad.json, line {row.line} (question q1)")
 
 
 def test_several_files_with_labels(tmp_path):
@@ -162,6 +164,7 @@ BAD = [
     ("rows.csv", {"encoding": "klingon"}, "no encoding 'klingon'"),
     ("rows.csv", {"delimiter": "::"}, "A delimiter is one character"),
     ("none.csv", {}, "Cannot read .*none.csv: No such file"),
+    (".", {}, "is a directory; name its files"),
     ("twice.csv", {}, "'text' is there twice"),
     ("latin.csv", {"encoding": "utf-8"}, "latin.csv, line 2 is not utf-8 .given.: "),
 ]

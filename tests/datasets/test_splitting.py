@@ -52,7 +52,7 @@ def test_each_of_several_labels_in_proportion():
         assert held[name] == pytest.approx(everywhere[name] / 10, abs=5)
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.sampled_from(["", "g", "h", "i"])),

@@ -94,7 +94,7 @@ CELLS = st.text(
 )
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=6))
 @pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
 def test_what_was_written_comes_back(rows, delimiter, tmp_path_factory):
@@ -116,7 +116,7 @@ PLAIN = st.text(
 )
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(rows=st.lists(st.tuples(PLAIN, PLAIN), min_size=1, max_size=6))
 def test_bare_quotes_between_tabs_come_back(rows, tmp_path_factory):
     # A first cell with a quote in it says that none stands around cells.

@@ -141,7 +141,7 @@ changes = st.lists(
 lengths = st.dictionaries(st.sampled_from(ARGUMENTS), st.integers(0, 40), max_size=2)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(changes=changes, lengths=lengths)
 def test_any_call_is_refused_or_runs(changes, lengths):
     for path in PATHS:

@@ -94,7 +94,7 @@ def test_a_mapped_file_outlives_its_replacement(tmp_path):
     assert bytes(mapped.buffer) == before
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_file_is_refused(share, written, tmp_path_factory):
     path = tmp_path_factory.mktemp("cut") / "a.pack"
@@ -124,7 +124,7 @@ def damaged(written, place, bits):
 MEANINGLESS = range(24, 64)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data(), bits=st.integers(1, 255))
 def test_a_garbled_header_is_refused(data, bits, written, tmp_path_factory):
     length = struct.unpack_from("<I", written, 12)[0]
@@ -135,7 +135,7 @@ def test_a_garbled_header_is_refused(data, bits, written, tmp_path_factory):
         open_pack(path)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(share=st.floats(0, 1, exclude_max=True), bits=st.integers(1, 255))
 def test_garbled_arrays_are_found_by_reading_them(share, bits, written, tmp_path_factory):
     path = tmp_path_factory.mktemp("garbled") / "a.pack"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from sklearn import metrics as oracle
 
 from mobilebert.metrics import score_classes
@@ -22,7 +22,6 @@ def same(found, wanted):
     return found == pytest.approx(wanted, abs=FLOAT64)
 
 
-@settings(deadline=None)
 @given(predictions())
 def test_scores_are_those_of_the_oracle(pair):
     predicted, wanted = pair
@@ -46,7 +45,6 @@ def test_scores_are_those_of_the_oracle(pair):
     assert same(scores.matthews, 0 if alone else oracle.matthews_corrcoef(wanted, predicted))
 
 
-@settings(deadline=None)
 @given(predictions())
 def test_the_baseline_is_the_score_of_one_answer(pair):
     _, wanted = pair

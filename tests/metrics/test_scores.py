@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from scipy import stats
 from sklearn import metrics as oracle
 
@@ -34,7 +34,6 @@ def same(found, wanted):
     return found == pytest.approx(wanted, abs=FLOAT64, nan_ok=True)
 
 
-@settings(deadline=None)
 @given(scored())
 def test_ranking(pair):
     scores, members = pair
@@ -44,7 +43,6 @@ def test_ranking(pair):
     assert same(average_precision(scores, members), precision)
 
 
-@settings(deadline=None)
 @given(scored(), st.randoms(use_true_random=False))
 def test_correlation(pair, random):
     one = pair[0]
@@ -73,7 +71,6 @@ def labelled(draw):
     return tuple(np.array(draw(x)).reshape(texts, labels) for x in (numbers, members))
 
 
-@settings(deadline=None)
 @given(labelled())
 def test_several_labels(pair):
     probabilities, wanted = pair
@@ -87,7 +84,6 @@ def test_several_labels(pair):
     assert same(found["subset_accuracy"], oracle.accuracy_score(wanted, predicted))
 
 
-@settings(deadline=None)
 @given(labelled())
 def test_no_threshold_is_better(pair):
     probabilities, wanted = pair

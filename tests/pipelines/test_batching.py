@@ -75,7 +75,7 @@ def test_the_comparison_sees_a_difference():
         assert_same([{"word": "a"}], [{"word": "b"}])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(order=st.permutations(range(len(TEXTS))), size=st.integers(1, 6))
 def test_any_order_and_batch_size(order, size, checkpoints):
     answerer = pipeline("feature-extraction", checkpoints["feature-extraction"], pooling="mean")

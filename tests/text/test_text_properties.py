@@ -15,7 +15,7 @@ BOTH = pytest.mark.parametrize("tokenizer", [SLOW, FAST], ids=["slow", "fast"])
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 latin = st.text(st.characters(codec="latin-1"), max_size=40)
-examples = settings(max_examples=200, deadline=None, derandomize=True)
+examples = settings(max_examples=200, derandomize=True)
 
 
 @BOTH

@@ -29,6 +29,7 @@ def test_question_answering_is_as_published():
         "warmup": 0.1,
         "weight_decay": 0.01,
         "clip": 1.0,
+        "dev_rows": None,
     }
 
 
@@ -47,6 +48,9 @@ def test_published_models_stay_in_the_range_of_the_paper(task):
 def test_quick_runs_are_short(task):
     whole, quick = (finetune_preset(task, SIZES["mobilebert-mini"], quick=q) for q in (False, True))
     assert whole["max_steps"] is None
+    assert whole["dev_rows"] is None
+    # Judged five times, each at most a fourth of the work of learning from it.
+    assert 5 * quick["dev_rows"] < 4 * quick["max_steps"] * quick["batch_size"]
     assert quick["max_steps"] * quick["batch_size"] * quick["max_length"] < 700_000
     assert quick["max_length"] <= whole["max_length"]
     assert quick["batch_size"] <= whole["batch_size"]

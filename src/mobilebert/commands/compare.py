@@ -26,7 +26,7 @@ Times are medians of an answer to one sentence of 49 tokens, the models taking t
 @click.option("--output", metavar="FILE", help="Also write the page, an HTML file.")
 def compare(models: tuple[str, ...], **options: Any) -> None:
     """Run the command; its help is `HELP`."""
-    from mobilebert.commands.data_options import read_columns
+    from mobilebert.commands.data_options import read_columns, read_label_names
     from mobilebert.reports import comparison_table, write_comparison
     from mobilebert.training import comparing
 
@@ -37,6 +37,7 @@ def compare(models: tuple[str, ...], **options: Any) -> None:
             "columns": read_columns(options["columns"]),
             "encoding": options["encoding"],
             "skip_bad_rows": options["skip_bad_rows"],
+            "label_names": read_label_names(options["label_names"]),
         }
     compared = comparing.compare(models, backend=options["backend"], **data)
     if options["output"] is not None:

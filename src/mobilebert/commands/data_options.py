@@ -7,7 +7,7 @@ import click
 
 from mobilebert.errors import InputError
 
-__all__ = ["data_options", "read_columns"]
+__all__ = ["data_options", "read_columns", "read_label_names"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -16,6 +16,12 @@ def data_options(command: F) -> F:
     """Add the options that say how files of data are read."""
     for option in (
         click.option("--skip-bad-rows", is_flag=True, help="Leave out rows that cannot be used."),
+        click.option(
+            "--label-names",
+            metavar="LABEL=NAME[,...]",
+            multiple=True,
+            help="Names for labels: 0=negative,1=positive.",
+        ),
         click.option("--encoding", metavar="E", help="Of the files. Default: guessed."),
         click.option(
             "--column",
@@ -35,13 +41,26 @@ def read_columns(assignments: Sequence[str]) -> dict[str, str]:
     Raises:
         InputError: A part is no FIELD=COLUMN, or a field is there twice.
     """
-    columns: dict[str, str] = {}
+    return _assigned("--column", assignments, "FIELD=COLUMN, such as text=review")
+
+
+def read_label_names(assignments: Sequence[str]) -> dict[str, str]:
+    """Read what --label-names says: label -> name.
+
+    Raises:
+        InputError: A part is no LABEL=NAME, or a label is there twice.
+    """
+    return _assigned("--label-names", assignments, "LABEL=NAME, such as 1=positive")
+
+
+def _assigned(option: str, assignments: Sequence[str], form: str) -> dict[str, str]:
+    read: dict[str, str] = {}
     for assignment in assignments:
         for part in assignment.split(","):
-            field, equals, column = part.partition("=")
-            if not (equals and field.strip() and column.strip()):
-                raise InputError(f"--column takes FIELD=COLUMN, such as text=review, not {part!r}.")
-            if field.strip() in columns:
-                raise InputError(f"--column names {field.strip()} twice.")
-            columns[field.strip()] = column.strip()
-    return columns
+            key, equals, value = map(str.strip, part.partition("="))
+            if not (equals and key and value):
+                raise InputError(f"{option} takes {form}, not {part!r}.")
+            if key in read:
+                raise InputError(f"{option} names {key} twice.")
+            read[key] = value
+    return read

@@ -47,7 +47,7 @@ def evaluate(**options: Any) -> None:
     if _is_prepared(options["data"]):
         _evaluate_prepared(options)
         return
-    from mobilebert.commands.data_options import read_columns
+    from mobilebert.commands.data_options import read_columns, read_label_names
     from mobilebert.reports import write_report
     from mobilebert.training import judging
 
@@ -58,6 +58,7 @@ def evaluate(**options: Any) -> None:
         columns=read_columns(options["columns"]),
         encoding=options["encoding"],
         skip_bad_rows=options["skip_bad_rows"],
+        label_names=read_label_names(options["label_names"]),
         backend=options["backend"],
         dtype=options["dtype"],
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mobilebert.commands.data_options import read_columns
+from mobilebert.commands.data_options import read_columns, read_label_names
 from mobilebert.commands.setting_options import given_settings
 from mobilebert.extras import require_training
 from mobilebert.training.settings import FinetuneSettings
@@ -37,6 +37,7 @@ def run_finetune(options: Mapping[str, Any]) -> None:
         encoding=options["encoding"],
         group=options["group"],
         skip_bad_rows=options["skip_bad_rows"],
+        label_names=read_label_names(options["label_names"]),
         overwrite=options["overwrite"],
         resume=options["resume"],
         quick=options["quick"],

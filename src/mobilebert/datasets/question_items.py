@@ -33,7 +33,7 @@ def question_reader(columns: Columns, sample: Sequence[Row]) -> Callable[[Row], 
             _check_place(answer, text)
         name = cells.get("id")
         return QuestionItem(
-            row.place if is_missing(name) else f"{row.place} (question {name})",
+            row.place if row.name or is_missing(name) else f"{row.place} (question {name})",
             str(row.line) if is_missing(name) else str(name),
             text_of(cells.get(question), "question"),
             text,

@@ -8,6 +8,7 @@ from mobilebert.datasets.columns import Columns, choose_columns
 from mobilebert.datasets.fingerprints import Repetitions
 from mobilebert.datasets.item_sets import Items, StreamedItems
 from mobilebert.datasets.items import FinetuneTask, Item, PlainItem, QuestionItem
+from mobilebert.datasets.label_names import label_namer
 from mobilebert.datasets.label_texts import LabelTally, names_of
 from mobilebert.datasets.problems import (
     OnError,
@@ -43,6 +44,7 @@ def read_items(
     group: str | None = None,
     first_choice: int | None = None,
     separator: str | None = None,
+    label_names: Mapping[str, str] | None = None,
 ) -> Items:
     """Read what a task needs.
 
@@ -55,13 +57,16 @@ def read_items(
         group: The column that says what belongs together; of questions that is the article.
         first_choice: What the first choice is numbered, 0 or 1; by default it is guessed.
         separator: What separates labels in a cell; by default it is guessed.
+        label_names: Label as the file has it -> the name it is to have.
 
     Raises:
-        InputError: Columns are missing or doubtful, the labels are texts, a row is bad and bad
-            rows are refused, or there is none.
+        InputError: Columns are missing or doubtful, the labels are texts, the task has none to
+            name, a row is bad and bad rows are refused, or there is none.
     """
     wanted = on_error_of(on_error)
-    return _Reading(task, source, columns, group, first_choice, separator).items(wanted)
+    names = label_names or {}
+    reading = _Reading(task, source, columns, group, first_choice, separator, names)
+    return reading.items(wanted)
 
 
 class _Reading:
@@ -75,6 +80,7 @@ class _Reading:
         group: str | None,
         first_choice: int | None,
         separator: str | None,
+        label_names: Mapping[str, str],
     ) -> None:
         sample = _sample(source)
         names = source.columns or tuple(dict.fromkeys(n for row in sample for n in row.cells))
@@ -94,8 +100,12 @@ class _Reading:
         else:
             self._read = _READERS[task](chosen, full)
         self._task, self._source, self._group = task, source, group
-        self._facts = (*source.facts, f"{source.path}: {'; '.join(chosen.facts)}")
+        self._rename = label_namer(task, label_names)
+        facts = [*chosen.facts, *(f"{old!r} is {new!r}" for old, new in label_names.items())]
+        self._facts = (*source.facts, f"{source.path}: {'; '.join(facts)}")
         self._options = chosen.options()
+        if label_names:
+            self._options["label_names"] = label_names
         self._strange: dict[str, Problem] = {}
 
     def items(self, on_error: OnError) -> Items:
@@ -143,7 +153,7 @@ class _Reading:
                     log.add(Problem(row.place, ProblemKind.EMPTY_ROW, "the row is empty."))
                 continue
             try:
-                item = self._read(row)
+                item = self._rename(self._read(row))
             except RowError as error:
                 log.add(Problem(row.place, error.kind, str(error)))
                 continue

@@ -17,14 +17,17 @@ class Row:
         line: Where it begins, counting from 1.
         cells: Name of the column -> value.
         unit: What is counted: lines, or rows of formats that have none.
+        name: What it is called there, where a line may hold everything.
     """
 
     file: Path
     line: int
     cells: Mapping[str, Any]
     unit: str = "line"
+    name: str = ""
 
     @property
     def place(self) -> str:
         """Where it is, as errors name it."""
-        return f"{self.file}, {self.unit} {self.line}"
+        place = f"{self.file}, {self.unit} {self.line}"
+        return f"{place} ({self.name})" if self.name else place

@@ -128,6 +128,11 @@ def _open_one(
     if "=" in file.name and not file.exists():
         name, _, label = os.fspath(path).rpartition("=")
         file = Path(name)
+    if file.is_dir():
+        raise InputError(
+            f"{file} is a directory; name its files. Several are read one after the other, and "
+            "FILE=LABEL is a file all of whose rows have that label."
+        )
     try:
         size = file.stat().st_size
         with file.open("rb"):

@@ -73,7 +73,9 @@ def _questions(file: Path, text: str, articles: list[dict[str, Any]]) -> Iterato
             context = paragraph.get("context")
             for question in _objects(paragraph.get("qas")):
                 cells = {**question, "context": context, "title": title}
-                yield Row(file, lines.of(question.get("id")), cells)
+                name = question.get("id")
+                called = "" if name is None else f"question {name}"
+                yield Row(file, lines.of(name), cells, name=called)
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

@@ -91,7 +91,7 @@ class DataSummary:
         files: What was read.
         train_items: Items to train on.
         dev_items: Items to judge by.
-        split: How dev items were set apart, a sentence; empty where they have a file.
+        split: How dev items were set apart or drawn; empty where all of a file are used.
         problems: Rows that could not be used as they were, by kind.
         train_labels: How often each label occurs in what is trained on.
         dev_labels: How often each occurs in what is judged by.

@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from mobilebert.datasets.agreement import check_training, without_unseen_labels
 from mobilebert.datasets.item_sets import Items
 from mobilebert.datasets.items import FinetuneTask
+from mobilebert.datasets.label_names import check_occurring
 from mobilebert.datasets.problems import NOTICES, OnError, Problem, ProblemKind
 from mobilebert.datasets.reading import read_items
 from mobilebert.datasets.sources import open_rows
@@ -32,6 +35,7 @@ class DataSource:
         encoding: Of text files; guessed by default.
         group: The column that says what belongs together.
         skip_bad_rows: Whether rows that cannot be used are left out rather than refused.
+        label_names: Label as the files have it -> the name it is to have.
     """
 
     train: Sequence[str]
@@ -40,6 +44,7 @@ class DataSource:
     encoding: str | None = None
     group: str | None = None
     skip_bad_rows: bool = False
+    label_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def on_error(self) -> OnError:
@@ -62,7 +67,12 @@ class DataSource:
         if like is not None:
             return read_items(task, rows, on_error=self.on_error, **like.options)
         return read_items(
-            task, rows, columns=self.columns or None, on_error=self.on_error, group=self.group
+            task,
+            rows,
+            columns=self.columns or None,
+            on_error=self.on_error,
+            group=self.group,
+            label_names=self.label_names,
         )
 
 
@@ -80,12 +90,14 @@ class TrainingData:
         dev: To judge by.
         labels: Names of the labels, in the order of their numbers.
         summary: What a report says about them.
+        are_tags: Whether the labels are those of words.
     """
 
     train: Items
     dev: Items
     labels: LabelNames
     summary: DataSummary
+    are_tags: bool = False
 
     def sentences(self) -> list[str]:
         """Say how the data were read, and what is wrong with them."""
@@ -96,7 +108,8 @@ class TrainingData:
         if self.labels:
             most = max(summary.train_labels.values(), default=0)
             least = min(summary.train_labels.values(), default=0)
-            said.append(f"{len(self.labels)} labels, of {least:,} to {most:,} rows.")
+            labels, rows = ("tags", "words") if self.are_tags else ("labels", "rows")
+            said.append(f"{len(self.labels)} {labels}, of {least:,} to {most:,} {rows}.")
         for problem in summary.problems:
             done = " (left out)" if problem.skipped else ""
             said.append(f"{problem.kind}: {problem.count:,}{done}; {problem.examples[0]}")
@@ -109,7 +122,12 @@ class TrainingData:
 
 
 def read_training_data(
-    task: FinetuneTask, source: DataSource, *, dev_share: float, seed: int
+    task: FinetuneTask,
+    source: DataSource,
+    *,
+    dev_share: float,
+    seed: int,
+    dev_rows: int | None = None,
 ) -> TrainingData:
     """Read, check and split the data of a run.
 
@@ -118,11 +136,13 @@ def read_training_data(
         source: Where they come from.
         dev_share: How much is kept to judge by where there are no files for that.
         seed: Decides what.
+        dev_rows: To judge by at most; None for all that there are.
 
     Raises:
         InputError: They cannot be used.
     """
     read = source.read(task, source.train)
+    check_occurring(", ".join(source.train), source.label_names, read.labels)
     files = [file_summary(source.train, "train", read)]
     how = ""
     leaked: list[Problem] = []
@@ -137,18 +157,23 @@ def read_training_data(
         how = _split_sentence(read, dev_share, seed)
     check_training(task, train)
     dev = without_unseen_labels(train, dev, source.on_error)
+    if dev_rows is not None and len(dev) > dev_rows:
+        how += f" {dev_rows:,} of {len(dev):,} rows to judge by are drawn (seed {seed})."
+        places = np.random.default_rng(seed).choice(len(dev), dev_rows, replace=False)
+        dev = dev.only(np.sort(places).tolist())
     summary = DataSummary(
         files=files,
         train_items=len(train),
         dev_items=len(dev),
-        split=how,
+        split=how.strip(),
         problems=reported_problems([train, dev] if source.dev else [read], source),
         train_labels=dict(train.labels),
         dev_labels=dict(dev.labels),
         leaks=len(leaked),
         leak_examples=[str(problem) for problem in leaked[:_SHOWN]],
     )
-    return TrainingData(train, dev, collect_labels(task, train), summary)
+    are_tags = task is FinetuneTask.TOKEN_CLASSIFICATION
+    return TrainingData(train, dev, collect_labels(task, train), summary, are_tags)
 
 
 def file_summary(paths: Sequence[str], role: str, read: Items) -> DataFile:

@@ -4,13 +4,14 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mobilebert.datasets.fingerprints import input_of, target_of
-from mobilebert.datasets.items import FinetuneTask, Item
+from mobilebert.datasets.item_sets import Items
+from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.pipelines.encoding import SequenceBuilder
@@ -24,7 +25,7 @@ from mobilebert.training.long_texts import LongText, treatment_of
 from mobilebert.training.output_directory import Existing, OutputDirectory
 from mobilebert.training.presets import finetune_preset
 from mobilebert.training.processes import Processes, joined_processes
-from mobilebert.training.progress_bar import ProgressBar, tell
+from mobilebert.training.progress_bar import ProgressBar, counting, tell
 from mobilebert.training.publishing import Finished, publish
 from mobilebert.training.result import FinetuneResult
 from mobilebert.training.run import Material, TuningRun
@@ -51,6 +52,7 @@ def finetune(
     encoding: str | None = None,
     group: str | None = None,
     skip_bad_rows: bool = False,
+    label_names: Mapping[str, str] | None = None,
     overwrite: bool = False,
     resume: bool = False,
     quick: bool = False,
@@ -72,6 +74,7 @@ def finetune(
         encoding: Of text files; guessed by default.
         group: The column that says what belongs together and is never split apart.
         skip_bad_rows: Leave out rows that cannot be used, rather than refuse them all.
+        label_names: Label as the files have it -> the name that it gets: `{"1": "good"}`.
         overwrite: Replace a model that is in `output`.
         resume: Go on with a run that was interrupted in `output`.
         quick: Fewer steps and shorter sequences: minutes on two processors.
@@ -100,6 +103,7 @@ def finetune(
             encoding=encoding,
             group=group,
             skip_bad_rows=skip_bad_rows,
+            label_names=dict(label_names or {}),
         ),
         model=BUNDLED_MODEL if model is None else model,
         output=OutputDirectory(Path(output)),
@@ -152,8 +156,13 @@ class _Command:
             finetune_preset(self.task, first.config(), quick=self.quick)
         )
         check_settings(self.task, settings)
+        self._tell(processes, [f"Reading {', '.join((*self.source.train, *self.source.dev))}."])
         data = read_training_data(
-            self.task, self.source, dev_share=settings.dev_share, seed=settings.seed
+            self.task,
+            self.source,
+            dev_share=settings.dev_share,
+            seed=settings.seed,
+            dev_rows=settings.dev_rows,
         )
         start = replace(
             first,
@@ -163,18 +172,21 @@ class _Command:
         )
         tokenizer = start.tokenizer()
 
-        def encode(items: Iterable[Item], kept_in: Path | None = None) -> EncodedItems:
-            return encode_items(
-                self.task,
-                items,
-                tokenizer,
-                start.config(),
-                labels=data.labels,
-                options=EncodingOptions(
-                    max_length=settings.max_length, long_text=LongText(settings.long_text)
-                ),
-                directory=kept_in,
-            )
+        def encode(items: Items, kept_in: Path | None = None) -> EncodedItems:
+            shown = self.progress and processes.is_first
+            with counting(len(items), "encoding", shown=shown) as on_progress:
+                return encode_items(
+                    self.task,
+                    items,
+                    tokenizer,
+                    start.config(),
+                    labels=data.labels,
+                    options=EncodingOptions(
+                        max_length=settings.max_length, long_text=LongText(settings.long_text)
+                    ),
+                    directory=kept_in,
+                    on_progress=on_progress,
+                )
 
         encoded = encode(data.train, directory)
         on_error = self.source.on_error
@@ -191,7 +203,7 @@ class _Command:
             tokenizer=tokenizer,
             settings=settings,
             parameters=judging_parameters(self.task, settings, builder.max_length),
-            digest=_digest(self.task, settings, data, encoded),
+            digest=_digest(self.task, settings, data, encoded, processes),
         )
         return _Prepared(start, data, encoded, material)
 
@@ -301,13 +313,18 @@ def _over_seeds(runs: Sequence[_Run]) -> Seeds | None:
 
 
 def _digest(
-    task: FinetuneTask, settings: FinetuneSettings, data: TrainingData, encoded: EncodedItems
+    task: FinetuneTask,
+    settings: FinetuneSettings,
+    data: TrainingData,
+    encoded: EncodedItems,
+    processes: Processes,
 ) -> str:
     """Return a digest of everything that decides how a run goes, but for the first weights.
 
-    Where files lie is no part of it. What a model is judged by decides which weights are the best.
+    Where files lie is no part of it. What a model is judged by decides which weights are the best,
+    and each of several processes draws dropout of its own.
     """
-    digest = hashlib.sha256(f"{task} {settings.to_json()}".encode())
+    digest = hashlib.sha256(f"{task} {settings.to_json()} {processes.count}".encode())
     digest.update(repr(data.labels).encode())
     for item in data.dev:
         digest.update(repr((input_of(item), target_of(item))).encode())

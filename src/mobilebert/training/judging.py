@@ -84,6 +84,7 @@ def evaluate(
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
     skip_bad_rows: bool = False,
+    label_names: Mapping[str, str] | None = None,
     backend: str = "auto",
     dtype: Any = None,
     parameters: Mapping[str, Any] | None = None,
@@ -99,6 +100,7 @@ def evaluate(
         columns: Field -> column, where they are not to be guessed.
         encoding: Of text files; guessed by default.
         skip_bad_rows: Leave out rows that cannot be used, rather than refuse them all.
+        label_names: Label as the files have it -> the name that the model has for it.
         backend: As for `pipeline`.
         dtype: As for `pipeline`.
         parameters: Parameters of the pipeline.
@@ -121,6 +123,7 @@ def evaluate(
         open_rows(paths, encoding=encoding),
         columns=source.columns or None,
         on_error=source.on_error,
+        label_names=label_names,
     )
     evaluation = evaluate_items(
         chosen, model, None, items, backend=backend, dtype=dtype, parameters=parameters

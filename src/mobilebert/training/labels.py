@@ -48,7 +48,8 @@ def number_of(name: str, numbers: Mapping[str, int]) -> int:
         more = f" and {len(numbers) - 8} more" if len(numbers) > 8 else ""
         raise RowError(
             ProblemKind.UNSEEN_LABEL,
-            f"The label {name!r} is not one of the model's: {known}{more}.",
+            f"The label {name!r} is not one of the model's: {known}{more}. If it has another "
+            "name there, say so with --label-names.",
         )
     return numbers[name]
 

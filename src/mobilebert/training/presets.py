@@ -51,6 +51,7 @@ class _Preset:
         warmup: Share of the steps in which the rate rises.
         weight_decay: Of matrices.
         clip: Largest norm of all gradients together.
+        dev_rows: Rows to judge by at most; None for all.
     """
 
     learning_rate: float
@@ -62,6 +63,7 @@ class _Preset:
     warmup: float = 0.1
     weight_decay: float = WEIGHT_DECAY
     clip: float = 1.0
+    dev_rows: int | None = None
 
 
 _PUBLISHED: dict[FinetuneTask, _Preset] = {
@@ -113,6 +115,10 @@ _QUICK: dict[FinetuneTask, dict[str, int]] = {
 }
 
 
+# A quick run judges five times; more rows than this would take longer than its steps.
+_QUICK_DEV_ROWS = 1000
+
+
 def finetune_preset(
     task: FinetuneTask, config: MobileBertConfig, *, quick: bool = False
 ) -> dict[str, Any]:
@@ -121,7 +127,8 @@ def finetune_preset(
     Args:
         task: The task.
         config: The model's configuration.
-        quick: A run of minutes on a processor: fewer steps, smaller batches, shorter sequences.
+        quick: A run of minutes on a processor: fewer steps, smaller batches, shorter sequences,
+            fewer rows to judge by.
 
     Returns:
         Values by the names of the settings; None where nothing is to be set.
@@ -130,6 +137,6 @@ def finetune_preset(
     if model_size(config) is ModelSize.SMALL:
         preset = dataclasses.replace(preset, learning_rate=_SMALL_RATE)
     if quick:
-        preset = dataclasses.replace(preset, **_QUICK[task])
+        preset = dataclasses.replace(preset, **_QUICK[task], dev_rows=_QUICK_DEV_ROWS)
     longest = min(preset.max_length, config.max_position_embeddings)
     return dataclasses.asdict(dataclasses.replace(preset, max_length=longest))

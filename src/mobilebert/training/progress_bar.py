@@ -1,20 +1,44 @@
 """What a person sees of a run: a bar with loss, rate and time left, and a line for what happens."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
 
 from mobilebert.training.saved_state import Progress
 
-__all__ = ["ProgressBar", "tell"]
+__all__ = ["ProgressBar", "counting", "tell"]
 
 
 def tell(sentences: Iterable[str]) -> None:
     """Write sentences to standard error, above the bar."""
     for sentence in sentences:
         tqdm.write(sentence, file=sys.stderr)
+
+
+@contextmanager
+def counting(total: int, label: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how many of many things are done.
+
+    Args:
+        total: How many there are.
+        label: What stands before the bar.
+        shown: False shows nothing.
+
+    Yields:
+        What is told how many are done.
+    """
+    # None: only on a terminal.
+    with tqdm(
+        total=total, desc=label, unit="row", disable=None if shown else True, file=sys.stderr
+    ) as bar:
+
+        def done(count: int) -> None:
+            bar.update(count - bar.n)
+
+        yield done
 
 
 class ProgressBar:

@@ -93,4 +93,7 @@ class FinetuneSettings(SettingTable):
     dev_share: float = setting(
         0.1, "Share of the rows to judge by, without --dev.", metavar="F", least=0.001, most=0.9
     )
+    dev_rows: int | None = setting(
+        None, "Rows to judge by at most, drawn from the others. Default: all.", least=1
+    )
     seed: int = setting(0, "Of the split, the order, new weights and dropout.", least=0)
