@@ -11,6 +11,7 @@ from mobilebert.pretraining.workload import PretrainingWorkload
 from mobilebert.training.loop import BatchLoss
 
 SETTINGS = {"steps": 30, "batch_size": 16, "learning_rate": 3e-3, "checkpoint_every": 5}
+SETTINGS |= {"evaluate_every": 10}
 
 
 class Poisoned(PretrainingWorkload):
@@ -57,12 +58,14 @@ def test_a_step_without_numbers_is_taken_back(run, poisoned):
 
 
 def test_a_spike_is_taken_back(run, poisoned):
-    poisoned({20: 1, 21: 1, 22: 1}, factor=6.0)
+    # The running mean grows to 1.7 of what it was, which is less than where it began.
+    steps = dict.fromkeys(range(20, 27), 1)
+    poisoned(steps, factor=2.5)
     result = run()
     back = [entry for entry in result.history if entry.get("event") == "went back"]
     assert back
     assert "it had come to" in back[0]["reason"]
-    poisoned({20: 1, 21: 1, 22: 1}, factor=6.0)
+    poisoned(steps, factor=2.5)
     calm = run(spike=100.0, overwrite=True)
     assert not [x for x in calm.history if x.get("event") == "went back"]
 

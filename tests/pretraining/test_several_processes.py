@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from mobilebert.pretraining.curves import read_curves
 from pretraining.small_text import killed_at, write_config
+from tolerances import TWO_PROCESSES
 
 SETTINGS = {"batch-size": 15, "learning-rate": 3e-3, "checkpoint-every": 4}
 
@@ -36,10 +37,9 @@ def in_two(arguments):
 def assert_near(found, wanted):
     one, other = (load_file(path / "model.safetensors") for path in (found, wanted))
     for name, tensor in other.items():
-        # Adam's first steps have the size of the rate whatever the gradient: a gradient that is 0
-        # but for rounding moves its weight either way.
-        near = torch.isclose(one[name], tensor, rtol=1e-2, atol=1e-3)
-        assert near.float().mean() > 0.98, name
+        # A key's bias changes no softmax: its derivative is rounding, of which Adam makes steps.
+        if not name.endswith(".key.bias"):
+            torch.testing.assert_close(one[name], tensor, **TWO_PROCESSES, msg=name)
 
 
 @pytest.fixture
