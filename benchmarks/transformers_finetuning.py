@@ -107,7 +107,7 @@ def optimizer_of(model, settings):
 def judge(task, model, tokenizer, dev, settings):
     longest = min(tokenizer.model_max_length, model.config.max_position_embeddings)
     parameters = judging_parameters(task, settings, longest)
-    options = judging_options(settings)
+    options = judging_options(settings, tune_thresholds=settings.tune_thresholds)
     with tempfile.TemporaryDirectory() as directory:
         model.save_pretrained(directory)
         return evaluate_items(

@@ -7,31 +7,16 @@ from safetensors.torch import load_file
 from mobilebert.distillation.distill import distill
 from mobilebert.errors import CheckpointError, InputError
 from mobilebert.pretraining.pretrain import pretrain
+from pretraining.small_fixtures import prepared, tokenizer, tokenizer_dir
 from pretraining.small_text import (
     killed_at,
     small_tokenizer,
     write_config,
-    write_prepared,
 )
 
+__all__ = ["prepared", "tokenizer", "tokenizer_dir"]
+
 LAYERS = {"num_hidden_layers": 2}
-
-
-@pytest.fixture(scope="session")
-def tokenizer_dir(tmp_path_factory):
-    return small_tokenizer(tmp_path_factory.mktemp("tokenizer"))
-
-
-@pytest.fixture(scope="session")
-def tokenizer(tokenizer_dir):
-    from mobilebert.text import MobileBertTokenizerFast
-
-    return MobileBertTokenizerFast.from_pretrained(tokenizer_dir)
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory, tokenizer):
-    return write_prepared(tmp_path_factory.mktemp("prepared"), tokenizer)
 
 
 @pytest.fixture(scope="session")

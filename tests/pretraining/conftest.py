@@ -1,28 +1,4 @@
-import pytest
-
 from one_thread import one_thread, seeded_torch
-from pretraining.small_text import small_tokenizer, write_config, write_prepared
+from pretraining.small_fixtures import config_file, prepared, tokenizer, tokenizer_dir
 
-__all__ = ["one_thread", "seeded_torch"]
-
-
-@pytest.fixture(scope="session")
-def tokenizer_dir(tmp_path_factory):
-    return small_tokenizer(tmp_path_factory.mktemp("tokenizer"))
-
-
-@pytest.fixture(scope="session")
-def tokenizer(tokenizer_dir):
-    from mobilebert.text import MobileBertTokenizerFast
-
-    return MobileBertTokenizerFast.from_pretrained(tokenizer_dir)
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory, tokenizer):
-    return write_prepared(tmp_path_factory.mktemp("prepared"), tokenizer)
-
-
-@pytest.fixture(scope="session")
-def config_file(tmp_path_factory, tokenizer):
-    return write_config(tmp_path_factory.mktemp("config"), len(tokenizer))
+__all__ = ["config_file", "one_thread", "prepared", "seeded_torch", "tokenizer", "tokenizer_dir"]

@@ -154,7 +154,7 @@ def test_an_interrupted_run_goes_on(result, model, reviews, tmp_path, monkeypatc
     monkeypatch.undo()
     with pytest.raises(InputError, match="--resume"):
         tuned(model, reviews, output, checkpoint_every=5)
-    with pytest.raises(InputError, match="other data, settings or another model"):
+    with pytest.raises(InputError, match="other data, settings, another model or another"):
         tuned(model, reviews, output, checkpoint_every=5, resume=True, learning_rate=2e-3)
     whole = tuned(model, reviews, tmp_path / "whole", checkpoint_every=5)
     resumed = tuned(model, reviews, output, checkpoint_every=5, resume=True)

@@ -160,7 +160,7 @@ def test_a_finished_run_is_left_as_it_is(tmp_path):
 
 def test_a_state_of_another_run_is_refused(tmp_path):
     trained(directory=tmp_path, fingerprint="one")
-    with pytest.raises(InputError, match="other data, settings or another model"):
+    with pytest.raises(InputError, match="other data, settings, another model or another"):
         loop(Line(), directory=tmp_path, fingerprint="two").run(resume=True)
 
 

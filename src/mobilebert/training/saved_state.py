@@ -109,7 +109,8 @@ class Snapshot:
             tensor.copy_(self.tensors[f"{_WEIGHTS}{name}"])
             prefix = f"{_OPTIMIZER}{name}/"
             slots = {
-                key.removeprefix(prefix): value.clone()
+                # From a file they come to the processor's memory.
+                key.removeprefix(prefix): value.to(tensor.device, copy=True)
                 for key, value in self.tensors.items()
                 if key.startswith(prefix)
             }
@@ -151,8 +152,8 @@ def read_snapshot(path: Path, fingerprint: str) -> Snapshot:
         raise CheckpointError(f"{path} is no training state of this version.")
     if metadata.get("fingerprint") != fingerprint:
         raise InputError(
-            f"{path} belongs to a run with other data, settings or another model. Repeat the "
-            "command as it was, or begin anew with --overwrite."
+            f"{path} belongs to a run with other data, settings, another model or another number "
+            "of processes. Repeat the command as it was, or begin anew with --overwrite."
         )
     try:
         progress = Progress(**json.loads(metadata["progress"]))
