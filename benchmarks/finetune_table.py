@@ -150,8 +150,7 @@ def ours(row, ready, data, directory, limits, seeds):
         overwrite=directory.is_dir() and not interrupted,
         seeds=seeds,
         progress=True,
-        **row.keywords(data),
-        **limits,
+        **{**row.keywords(data), **limits},
         evaluate_every=ready.settings.evaluate_every,
     )
     longest = min(result.tokenizer.model_max_length, result.model.config.max_position_embeddings)
