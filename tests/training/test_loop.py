@@ -369,6 +369,19 @@ def test_a_signal_keeps_the_step(tmp_path, number, status):
     assert read_snapshot(tmp_path / STATE_FILE, "f").progress.step == last < 150
 
 
+def test_a_signal_while_the_last_step_is_judged_is_not_lost(tmp_path):
+    def evaluate():
+        signal.raise_signal(signal.SIGTERM)
+        return Judge(0.5)()
+
+    options = {"directory": tmp_path, "fingerprint": "f", "steps": 20}
+    with pytest.raises(SystemExit) as ended:
+        loop(Line(), evaluate=evaluate, evaluate_every=20, **options).run()
+    assert ended.value.code == 143
+    progress = loop(Line(), evaluate=Judge(), evaluate_every=20, **options).run(resume=True)
+    assert progress.step == progress.best_step == 20
+
+
 def test_it_goes_back_to_what_is_in_memory():
     line = Line(poison={70: 1})
     progress = loop(line, steps=90, checkpoint_every=1000).run()

