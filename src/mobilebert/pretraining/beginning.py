@@ -30,7 +30,8 @@ def read_configuration(name: str | os.PathLike[str], vocab_size: int) -> MobileB
         vocab_size: Tokens of the tokenizer; a preset takes it over.
 
     Raises:
-        InputError: There is no such preset or file, or the file has another number of rows than there are tokens.
+        InputError: There is no such preset or file, or the file has more or fewer rows than there
+            are tokens.
         ConfigError: The file describes no possible model.
     """
     if str(name) in PRESETS:
