@@ -17,17 +17,9 @@ from mobilebert.torch.packed import (
     pooled_rows,
 )
 from models import VARIANTS
+from packed_texts import LENGTHS, gradients, texts
 from tolerances import FLOAT32, FLOAT64, SIX_STANDARD_ERRORS, SMALL_MISTAKE, SPREAD_SHARE
 from torch_models import build
-
-LENGTHS = (11, 3, 11, 24, 1, 40, 11)
-
-
-def texts(config, lengths=LENGTHS, seed=0):
-    rng = np.random.default_rng(seed)
-    ids = [rng.integers(1, config.vocab_size, length) for length in lengths]
-    types = [rng.integers(0, config.type_vocab_size, length) for length in lengths]
-    return ids, types
 
 
 def padded(ids, types):
@@ -49,18 +41,6 @@ def own_states(model, ids, types, **options):
     batch = padded(ids, types)
     output = model.base_model(**batch, pad_neighbor="zero", **options)
     return output, batch["attention_mask"].bool()
-
-
-def gradients(model, states, seed=0):
-    """Gradients of an arbitrary weighted sum, by name; zeros where there is none."""
-    model.zero_grad()
-    drawn = torch.Generator().manual_seed(seed)
-    weights = torch.randn(states.shape, generator=drawn, dtype=torch.float64).to(states.dtype)
-    (states * weights).sum().backward()
-    return {
-        name: torch.zeros_like(x) if x.grad is None else x.grad.clone()
-        for name, x in model.named_parameters()
-    }
 
 
 def assert_same_gradients(found, wanted, bound):

@@ -17,6 +17,9 @@ ROWS = 7
 @pytest.fixture(autouse=True)
 def _few_rows(monkeypatch):
     monkeypatch.setattr(packed_vocabulary, "_ROWS", 3)
+    monkeypatch.setattr(packed_vocabulary, "_CACHED_NUMBERS", 97)
+    monkeypatch.setattr(packed_vocabulary, "_COLUMNS", 10)
+    monkeypatch.setattr(packed_vocabulary, "_WORDS", 20)
 
 
 def drawn(model, seed=0):
@@ -96,7 +99,9 @@ def test_a_frozen_head_gets_no_gradients():
     assert_close(found["rows"], wanted["rows"], FLOAT64)
 
 
-def test_bfloat16_autocast_sums_in_float32():
+@pytest.mark.parametrize("more", [1, 4])  # in three slices, and in one
+def test_bfloat16_autocast_sums_in_float32(more, monkeypatch):
+    monkeypatch.setattr(packed_vocabulary, "_MORE_ROWS", more)
     student, teacher = models(torch.float32)
     rows = drawn(student)
     soft = SoftTargets(teacher, drawn(teacher, 1).detach())

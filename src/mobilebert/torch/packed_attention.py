@@ -99,7 +99,8 @@ class _Attention(torch.autograd.Function):
 
     What remains of them after dropout is kept too: with gradient g of the dropped probabilities D,
     that of the scores is ``D * g - P * sum(D * g)``, and no mask is needed. A gradient h of the
-    logarithms of P adds ``h - P * sum(h)``.
+    logarithms of P adds ``h - P * sum(h)``. In 16 bits a mask is kept as well, which spares
+    widening.
     """
 
     @staticmethod
@@ -114,19 +115,21 @@ class _Attention(torch.autograd.Function):
                 q, k, v = (_of_group(x, group, layout) for x in buffers)
                 scores = _scores(q, k, group)
                 wide = torch.promote_types(scores.dtype, torch.float32)
+                # The softmax itself is in float32 whatever the dtypes of scores and result.
                 if output is AttentionOutput.LOG_PROBABILITIES:
                     logs = torch.log_softmax(scores, dim=-1, dtype=wide)
                     probabilities = logs.exp()
                     lowest = torch.finfo(wide).min
                     shown.append(_filled(_by_sequence(logs, group), group, lowest))
                 else:
-                    probabilities = torch.softmax(scores, dim=-1, dtype=wide)
-                left, factor = _dropped(probabilities, dropout)
+                    seen = scores.dtype if output is AttentionOutput.NONE else wide
+                    probabilities = torch.softmax(scores, dim=-1, dtype=seen)
+                left, passed, factor = _dropped(probabilities, dropout)
                 if output is AttentionOutput.PROBABILITIES:
                     shown.append(_filled(_by_sequence(left * factor, group), group, 0.0))
-                kept += [probabilities, left]
-                to_context = _of_group(context, group, layout)
-                _scaled_product(left.to(v.dtype), v, factor, to_context)
+                narrow = _narrowed(probabilities, left, v.dtype)
+                kept += [*narrow, passed]
+                _scaled_product(narrow[1], v, factor, _of_group(context, group, layout))
         ctx.layout, ctx.factor, ctx.output = layout, factor, output
         ctx.save_for_backward(buffers, *kept)
         ctx.set_materialize_grads(False)
@@ -143,26 +146,55 @@ class _Attention(torch.autograd.Function):
         grad = _padded_gradient(grad, buffers[2], layout)
         scale = 1.0 / math.sqrt(grad.shape[-1])
         for number, group in enumerate(layout.groups):
-            probabilities, left = kept[2 * number : 2 * number + 2]
+            probabilities, left, passed = kept[3 * number : 3 * number + 3]
             q, k, v, g = (_of_group(x, group, layout) for x in (*buffers, grad))
             to_q, to_k, to_v = (_of_group(x, group, layout) for x in grads)
-            _scaled_product(left.to(v.dtype).transpose(1, 2), g, ctx.factor, to_v)
-            scores = _scaled_product(g, v.transpose(1, 2), ctx.factor).to(left.dtype)
+            _scaled_product(left.transpose(1, 2), g, ctx.factor, to_v)
+            scores = _scaled_product(g, v.transpose(1, 2), ctx.factor)
             own = to_shown[number] if to_shown else None
-            if own is not None:
-                own = _filled(own, group, 0.0).reshape(scores.shape)
-                if ctx.output is AttentionOutput.PROBABILITIES:
-                    scores.add_(own, alpha=ctx.factor)
-                    own = None
-            scores.mul_(left)
-            if own is not None:
-                scores.add_(own)
-            scores.addcmul_(probabilities, scores.sum(dim=-1, keepdim=True), value=-1)
-            scores = scores.to(q.dtype)
+            if own is None and scores.dtype != torch.promote_types(scores.dtype, torch.float32):
+                scores = _softmax_gradient(scores, probabilities, passed)
+            else:
+                own = None if own is None else _filled(own, group, 0.0).reshape(scores.shape)
+                wide = _wide_gradient(scores, probabilities, left, own, ctx)
+                scores = wide.to(q.dtype)
             _scaled_product(scores, k, scale, to_q)
             _scaled_product(scores.transpose(1, 2), q, scale, to_k)
         rows = grads.view(-1, grads.shape[-1]).index_select(0, layout.joint_places)
         return rows.view(len(layout.places) // layout.heads, -1), None, None, None
+
+
+def _softmax_gradient(scores: Tensor, probabilities: Tensor, passed: Tensor | None) -> Tensor:
+    """Return the gradient of scores in 16 bits, from that of what is left; overwrites this.
+
+    torch's own function has sums in float32, and no passes that widen.
+    """
+    if passed is not None:
+        scores.mul_(passed)
+    gradient: Tensor = torch.ops.aten._softmax_backward_data(
+        scores, probabilities, -1, scores.dtype
+    )
+    return gradient
+
+
+def _wide_gradient(
+    scores: Tensor, probabilities: Tensor, left: Tensor, own: Tensor | None, ctx: Any
+) -> Tensor:
+    """Return the same in float32 or wider, with the gradient of what is shown; overwrites too."""
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    if own is not None and ctx.output is AttentionOutput.PROBABILITIES:
+        scores.add_(own, alpha=ctx.factor)
+        own = None
+    scores.mul_(left)
+    if own is not None:
+        scores.add_(own)
+    return scores.addcmul_(probabilities, scores.sum(dim=-1, keepdim=True), value=-1)
+
+
+def _narrowed(probabilities: Tensor, left: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return both in the dtype of products; without dropout they are one tensor, and stay one."""
+    narrow = probabilities.to(dtype)
+    return narrow, narrow if left is probabilities else left.to(dtype)
 
 
 def _padded_gradient(grad: Tensor | None, like: Tensor, layout: AttentionLayout) -> Tensor:
@@ -178,14 +210,22 @@ def _padded_gradient(grad: Tensor | None, like: Tensor, layout: AttentionLayout)
 _DRAWS = 1 << 15
 
 
-def _dropped(probabilities: Tensor, dropout: float) -> tuple[Tensor, float]:
-    """Put zeros where a probability is dropped; return also what makes up for it."""
+def _dropped(probabilities: Tensor, dropout: float) -> tuple[Tensor, Tensor | None, float]:
+    """Put zeros where a probability is dropped.
+
+    Returns:
+        What is left; in 16 bits also 1 where something is left and 0 elsewhere; and what makes up
+        for what is dropped.
+    """
     if not dropout:
-        return probabilities, 1.0
+        return probabilities, None, 1.0
     count, dropped = probabilities.numel(), round(dropout * _DRAWS)
     drawn = torch.empty((count + 3) // 4, dtype=torch.int64, device=probabilities.device).random_()
     # The sign is never drawn of the 64 bits, so it is left out of all 16.
     bits = drawn.view(torch.int16)[:count].bitwise_and_(_DRAWS - 1).view(probabilities.shape)
     # Zeros and ones as numbers: a product with truth values takes four times as long.
-    left = torch.ge(bits, dropped, out=torch.empty_like(probabilities)).mul_(probabilities)
-    return left, _DRAWS / max(_DRAWS - dropped, 1)
+    passed = torch.ge(bits, dropped, out=torch.empty_like(probabilities))
+    factor = _DRAWS / max(_DRAWS - dropped, 1)
+    if probabilities.dtype.itemsize > 2:
+        return passed.mul_(probabilities), None, factor
+    return probabilities * passed, passed, factor

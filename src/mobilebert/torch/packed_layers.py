@@ -147,12 +147,12 @@ def _read(
     ), residual
 
 
-def _folded(module: nn.Linear, norm: nn.Module, x: Tensor) -> FoldedDense | None:
+def _folded(module: nn.Linear, norm: nn.Module, residual: Tensor) -> FoldedDense | None:
     """Return what functions with gradients of their own read; None where they do not apply."""
-    if not isinstance(norm, NoNorm) or torch.is_autocast_enabled(x.device.type):
+    if not isinstance(norm, NoNorm):
         return None
     found = FoldedDense(*(widened(y) for y in (module.weight, module.bias, norm.weight, norm.bias)))
-    return found if found.weight.dtype == x.dtype else None
+    return found if found.weight.dtype == residual.dtype else None
 
 
 def _bottlenecks(
@@ -185,7 +185,7 @@ def _feed_forward(intermediate: Intermediate, output: ResidualProjection, x: Ten
 
 def _project(output: ResidualProjection, x: Tensor, residual: Tensor) -> Tensor:
     dropout = _dropout(output)
-    folded = None if dropout else _folded(output.dense, output.LayerNorm, x)
+    folded = None if dropout else _folded(output.dense, output.LayerNorm, residual)
     if folded is not None:
         return project(x, folded, residual)
     return add_normed(x, output.dense, output.LayerNorm, residual, dropout)

@@ -4,6 +4,10 @@ torch's own derivative of a layer is some hundred small operations: a third of t
 Here each function keeps what it needs, adds gradients into one another as products are made, and
 works on a few rows at a time where what is between two products is wide.
 
+Under autocast the operands of products are of its dtype, and so is what is kept of them for the
+backward pass; residuals, sums and the gradients of weights stay in float32. A product's result is
+rounded once, before it is widened and added.
+
 A `NoNorm` behind a dense layer, `y -> w * y + s`, is folded into it: with residual r
 `w * (W x + c + r) + s == (w * W) x + (w * c + s) + w * r`.
 
@@ -12,11 +16,13 @@ feed-forward network, M wanted rows.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from mobilebert.torch.packed_products import add_product, affine, product_dtype, without_autocast
 
 __all__ = ["FoldedDense", "enter_attention", "feed_forward", "project"]
 
@@ -55,7 +61,9 @@ def project(x: Tensor, dense: FoldedDense, residual: Tensor) -> Tensor:
         residual: [T, out].
     """
     # torch gives this method no types; so with those below.
-    result: Tensor = _Projection.apply(x, residual, *dense.all())  # type: ignore[no-untyped-call]
+    result: Tensor = _Projection.apply(  # type: ignore[no-untyped-call]
+        product_dtype(residual), x, residual, *dense.all()
+    )
     return result
 
 
@@ -69,7 +77,7 @@ def feed_forward(x: Tensor, weight: Tensor, bias: Tensor, dense: FoldedDense) ->
         dense: The narrowing dense layer and its norm.
     """
     result: Tensor = _FeedForward.apply(  # type: ignore[no-untyped-call]
-        x, weight, bias, *dense.all()
+        product_dtype(x), x, weight, bias, *dense.all()
     )
     return result
 
@@ -95,7 +103,7 @@ def enter_attention(
         [T, 3 * A].
     """
     both: tuple[Tensor, Tensor] = _Entry.apply(  # type: ignore[no-untyped-call]
-        stream, wanted, *residual.all(), *shared.all(), *dense
+        product_dtype(stream), stream, wanted, *residual.all(), *shared.all(), *dense
     )
     return both
 
@@ -112,10 +120,17 @@ def _unfold(
     return to_folded.mul_(factor[:, None]), to_bias * factor, to_factor, to_bias
 
 
+def _channel_sums(grad: Tensor, x: Tensor) -> Tensor:
+    """Return ``sum(grad * x)`` for each channel; `x` may be of a lower precision."""
+    sums: Tensor = torch.linalg.vecdot(grad, x.to(grad.dtype), dim=0)
+    return sums
+
+
 class _Projection(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
+        product: torch.dtype,
         x: Tensor,
         residual: Tensor,
         weight: Tensor,
@@ -123,30 +138,38 @@ class _Projection(torch.autograd.Function):
         factor: Tensor,
         shift: Tensor,
     ) -> Tensor:
-        folded, both = _fold(weight, bias, factor, shift)
-        ctx.save_for_backward(x, residual, weight, bias, factor, folded)
-        return torch.addcmul(both, residual, factor).addmm_(x, folded.t())
+        with without_autocast(x):
+            folded, both = _fold(weight, bias, factor, shift)
+            folded, operand = folded.to(product), x.to(product)
+            ctx.save_for_backward(operand, residual, weight, bias, factor, folded)
+            ctx.dtype = x.dtype
+            return add_product(torch.addcmul(both, residual, factor), operand, folded.t())
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, residual, weight, bias, factor, folded = ctx.saved_tensors
+        needed = ctx.needs_input_grad[1:]
+        to_x = to_residual = None
         to_weights: tuple[Tensor | None, ...] = (None,) * 4
-        if any(ctx.needs_input_grad[2:]):
-            to_weights = _unfold(grad.t() @ x, grad.sum(0), weight, bias, factor)
-            to_weights[2].add_(torch.linalg.vecdot(grad, residual, dim=0))
-        needed = ctx.needs_input_grad
-        return (
-            grad @ folded if needed[0] else None,
-            grad * factor if needed[1] else None,
-            *to_weights,
-        )
+        with without_autocast(x):
+            operand = grad.to(x.dtype)
+            if any(needed[2:]):
+                to_folded = (operand.t() @ x).to(weight.dtype)
+                to_weights = _unfold(to_folded, grad.sum(0), weight, bias, factor)
+                to_weights[2].add_(_channel_sums(grad, residual))
+            if needed[0]:
+                to_x = (operand @ folded).to(ctx.dtype)
+            if needed[1]:
+                to_residual = grad * factor
+        return None, to_x, to_residual, *to_weights
 
 
 class _FeedForward(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
+        product: torch.dtype,
         x: Tensor,
         weight: Tensor,
         bias: Tensor,
@@ -155,96 +178,134 @@ class _FeedForward(torch.autograd.Function):
         factor: Tensor,
         shift: Tensor,
     ) -> Tensor:
-        folded, both = _fold(narrow, narrow_bias, factor, shift)
-        result = torch.addcmul(both, x, factor)
-        wide = x.new_empty(len(x), len(weight))
-        for some in _slices(wide):
-            torch.addmm(bias, x[some], weight.t(), out=wide[some]).relu_()
-            result[some].addmm_(wide[some], folded.t())
-        ctx.save_for_backward(x, wide, weight, narrow, narrow_bias, factor, folded)
+        with without_autocast(x):
+            folded, both = _fold(narrow, narrow_bias, factor, shift)
+            result = torch.addcmul(both, x, factor)
+            read, widening, folded = (y.to(product) for y in (x, weight, folded))
+            wide = read.new_empty(len(x), len(weight))
+            bias = bias.to(product)
+            for some in _slices(wide, x.dtype):
+                torch.addmm(bias, read[some], widening.t(), out=wide[some]).relu_()
+                add_product(result[some], wide[some], folded.t())
+            ctx.save_for_backward(read, wide, widening, narrow, narrow_bias, factor, folded)
         return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, wide, weight, narrow, narrow_bias, factor, folded = ctx.saved_tensors
-        needed = ctx.needs_input_grad
-        weights_needed = any(needed[1:])
-        to_x = grad * factor
-        to_weight, to_folded = torch.zeros_like(weight), torch.zeros_like(folded)
-        to_bias = weight.new_zeros(len(weight))
-        for some in _slices(wide):
-            to_wide = grad[some] @ folded
-            torch.ops.aten.threshold_backward.grad_input(to_wide, wide[some], 0, grad_input=to_wide)
-            to_x[some].addmm_(to_wide, weight)
-            if weights_needed:
-                to_folded.addmm_(grad[some].t(), wide[some])
-                to_weight.addmm_(to_wide.t(), x[some])
-                to_bias += to_wide.sum(0)
-        if not weights_needed:
-            return to_x, None, None, None, None, None, None
-        to_narrow = _unfold(to_folded, grad.sum(0), narrow, narrow_bias, factor)
-        to_narrow[2].add_(torch.linalg.vecdot(grad, x, dim=0))
-        return to_x if needed[0] else None, to_weight, to_bias, *to_narrow
+        needed = ctx.needs_input_grad[1:]
+        with without_autocast(x):
+            to_x, operand = grad * factor, grad.to(x.dtype)
+            sums = _WideSums.zero(grad, weight) if any(needed[1:]) else None
+            for some in _slices(wide, grad.dtype):
+                to_wide = operand[some] @ folded
+                torch.ops.aten.threshold_backward.grad_input(
+                    to_wide, wide[some], 0, grad_input=to_wide
+                )
+                add_product(to_x[some], to_wide, weight)
+                if sums is not None:
+                    sums.add(operand[some], wide[some], to_wide, x[some])
+            if sums is None:
+                return None, to_x, *(None,) * 6
+            to_narrow = _unfold(sums.to_folded, grad.sum(0), narrow, narrow_bias, factor)
+            to_narrow[2].add_(_channel_sums(grad, x))
+        return None, to_x if needed[0] else None, sums.to_weight, sums.to_bias, *to_narrow
+
+
+@dataclass(frozen=True)
+class _WideSums:
+    """The gradients of a feed-forward network's weights, added up over slices of rows.
+
+    Attributes:
+        to_weight: Of the widening layer, [F, K].
+        to_bias: Of the same, [F].
+        to_folded: Of the narrowing layer with its norm, [K, F].
+    """
+
+    to_weight: Tensor
+    to_bias: Tensor
+    to_folded: Tensor
+
+    @classmethod
+    def zero(cls, grad: Tensor, weight: Tensor) -> Self:
+        zeros = torch.zeros_like(weight, dtype=grad.dtype)
+        return cls(zeros, grad.new_zeros(len(weight)), torch.zeros_like(zeros.t()))
+
+    def add(self, grad: Tensor, wide: Tensor, to_wide: Tensor, x: Tensor) -> None:
+        add_product(self.to_folded, grad.t(), wide)
+        add_product(self.to_weight, to_wide.t(), x)
+        self.to_bias.add_(to_wide.sum(0))
 
 
 class _Entry(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, stream: Tensor, wanted: Tensor | None, *weights: Tensor) -> Any:
-        own, shared = weights[:4], weights[4:8]
-        query, query_bias, key, key_bias, value, value_bias = weights[8:]
-        (own_folded, own_both), (shared_folded, shared_both) = _fold(*own), _fold(*shared)
-        read = stream if wanted is None else wanted
-        residual = torch.addmm(own_both, read, own_folded.t())
-        narrow = torch.addmm(shared_both, stream, shared_folded.t())
-        query_key = torch.cat([query, key])
-        width = len(query_key)
-        joint = stream.new_empty(len(stream), width + len(value))
-        both = torch.cat([query_bias, key_bias])
-        torch.addmm(both, narrow, query_key.t(), out=joint[:, :width])
-        torch.addmm(value_bias, stream, value.t(), out=joint[:, width:])
-        ctx.save_for_backward(
-            stream, wanted, narrow, own_folded, shared_folded, query_key, value, *weights[:8]
-        )
+    def forward(
+        ctx: Any, product: torch.dtype, stream: Tensor, wanted: Tensor | None, *weights: Tensor
+    ) -> Any:
+        with without_autocast(stream):
+            (own, own_both), (shared, shared_both) = _fold(*weights[:4]), _fold(*weights[4:8])
+            own, shared, shared_both = (y.to(product) for y in (own, shared, shared_both))
+            query, query_bias, key, key_bias, value, value_bias = (
+                y.to(product) for y in weights[8:]
+            )
+            read = stream.to(product)
+            some = None if wanted is None else wanted.to(product)
+            residual = affine(own_both, read if some is None else some, own.t())
+            narrow = torch.addmm(shared_both, read, shared.t())
+            query_key = torch.cat([query, key])
+            width = len(query_key)
+            joint = read.new_empty(len(read), width + len(value))
+            both = torch.cat([query_bias, key_bias])
+            torch.addmm(both, narrow, query_key.t(), out=joint[:, :width])
+            torch.addmm(value_bias, read, value.t(), out=joint[:, width:])
+        # What reads the stream, one below the other.
+        readers = torch.cat([value, shared, own])
+        ctx.save_for_backward(read, some, narrow, readers, query_key, *weights[:8])
+        ctx.widths = [len(value), len(shared), len(own)]
         return residual, joint
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, to_residual: Tensor, to_joint: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors
-        stream, wanted, narrow, own_folded, shared_folded, query_key, value = saved[:7]
-        own, shared = saved[7:11], saved[11:15]
-        width = len(query_key)
-        to_query_key, to_values = to_joint[:, :width], to_joint[:, width:]
-        to_narrow = to_query_key @ query_key
-        to_stream = to_wanted = None
-        if any(ctx.needs_input_grad[:2]):
-            to_stream = (to_values @ value).addmm_(to_narrow, shared_folded)
-            if wanted is None:
-                to_stream.addmm_(to_residual, own_folded)
-            else:
-                to_wanted = to_residual @ own_folded
-        if not any(ctx.needs_input_grad[2:]):
-            return to_stream, to_wanted, *(None,) * 14
-        read = stream if wanted is None else wanted
-        to_both = to_query_key.t() @ narrow
-        half = width // 2
-        sums = to_joint.sum(0)
-        return (
-            to_stream,
-            to_wanted,
-            *_unfold(to_residual.t() @ read, to_residual.sum(0), *own[:3]),
-            *_unfold(to_narrow.t() @ stream, to_narrow.sum(0), *shared[:3]),
-            to_both[:half],
-            sums[:half],
-            to_both[half:],
-            sums[half:width],
-            to_values.t() @ stream,
-            sums[width:],
-        )
+        stream, wanted, narrow, readers, query_key, *folded = ctx.saved_tensors
+        needed, width = ctx.needs_input_grad[1:], len(query_key)
+        with without_autocast(stream):
+            to_query_key, to_values = to_joint[:, :width], to_joint[:, width:]
+            to_narrow, to_own = to_query_key @ query_key, to_residual.to(stream.dtype)
+            parts = [to_values, to_narrow] if wanted is not None else [to_values, to_narrow, to_own]
+            to_read = torch.cat(parts, dim=1)
+            to_stream = to_wanted = None
+            if any(needed[:2]):
+                to_stream = (to_read @ readers[: to_read.shape[1]]).to(to_residual.dtype)
+                if wanted is not None:
+                    to_wanted = (to_own @ readers[to_read.shape[1] :]).to(to_residual.dtype)
+            if not any(needed[2:]):
+                return None, to_stream, to_wanted, *(None,) * 14
+            products = [to_read.t() @ stream]
+            if wanted is not None:
+                products.append(to_own.t() @ wanted)
+            dtype = folded[0].dtype
+            to_value, to_shared, to_own = torch.split(torch.cat(products).to(dtype), ctx.widths)
+            to_both = (to_query_key.t() @ narrow).to(dtype)
+            half = width // 2
+            sums = to_joint.sum(0).to(dtype)
+            of_norms = (
+                *_unfold(to_own, to_residual.sum(0), *folded[:3]),
+                *_unfold(to_shared, to_narrow.sum(0).to(dtype), *folded[4:7]),
+            )
+        of_queries_and_keys = to_both[:half], sums[:half], to_both[half:], sums[half:width]
+        of_values = to_value, sums[width:]
+        return None, to_stream, to_wanted, *of_norms, *of_queries_and_keys, *of_values
 
 
-def _slices(wide: Tensor) -> list[slice]:
-    """Cut rows so that a few megabytes of them are worked on at a time."""
+def _slices(wide: Tensor, dtype: torch.dtype) -> list[slice]:
+    """Cut rows so that a few megabytes of them are worked on at a time.
+
+    Where products are in a lower precision than the rest, `dtype`, all rows are one slice: what is
+    between the products is small, and every product costs a pass over the sums.
+    """
+    if wide.dtype != dtype:
+        return [slice(None)]
     step = max(1, _WIDE_NUMBERS * torch.get_num_threads() // max(1, wide.shape[1]))
     return [slice(first, first + step) for first in range(0, len(wide), step)]
