@@ -1,6 +1,9 @@
 import json
+import sys
 import time
+import types
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,7 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from mobilebert import AutoTokenizer, MobileBertForMaskedLM
-from mobilebert.errors import ArgumentError, CheckpointError, ConfigError, InputError
+from mobilebert.errors import (
+    ArgumentError,
+    CheckpointError,
+    ConfigError,
+    InputError,
+    MissingExtraError,
+)
 from mobilebert.pretraining.curves import read_curves
 from mobilebert.pretraining.pretrain import pretrain
 from pretraining.small_text import killed_at, small_tokenizer, write_config, write_prepared
@@ -165,6 +174,46 @@ def test_what_cannot_be_used_is_refused_before_anything_is_made(
     with pytest.raises(error, match=said):
         run(**options)
     assert not (tmp_path / "model").exists()
+
+
+def test_what_is_refused_at_the_first_step_leaves_no_run_to_go_on_with(run, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="lr is 0"):
+        run(learning_rate=0.0)
+    assert not (tmp_path / "model/training").exists()
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(MissingExtraError, match=r"mobilebert\[tensorboard\]"):
+        run(tensorboard=True)
+    assert not (tmp_path / "model/training").exists()
+    run()
+
+
+class Writer:
+    """Stands in for TensorBoard's."""
+
+    told: ClassVar[list[tuple[str, int]]] = []
+
+    def __init__(self, directory):
+        assert directory.name == "tensorboard"
+
+    def add_scalar(self, name, value, step):
+        assert isinstance(value, float)
+        self.told.append((name, step))
+
+    def flush(self):
+        pass
+
+
+def test_curves_are_written_for_tensorboard_too(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", types.ModuleType("tensorboard"))
+    fake = types.ModuleType("torch.utils.tensorboard.writer")
+    fake.SummaryWriter = Writer
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.ModuleType("fake"))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", fake)
+    result = run(tensorboard=True, evaluate_every=20)
+    steps = [entry["step"] for entry in result.history if "loss" in entry]
+    assert [step for name, step in Writer.told if name == "pretraining/loss"] == steps
+    assert ("pretraining/masked words", 20) in Writer.told
+    assert ("pretraining/masked_lm_accuracy", 20) in Writer.told
 
 
 def test_a_configuration_and_a_checkpoint_are_too_much(prepared, tmp_path):

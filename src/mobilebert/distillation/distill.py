@@ -119,7 +119,7 @@ class _Command:
         if processes.is_first:
             self.output.open(self.existing, bytes_of_run(student))
         processes.wait()
-        with ExitStack() as closing:
+        with ExitStack() as closing, self.output.refusals(is_first=processes.is_first):
             context = StageContext(
                 material,
                 prepared.digest,

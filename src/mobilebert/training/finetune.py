@@ -215,17 +215,13 @@ class _Command:
             self.output.open(self.existing, _bytes_needed(model, self.seeds))
         processes.wait()
         seeds = range(settings.seed, settings.seed + self.seeds)
-        try:
+        with self.output.refusals(is_first=processes.is_first):
             runs = [
                 self._run(
                     prepared.start.model(seed) if number else model, material, seed, processes
                 )
                 for number, seed in enumerate(seeds)
             ]
-        except InputError:
-            if processes.is_first:
-                self.output.give_up()
-            raise
         best = max(runs, key=lambda run: run.score)
         finished = Finished(
             task=self.task,

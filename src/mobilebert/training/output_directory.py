@@ -1,11 +1,13 @@
 """Where a run keeps its states and puts its model: checked before anything is computed."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from mobilebert.errors import CheckpointError, InputError
+from mobilebert.errors import CheckpointError, InputError, MobileBertError
 from mobilebert.files import atomic_path, make_directory
 
 __all__ = ["Existing", "OutputDirectory"]
@@ -126,6 +128,20 @@ class OutputDirectory:
             for leftover in self.path.glob(f".{file.name}.*.partial"):
                 leftover.unlink(missing_ok=True)
         self._remove_states()
+
+    @contextmanager
+    def refusals(self, *, is_first: bool) -> Iterator[None]:
+        """Leave no run to go on with where one is refused before its first state.
+
+        Args:
+            is_first: Whether this process writes.
+        """
+        try:
+            yield
+        except MobileBertError:
+            if is_first:
+                self.give_up()
+            raise
 
     def give_up(self) -> None:
         """Remove the states if they hold nothing to go on from."""
