@@ -1,0 +1,75 @@
+"""A stage's loss is the sum of its means, however the batch is cut."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mobilebert.config import MobileBertConfig
+from mobilebert.corpora.prepared import PreparedCorpus
+from mobilebert.distillation.choices import TransferFactors
+from mobilebert.distillation.layer_mapping import LayerMapping
+from mobilebert.distillation.objectives import next_sentence, pretraining_distillation
+from mobilebert.distillation.stage_loss import encode_both, transfer_loss
+from mobilebert.distillation.strategies import auxiliary
+from mobilebert.distillation.workload import TransferWorkload
+from mobilebert.pretraining.batches import PretrainingData
+from mobilebert.pretraining.workload import next_sentence_scores
+from mobilebert.torch.models import MobileBertForPreTraining
+from mobilebert.training.batching import BatchPlan
+from pretraining.small_fixtures import config_file, prepared, tokenizer, tokenizer_dir
+from tolerances import FOLDED_LOGITS
+
+__all__ = ["config_file", "prepared", "tokenizer", "tokenizer_dir"]
+
+
+@pytest.fixture
+def workload(prepared, tokenizer, config_file):
+    data = PretrainingData(PreparedCorpus.open(prepared), tokenizer, len(tokenizer))
+    config = MobileBertConfig.from_json_file(config_file)
+    student, teacher = (MobileBertForPreTraining(config).eval() for _ in range(2))
+    with torch.no_grad():
+        for parameter in teacher.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    # Small, so that the words are not lost beside the layers.
+    small = TransferFactors(feature_map=0.1, mean=0.1, variance=0.1, attention=0.1)
+    (stage,) = auxiliary(config.num_hidden_layers, 10, hard_share=0.3, factors=small)
+    mapping = LayerMapping.between(config.num_hidden_layers, config.num_hidden_layers)
+    plan = BatchPlan(data.lengths, 6, seed=0)
+    stage = replace(stage, pretraining=0.25)
+    return TransferWorkload(student, teacher, stage, mapping, data, plan)
+
+
+def composed(workload, hard_share=0.3, weight=0.25):
+    """The loss of the first batch, of the objectives themselves."""
+    batch = workload.data.batch(workload.plan.batch(0), 0)
+    both = encode_both(
+        workload.stage, workload.mapping, workload.student, workload.teacher, batch.packed
+    )
+    ours, theirs = (x.last_hidden_state for x in (both.student, both.teacher))
+    words = pretraining_distillation(
+        *(workload.student, ours[batch.rows], batch.wanted),
+        *(workload.teacher, theirs[batch.rows]),
+        hard_share=hard_share,
+    )
+    pairs = next_sentence(next_sentence_scores(workload.student, ours[batch.pairs]), batch.other)
+    transfer = transfer_loss(workload.stage, both)
+    means = [x.total.item() / float(x.units) for x in (transfer, words, pairs)]
+    return means[0] + weight * (means[1] + means[2])
+
+
+def test_it_is_the_sum_of_the_means(workload):
+    loss = workload.loss(workload.plan.batch(0), 0)
+    found = loss.total.item() / loss.units
+    assert found == pytest.approx(composed(workload), rel=FOLDED_LOGITS)
+    assert found != pytest.approx(composed(workload, weight=1.0), rel=FOLDED_LOGITS)
+    assert found != pytest.approx(composed(workload, hard_share=1.0), rel=FOLDED_LOGITS)
+
+
+def test_parts_of_a_batch_add_up(workload):
+    batch = workload.plan.batch(0)
+    whole = workload.loss(batch, 0)
+    parts = [workload.loss(np.array([number]), 0) for number in batch]
+    added = torch.stack([part.total.detach() for part in parts]).sum().item()
+    assert added == pytest.approx(whole.total.item(), rel=FOLDED_LOGITS)
