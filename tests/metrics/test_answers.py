@@ -1,8 +1,10 @@
 """Answers to questions, by hand after the published metric."""
 
+import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
-from mobilebert.metrics import exact_match, overlap_f1, score_answers
+from mobilebert.metrics import best_null_threshold, exact_match, overlap_f1, score_answers
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,28 @@ def test_all_answers():
         }
     )
     assert score_answers(pairs[:2]).keys() == {"exact_match", "f1"}
+
+
+DIFFERENCES = st.integers(-3, 3).map(float) | st.sampled_from([-np.inf, np.inf])
+SCORES = st.sampled_from([0.0, 0.5, 1.0])
+
+
+@given(st.lists(st.tuples(DIFFERENCES, SCORES, SCORES), min_size=1, max_size=9))
+def test_no_threshold_of_no_answer_is_better_than_the_best(rows):
+    differences, of_spans, of_none = np.array(rows).T
+
+    def score(threshold):
+        return np.where(differences > threshold, of_none, of_spans).sum()
+
+    found = best_null_threshold(differences, of_spans, of_none)
+    assert np.isfinite(found)
+    assert score(found) == max(map(score, np.arange(-4, 4.5, 0.5)))
+    assert found == 0 or score(0.0) < score(found)
+
+
+def test_the_threshold_of_no_answer_lies_between_neighbours():
+    right, wrong = np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])
+    assert best_null_threshold(np.array([1.0, 2.0, 4.0]), right, wrong) == 3
+    assert best_null_threshold(np.array([1.0, 2.0, 4.0]), right, right) == 0
+    assert best_null_threshold(np.array([1.0, 2.0, 4.0]), right, 0 * wrong) == 3
+    assert best_null_threshold(np.array([-4.0, -3.0, -2.0]), wrong - 1, right) == -5

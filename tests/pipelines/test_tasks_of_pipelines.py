@@ -1,15 +1,18 @@
 """What each task does beyond, or unlike, transformers' pipeline."""
 
 import logging
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
 from assertions import assert_close
-from mobilebert.errors import ArgumentError, InputError
+from mobilebert.config import MobileBertConfig
+from mobilebert.errors import ArgumentError, ConfigError, InputError
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.pipelines import PIPELINES, pipeline, pipeline_class
+from mobilebert.pipelines.null_answers import store_null_threshold
 from mobilebert.tasks import PIPELINE_TASKS
 from mobilebert.text import MobileBertTokenizer
 from pipelines.random_checkpoints import recorded, scaled, write_checkpoint
@@ -172,6 +175,47 @@ def test_whole_words_even_across_windows(checkpoints):
         assert set(answer["answer"].split()) == {"unbelievabilities"}
 
 
+def test_the_threshold_of_no_answer_is_a_difference_of_logarithms(checkpoints):
+    answerer = pipeline("question-answering", checkpoints["question-answering"])
+    asked = {"question": "Who went home?", "context": "Bob went home and Ann went to Paris."}
+    best = answerer(**asked, return_null_score=True)
+    assert best.keys() == {"score", "start", "end", "answer", "null_score"}
+    assert answerer(**asked) == {k: best[k] for k in best if k != "null_score"}
+    border = float(np.log(best["null_score"]) - np.log(best["score"]))
+    told = {}
+    for threshold in (border - 1e-3, border + 1e-3, -1e9, 1e9):
+        options = {"handle_impossible_answer": True, "null_score_diff_threshold": threshold}
+        told[threshold] = answerer(**asked, **options, return_null_score=True)
+    empty, span, never, always = told.values()
+    assert (
+        empty == never == best | {"score": best["null_score"], "start": 0, "end": 0, "answer": ""}
+    )
+    assert span == always == best
+    assert answerer(**asked, null_score_diff_threshold=-1e9, return_null_score=True) == best
+
+
+def test_the_configuration_may_hold_the_threshold_of_no_answer(checkpoints, tmp_path):
+    directory = shutil.copytree(checkpoints["question-answering"], tmp_path / "model")
+    asked = {"question": "Who?", "context": "Bob went home.", "handle_impossible_answer": True}
+    answers = {}
+    for threshold in (-1e3, 1e3):
+        config = MobileBertConfig.from_pretrained(directory)
+        store_null_threshold(config, threshold)
+        config.save_pretrained(directory)
+        answerer = pipeline("question-answering", str(directory))
+        answers[threshold] = answerer(**asked)["answer"]
+        assert (
+            answerer(**asked, null_score_diff_threshold=-threshold)["answer"] != answers[threshold]
+        )
+    assert answers[-1e3] == ""
+    assert answers[1e3]
+    text = (directory / "config.json").read_text()
+    (directory / "config.json").write_text(text.replace("1000.0", '"much"'))
+    answerer = pipeline("question-answering", str(directory))
+    with pytest.raises(ConfigError, match="null_score_diff_threshold must be a finite number"):
+        answerer(**asked)
+
+
 def test_a_slow_tokenizer_tags_without_offsets_and_cannot_answer_questions(checkpoints):
     slow = MobileBertTokenizer.from_pretrained(BUNDLED_MODEL)
     fast = pipeline("ner", checkpoints["token-classification"], ignore_labels=[])
@@ -266,6 +310,13 @@ BAD_PARAMETERS = [
     ("token-classification", {"ignore_labels": "O"}, InputError, "list of labels"),
     ("token-classification", {"stride": -1}, InputError, "stride"),
     ("question-answering", {"max_answer_len": 0}, InputError, "max_answer_len"),
+    ("question-answering", {"null_score_diff_threshold": "1"}, InputError, "a finite number"),
+    (
+        "question-answering",
+        {"null_score_diff_threshold": float("nan")},
+        InputError,
+        "a finite number, not nan",
+    ),
     ("feature-extraction", {"pooling": "sum"}, InputError, "none, mean, cls"),
     ("feature-extraction", {"truncation": True, "truncate": True}, InputError, "same"),
     ("zero-shot-classification", {"hypothesis_template": "no place"}, InputError, "must hold {}"),

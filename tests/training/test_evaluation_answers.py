@@ -5,7 +5,9 @@ import mobilebert
 from assertions import assert_close
 from mobilebert.datasets.items import Answer, ChoiceItem, FinetuneTask, QuestionItem
 from mobilebert.errors import InputError
+from mobilebert.pipelines.null_answers import store_null_threshold
 from mobilebert.training.evaluation import evaluate_items
+from mobilebert.training.evaluation_results import JudgingOptions
 from tolerances import FLOAT32
 from training.scripted import ScriptedBackend
 
@@ -89,6 +91,64 @@ def test_answers_are_those_of_the_pipeline(checkpoints):
     ask = mobilebert.pipeline("question-answering", directory, backend="numpy")
     inputs = [{"question": item.question, "context": item.context} for item in items]
     assert found.predictions == tuple(answer["answer"] for answer in ask(inputs))
+
+
+def unsure(tokenizer):
+    """A model that points as the other one, and likes no answer the less the longer the question.
+
+    The logarithm of no answer is that of the span and 4, less 2 for each word of the question.
+    """
+    points = pointing(tokenizer).script
+
+    def script(ids, types):
+        logits = np.stack(points(ids, types))
+        logits[:, 0] = 9.0 + 2 - (ids.tolist().index(102) - 1)
+        return logits[0], logits[1]
+
+    return ScriptedBackend("question-answering", script)
+
+
+def test_the_threshold_of_no_answer_is_tuned(tokenizer):
+    items = [
+        asked(1, "king", CONTEXT),  # difference 2
+        asked(2, "king died", CONTEXT, "king died"),  # 0
+        asked(3, "old king died", CONTEXT),  # -2
+        asked(4, "The old king died", CONTEXT, "The old king died"),  # -4
+        asked(5, "The old king died in", CONTEXT),  # -6
+    ]
+    backend = unsure(tokenizer)
+    plain = evaluate_items(ANSWERS, backend, tokenizer, items)
+    assert plain.predictions == ("", *(item.question for item in items[1:]))
+    assert (plain.null_threshold, plain.metrics["f1"]) == (None, 60)
+    assert not plain.summary.warnings
+    # Now only the longest question has an answer.
+    items[3] = asked(4, "The old king died", CONTEXT)
+    items[4] = asked(5, "The old king died in", CONTEXT, "The old king died in")
+    items[1] = asked(2, "king died", CONTEXT)
+    tuned = evaluate_items(
+        ANSWERS, backend, tokenizer, items, options=JudgingOptions(tune_thresholds=True)
+    )
+    assert tuned.predictions == ("", "", "", "", items[4].question)
+    assert tuned.metrics["f1"] == 100
+    assert_close(tuned.null_threshold, -5, FLOAT32)
+    assert "was tuned on the questions" in tuned.summary.warnings[0]
+    parameters = {"null_score_diff_threshold": tuned.null_threshold}
+    again = evaluate_items(ANSWERS, backend, tokenizer, items, parameters=parameters)
+    assert again.predictions == tuned.predictions
+    store_null_threshold(backend.config, tuned.null_threshold)
+    assert evaluate_items(ANSWERS, backend, tokenizer, items).predictions == tuned.predictions
+
+
+@pytest.mark.parametrize("threshold", [0.0, -0.2, 0.2])
+def test_answers_with_no_answer_are_those_of_the_pipeline(checkpoints, threshold):
+    directory = checkpoints["question-answering"]
+    items = [asked(n, f"what is {n}?", f"{CONTEXT} {n} " * (1 + n)) for n in range(9)]
+    parameters = {"null_score_diff_threshold": threshold}
+    found = evaluate_items(ANSWERS, directory, None, items, backend="numpy", parameters=parameters)
+    ask = mobilebert.pipeline("question-answering", directory, backend="numpy")
+    inputs = [{"question": item.question, "context": item.context} for item in items]
+    told = ask(inputs, handle_impossible_answer=True, **parameters)
+    assert found.predictions == tuple(answer["answer"] for answer in told)
 
 
 def by_second_text(table):

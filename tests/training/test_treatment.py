@@ -9,14 +9,16 @@ from mobilebert.config import MobileBertConfig
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import SequenceBuilder
+from mobilebert.pipelines.null_answers import stored_null_threshold
 from mobilebert.pipelines.parameters import LengthOptions
-from mobilebert.training import evaluation_labels
+from mobilebert.training import evaluation_answers, evaluation_labels
 from mobilebert.training.finetune import finetune
 from mobilebert.training.label_thresholds import store_thresholds, stored_thresholds
 from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.start import Start
 from mobilebert.training.treatment import check_settings, judging_options, judging_parameters
 from pipelines.random_checkpoints import write_checkpoint
+from recipes.small_data import squad
 
 QUIET = {"max_steps": 4, "batch_size": 8, "learning_rate": 1e-3, "max_length": 24}
 LONG = " ".join(f"the film {number} was long" for number in range(40))
@@ -111,6 +113,18 @@ def test_thresholds_are_tuned_and_kept(model, labelled, tmp_path, monkeypatch):
     assert [row.threshold for row in result.report.evaluation.per_class] == [0.125, 0.75]
     plain = finetune("multi-label", train=labelled, model=model, output=tmp_path / "p", **QUIET)
     assert stored_thresholds(plain.model.config) is None
+
+
+def test_the_threshold_of_no_answer_is_tuned_and_kept(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation_answers, "best_null_threshold", lambda *scores: 0.125)
+    data, output = tmp_path / "squad.json", tmp_path / "m"
+    data.write_text(squad(impossible=True))
+    options = QUIET | {"tune_thresholds": True}
+    result = finetune("question-answering", train=data, model=model, output=output, **options)
+    assert "was tuned" in result.report.evaluation.warnings[0]
+    assert stored_null_threshold(MobileBertConfig.from_pretrained(output)) == 0.125
+    plain = finetune("question-answering", train=data, model=output, output=tmp_path / "p", **QUIET)
+    assert stored_null_threshold(plain.model.config) == 0
 
 
 def test_a_new_task_has_no_names_or_thresholds_of_the_old_one(tmp_path):

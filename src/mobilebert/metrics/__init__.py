@@ -1,6 +1,11 @@
 """Numbers that say how good predictions are, in numpy and nothing else."""
 
-from mobilebert.metrics.answers import exact_match, overlap_f1, score_answers
+from mobilebert.metrics.answers import (
+    best_null_threshold,
+    exact_match,
+    overlap_f1,
+    score_answers,
+)
 from mobilebert.metrics.calibration import Calibration, calibration
 from mobilebert.metrics.classes import ClassScores, confusion_matrix, score_classes
 from mobilebert.metrics.correlation import pearson, ranks, spearman
@@ -12,6 +17,7 @@ __all__ = [
     "Calibration",
     "ClassScores",
     "average_precision",
+    "best_null_threshold",
     "best_thresholds",
     "calibration",
     "confusion_matrix",

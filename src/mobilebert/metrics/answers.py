@@ -7,8 +7,20 @@ import re
 import string
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-__all__ = ["exact_match", "normalized_answer", "overlap_f1", "score_answers"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "best_null_threshold",
+    "exact_match",
+    "normalized_answer",
+    "overlap_f1",
+    "score_answers",
+]
+
+Array = npt.NDArray[np.floating[Any]]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -64,6 +76,36 @@ def score_answers(pairs: Iterable[tuple[str, Sequence[str]]]) -> Mapping[str, fl
         for part, rows in named.items()
         for column, name in enumerate(("exact_match", "f1"))
     }
+
+
+def best_null_threshold(differences: Array, of_spans: Array, of_none: Array) -> float:
+    """Return the threshold of "no answer" that gives the highest score on these questions.
+
+    The official script of SQuAD 2.0 searches it in the same way, for its ``best_f1``. It lies
+    midway between two neighbouring differences, or 1 beyond the outermost. Of equally good ones the
+    nearest to 0 is taken.
+
+    Args:
+        differences: How much more likely no answer is than the best span, in logarithms,
+            [questions]; infinite where only one of the two is possible.
+        of_spans: Score of the best span, [questions].
+        of_none: Score of no answer, [questions].
+    """
+    order = np.argsort(differences, kind="stable")
+    rising = differences[order].astype(np.float64)
+    # At place n the n smallest differences are answered with their spans, the others with nothing.
+    scores = np.concatenate([[0.0], np.cumsum(of_spans[order])])
+    scores += np.concatenate([np.cumsum(of_none[order][::-1])[::-1], [0.0]])
+    least, most = np.append(-np.inf, rising), np.append(rising, np.inf)
+    possible = least < most
+    least, most, scores = least[possible], most[possible], scores[possible]
+    with np.errstate(invalid="ignore"):  # where both are infinite 0 is taken
+        inner = (
+            np.where(np.isinf(least), most - 2, least) + np.where(np.isinf(most), least + 2, most)
+        ) / 2
+    thresholds = np.where((least <= 0) & (most > 0), 0.0, inner)
+    good = thresholds[scores >= scores.max() - 1e-9]
+    return float(good[np.argmin(np.abs(good))])
 
 
 def _right_answers(wanted: Iterable[str]) -> list[str]:

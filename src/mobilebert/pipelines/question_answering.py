@@ -6,6 +6,11 @@ from typing import Any, ClassVar
 
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import TokenizedText, check_text
+from mobilebert.pipelines.null_answers import (
+    null_factor,
+    read_null_threshold,
+    stored_null_threshold,
+)
 from mobilebert.pipelines.parameters import read_count
 from mobilebert.pipelines.pipeline import Output, Pipeline, Request
 from mobilebert.pipelines.question_windows import MAX_QUESTION_LEN, question_windows
@@ -27,6 +32,9 @@ class QuestionAnsweringParameters:
             the model reads.
         max_question_len: Longest question in tokens; longer ones are cut.
         handle_impossible_answer: Whether the empty answer takes part.
+        null_score_diff_threshold: How much larger the logarithm of its score has to be than that of
+            another answer to come before it; by default what the model's configuration holds, or 0.
+        return_null_score: Whether each answer has the score of the empty one beside its own.
         align_to_words: Whether answers are widened to whole words.
         padding: Accepted and without effect.
     """
@@ -37,6 +45,8 @@ class QuestionAnsweringParameters:
     max_seq_len: int | None = None
     max_question_len: int = MAX_QUESTION_LEN
     handle_impossible_answer: bool = False
+    null_score_diff_threshold: float | None = None
+    return_null_score: bool = False
     align_to_words: bool = True
     padding: bool | str | None = None
 
@@ -47,6 +57,8 @@ class QuestionAnsweringParameters:
             read_count("doc_stride", self.doc_stride, least=0)
         if self.max_seq_len is not None:
             read_count("max_seq_len", self.max_seq_len, least=5)
+        if self.null_score_diff_threshold is not None:
+            read_null_threshold(self.null_score_diff_threshold)
 
 
 @dataclass(frozen=True)
@@ -152,11 +164,19 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringParameters]):
                 answer.lower(), {"score": 0.0, "start": start, "end": end, "answer": answer}
             )
             entry["score"] += score
-        answers = list(found.values())
+        ranked = [(entry["score"], entry) for entry in found.values()]
         if options.handle_impossible_answer:
-            answers.append({"score": impossible, "start": 0, "end": 0, "answer": ""})
-        answers = sorted(answers, key=lambda entry: -entry["score"])[: options.top_k]
+            none = {"score": impossible, "start": 0, "end": 0, "answer": ""}
+            ranked.append((impossible * self._null_factor(options), none))
+        ranked.sort(key=lambda pair: -pair[0])
+        answers = [entry for _, entry in ranked[: options.top_k]]
+        if options.return_null_score:
+            answers = [{**entry, "null_score": impossible} for entry in answers]
         return answers[0] if len(answers) == 1 else answers
+
+    def _null_factor(self, options: Any) -> float:
+        given = options.null_score_diff_threshold
+        return null_factor(stored_null_threshold(self.config) if given is None else given)
 
     def _spans(
         self, source: _Source, outputs: list[Output], options: Any

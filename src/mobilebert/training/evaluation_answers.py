@@ -1,11 +1,15 @@
 """Judging answers to questions, by the official metric of SQuAD."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mobilebert.datasets.items import QuestionItem
-from mobilebert.metrics import exact_match, overlap_f1, score_answers
+from mobilebert.metrics import best_null_threshold, exact_match, overlap_f1, score_answers
+from mobilebert.pipelines.null_answers import null_factor, stored_null_threshold
 from mobilebert.reports.report import EvaluationSummary, WorstError
 from mobilebert.training.answering import Asking
 from mobilebert.training.evaluation_results import (
@@ -16,6 +20,8 @@ from mobilebert.training.evaluation_results import (
 )
 
 __all__ = ["judge_answers"]
+
+Array = npt.NDArray[np.float64]
 
 _NO_ANSWER = "no answer"
 
@@ -28,18 +34,21 @@ def judge_answers(
     Args:
         asking: The pipeline; its parameter `handle_impossible_answer` decides, if it is given.
         items: Questions with their right answers.
-        options: Not used.
+        options: Whether the threshold of "no answer" is chosen by these questions.
     """
     wanted = [tuple(answer.text for answer in item.answers) for item in items]
-    impossible = asking.parameters.get("handle_impossible_answer", not all(wanted))
     answers = asking(
         items,
         [{"question": item.question, "context": item.context} for item in items],
         top_k=1,
-        handle_impossible_answer=impossible,
+        handle_impossible_answer=False,
+        return_null_score=True,
     )
-    told = [answer["answer"] if answer else "" for answer in answers]
-    sure = np.array([answer["score"] if answer else 1.0 for answer in answers], np.float64)
+    spans = _Spans.read(answers)
+    threshold = None
+    if asking.parameters.get("handle_impossible_answer", not all(wanted)):
+        threshold = _threshold(asking, spans, wanted, options)
+    told, sure = spans.told(threshold)
     pairs = list(zip(told, wanted, strict=True))
     right = np.array([exact_match(*pair) > 0 for pair in pairs])
     bins, error = calibrated(sure, right)
@@ -64,5 +73,57 @@ def judge_answers(
             if not right[row]
         ),
         only_class=(told[0] or _NO_ANSWER) if same else None,
+        warnings=[_TUNED_HERE] if options.tune_thresholds and threshold is not None else [],
     )
-    return Evaluation(summary=summary, predictions=tuple(told))
+    tuned = threshold if options.tune_thresholds else None
+    return Evaluation(summary=summary, predictions=tuple(told), null_threshold=tuned)
+
+
+_TUNED_HERE = (
+    'The threshold of "no answer" was tuned on the questions that the model is judged by, so the '
+    "scores are somewhat better than on others."
+)
+
+
+@dataclass(frozen=True)
+class _Spans:
+    """The best span of each question, and what no answer is given beside it."""
+
+    texts: list[str]
+    scores: Array
+    null_scores: Array
+
+    @classmethod
+    def read(cls, answers: Sequence[Any]) -> "_Spans":
+        # A context without any span is answered with an empty list.
+        columns = [
+            (answer["answer"], answer["score"], answer["null_score"]) if answer else ("", 1.0, 1.0)
+            for answer in answers
+        ]
+        texts, scores, null_scores = zip(*columns, strict=True)
+        return cls(list(texts), np.array(scores, np.float64), np.array(null_scores, np.float64))
+
+    def told(self, threshold: float | None) -> tuple[list[str], Array]:
+        """Return answers and their scores, as the pipeline gives them with a threshold."""
+        if threshold is None:
+            return self.texts, self.scores
+        none = self.null_scores * null_factor(threshold) > self.scores
+        texts = ["" if empty else text for text, empty in zip(self.texts, none, strict=True)]
+        return texts, np.where(none, self.null_scores, self.scores)
+
+    def differences(self) -> Array:
+        """Return the logarithms of no answer less those of spans; of two zeros, none."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = np.log(self.null_scores) - np.log(self.scores)
+        return np.where(np.isnan(found), 0.0, found)
+
+
+def _threshold(
+    asking: Asking, spans: _Spans, wanted: Sequence[Sequence[str]], options: JudgingOptions
+) -> float:
+    if options.tune_thresholds:
+        of_spans = [overlap_f1(*pair) for pair in zip(spans.texts, wanted, strict=True)]
+        of_none = [overlap_f1("", right) for right in wanted]
+        return best_null_threshold(spans.differences(), np.array(of_spans), np.array(of_none))
+    given = asking.parameters.get("null_score_diff_threshold")
+    return stored_null_threshold(asking.pipeline.config) if given is None else given

@@ -41,7 +41,8 @@ class JudgingOptions:
         thresholds: Several labels at once: what the probability of each has to reach; by default
             what the model's configuration holds, or else 0.5.
         tune_thresholds: Several labels at once: whether to take the thresholds that give the best
-            F1 of each label on these items.
+            F1 of each label on these items. Answers to questions: likewise the threshold of "no
+            answer".
         seed: Masked words: what draws them.
         max_length: Masked words: longest block in tokens; by default what the model reads.
     """
@@ -60,11 +61,14 @@ class Evaluation:
         summary: Metrics, baseline, tables and errors, as reports show them.
         predictions: What the model says about each item.
         thresholds: What the probability of each label has to reach, for several labels at once.
+        null_threshold: How much likelier no answer has to be than a span, in logarithms, where that
+            was tuned.
     """
 
     summary: EvaluationSummary
     predictions: tuple[Any, ...]
     thresholds: Mapping[str, float] | None = None
+    null_threshold: float | None = None
 
     @property
     def metrics(self) -> dict[str, float]:

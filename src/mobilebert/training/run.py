@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mobilebert.corpora.masking import Masking
 from mobilebert.datasets.items import FinetuneTask, Item
+from mobilebert.pipelines.null_answers import store_null_threshold
 from mobilebert.reports.wording import metric_words
 from mobilebert.torch.task_model import TaskModel
 from mobilebert.training.balance import (
@@ -185,6 +186,8 @@ class TuningRun:
         )
         if settings.tune_thresholds and evaluation.thresholds is not None:
             store_thresholds(self.model.config, evaluation.thresholds)
+        if settings.tune_thresholds:
+            store_null_threshold(self.model.config, evaluation.null_threshold)
         return evaluation
 
     def _ordinary(self) -> TaskModel[Any]:

@@ -88,7 +88,9 @@ class FinetuneSettings(SettingTable):
     )
     patience: int | None = setting(None, "Stop after so many evaluations without gain.", least=1)
     tune_thresholds: bool = setting(
-        False, "Choose the threshold of each label on the dev rows (several labels at once)."
+        False,
+        "Choose the threshold of each label on the dev rows (several labels at once), or that of "
+        "no answer (question answering).",
     )
     dev_share: float = setting(
         0.1, "Share of the rows to judge by, without --dev.", metavar="F", least=0.001, most=0.9

@@ -14,6 +14,7 @@ from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
 from mobilebert.hub import HubOptions
 from mobilebert.logging import ERROR, get_logger
+from mobilebert.pipelines.null_answers import store_null_threshold
 from mobilebert.tasks import TASKS, TaskSpec
 from mobilebert.text import MobileBertTokenizerFast
 from mobilebert.torch.models import MODEL_CLASSES
@@ -78,7 +79,9 @@ class Start:
         if labels:
             config.id2label = dict(enumerate(labels))
             config.label2id = {label: number for number, label in enumerate(labels)}
-        forget_thresholds(config)  # those of an earlier task
+        # Those of an earlier task.
+        forget_thresholds(config)
+        store_null_threshold(config, None)
         config.problem_type = _PROBLEM_TYPES.get(self.task)
         if self.dropout is not None:
             config.classifier_dropout = self.dropout

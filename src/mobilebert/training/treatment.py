@@ -27,7 +27,10 @@ _OF_TASKS: dict[str, tuple[Any, tuple[FinetuneTask, ...]]] = {
         ),
     ),
     "sampling": ("natural", (FinetuneTask.TEXT_CLASSIFICATION,)),
-    "tune_thresholds": (False, (FinetuneTask.MULTI_LABEL,)),
+    "tune_thresholds": (
+        False,
+        (FinetuneTask.MULTI_LABEL, FinetuneTask.QUESTION_ANSWERING),
+    ),
 }
 
 
