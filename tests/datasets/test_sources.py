@@ -131,6 +131,27 @@ def test_squad(tmp_path):
     assert row.place.endswith(f"squad.json, line {row.line} (question q1)")
 
 
+def test_parts_of_squad_that_are_no_objects_are_problems(tmp_path):
+    question = {"question": "What?", "answers": [{"text": "a film", "answer_start": 5}]}
+    good = {"context": "It's a film.", "qas": [question, "no question"]}
+    articles = [
+        {"title": "Films", "paragraphs": [good, 7, {"context": "No questions."}]},
+        {"paragraphs": "text"},
+    ]
+    path = write(tmp_path, "squad.json", json.dumps({"data": articles}))
+    row, *problems = open_rows(path).read()
+    assert row.cells["question"] == "What?"
+    assert list(map(str, problems)) == [
+        f"{path}, Films, the paragraph \"It's a film.\": question 2 is 'no question', and not an "
+        "object.",
+        f"{path}, Films: paragraph 2 is 7, and not an object.",
+        f"{path}, Films, the paragraph 'No questions.': a list of questions is expected, not None.",
+        f"{path}, article 2: a list of paragraphs is expected, not 'text'.",
+    ]
+    with pytest.raises(InputError, match="question 2 is 'no question'"):
+        list(open_rows(path))
+
+
 def test_several_files_with_labels(tmp_path):
     good = write(tmp_path, "films.pos", "a fine film\n")
     bad = write(tmp_path, "films.neg", b"a d\xfcll one\n")

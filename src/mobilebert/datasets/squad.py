@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mobilebert.datasets.cells import shown
 from mobilebert.datasets.problems import Problem, ProblemKind
 from mobilebert.datasets.rows import Row
 from mobilebert.errors import InputError
@@ -69,17 +70,34 @@ def _questions(file: Path, text: str, articles: list[dict[str, Any]]) -> Iterato
     lines = _LineOf(text)
     for number, article in enumerate(articles, start=1):
         title = str(article.get("title") or f"article {number}")
-        for paragraph in _objects(article.get("paragraphs")):
+        for paragraph in _objects(article.get("paragraphs"), "paragraph", f"{file}, {title}"):
+            if isinstance(paragraph, Problem):
+                yield paragraph
+                continue
             context = paragraph.get("context")
-            for question in _objects(paragraph.get("qas")):
+            place = f"{file}, {title}, the paragraph {shown(context)}"
+            for question in _objects(paragraph.get("qas"), "question", place):
+                if isinstance(question, Problem):
+                    yield question
+                    continue
                 cells = {**question, "context": context, "title": title}
                 name = question.get("id")
                 called = "" if name is None else f"question {name}"
                 yield Row(file, lines.of(name), cells, name=called)
 
 
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    yield from (entry for entry in value or () if isinstance(entry, dict))
+def _objects(value: Any, what: str, place: str) -> Iterator[dict[str, Any] | Problem]:
+    """Yield the objects of a list, and a problem for everything else."""
+    if not isinstance(value, list):
+        reason = f"a list of {what}s is expected, not {shown(value)}."
+        yield Problem(place, ProblemKind.UNREADABLE, reason)
+        return
+    for number, entry in enumerate(value, start=1):
+        if isinstance(entry, dict):
+            yield entry
+        else:
+            reason = f"{what} {number} is {shown(entry)}, and not an object."
+            yield Problem(place, ProblemKind.UNREADABLE, reason)
 
 
 class _LineOf:
@@ -91,6 +109,8 @@ class _LineOf:
         self._line = 1
 
     def of(self, value: Any) -> int:
+        if value is None:
+            return self._line
         found = self._text.find(json.dumps(value, ensure_ascii=False), self._place)
         if found >= 0:
             self._line += self._text.count("\n", self._place, found)
