@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from mobilebert.errors import InputError, MissingExtraError
-from mobilebert.reports.plotting import plot_report
-from mobilebert.reports.report import History
+from mobilebert.reports.plotting import plot_pretraining, plot_report
+from mobilebert.reports.pretraining import PretrainingReport
+from mobilebert.reports.report import History, ModelSummary
 from reports.example_report import example_report
 
 
@@ -55,3 +56,40 @@ def test_without_matplotlib_the_command_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"matplotlib.*mobilebert\[plot\]"):
         plot_report(example_report())
+
+
+MODEL = ModelSummary(name="m")
+STAGES = [
+    {"stage": "layer-00", "step": 1, "loss": 3.0, "parts": {"map": 2.0, "attention": 1.0}},
+    {"stage": "layer-00", "step": 1, "event": "went back"},
+    {"stage": "layer-00", "step": 2, "loss": 2.5, "parts": {"map": 2.0, "attention": 0.5}},
+    {"stage": "words", "step": 1, "loss": 9.0},
+    {"stage": "words", "step": 2, "loss": 8.0},
+    {"stage": "words", "step": 2, "metrics": {"masked_lm_accuracy": 0.25}},
+]
+
+
+def test_each_stage_has_a_row_of_panels():
+    report = PretrainingReport(model=MODEL, stages=["layer-00", "nothing", "words"], history=STAGES)
+    first, empty, second, found = plot_pretraining(report).axes
+    assert {
+        name: list(line.get_ydata()) for name, line in lines(first).items() if name[0] != "_"
+    } == {
+        "loss": [3.0, 2.5],
+        "attention": [1.0, 0.5],
+        "map": [2.0, 2.0],
+    }
+    assert [list(line.get_xdata()) for name, line in lines(first).items() if name[0] == "_"] == [
+        [1, 1]
+    ]
+    assert first.get_ylabel() == "losses of layer-00"
+    assert not empty.axison
+    assert list(lines(second)["loss"].get_ydata()) == [9.0, 8.0]
+    assert list(lines(found)["masked words found"].get_ydata()) == [25.0]
+    unjudged = PretrainingReport(model=MODEL, stages=["layer-00"], history=STAGES)
+    assert len(plot_pretraining(unjudged).axes) == 1
+
+
+def test_a_report_of_pretraining_without_steps_has_no_curves():
+    with pytest.raises(InputError, match="no curves"):
+        plot_pretraining(PretrainingReport(model=MODEL, stages=["words"]))

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mobilebert.reports.plotting import plot_pretraining
 from mobilebert.reports.pretraining import PretrainingReport
 from mobilebert.torch.models import MobileBertForPreTraining
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["PretrainResult"]
 
@@ -44,3 +48,14 @@ class PretrainResult:
         lines.append(f"Report: {self.report_path}")
         lines.append(f'Use it: mobilebert run --model {self.output_dir} "A [MASK] text."')
         return "\n".join(lines)
+
+    def plot(self) -> "Figure":
+        """Draw the curves of all stages with matplotlib.
+
+        Returns:
+            A figure: show it in a notebook, or ``figure.savefig("curves.pdf")``.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        return plot_pretraining(self.report)

@@ -16,10 +16,16 @@ from mobilebert.reports.markup import Markup, tag
 from mobilebert.reports.page import page, section, table
 from mobilebert.reports.report import ModelSummary
 from mobilebert.reports.storage import to_plain
-from mobilebert.reports.wording import duration, number, percent, setting_text
+from mobilebert.reports.wording import MISSING, duration, number, percent, setting_text
 from mobilebert.reports.writing import JSON_NAME, PAGE_NAME, WrittenReport
 
-__all__ = ["PretrainingReport", "SourceRow", "write_pretraining_card", "write_pretraining_report"]
+__all__ = [
+    "PretrainingReport",
+    "SourceRow",
+    "stage_curves",
+    "write_pretraining_card",
+    "write_pretraining_report",
+]
 
 SCHEMA = 1
 
@@ -122,8 +128,11 @@ def write_pretraining_card(
     return write_card_text(metadata, _card(report), directory)
 
 
-def _told(name: str, value: float) -> str:
-    return percent(value) if _METRICS[name][1] else number(value)
+def _told(name: str, metrics: Mapping[str, float]) -> str:
+    """Write a metric; a source of short texts has no pairs to judge."""
+    if name not in metrics:
+        return MISSING
+    return percent(metrics[name]) if _METRICS[name][1] else number(metrics[name])
 
 
 def _made(report: PretrainingReport) -> str:
@@ -149,7 +158,7 @@ def _card(report: PretrainingReport) -> str:
     ]
     if report.metrics:
         rows = [
-            [row.name, f"{row.words:,}", *(_told(n, row.metrics[n]) for n in report.metrics)]
+            [row.name, f"{row.words:,}", *(_told(n, row.metrics) for n in report.metrics)]
             for row in _rows(report)
         ]
         titles = ["held-out text of", "masked words", *(_METRICS[n][0] for n in report.metrics)]
@@ -166,10 +175,7 @@ def _rows(report: PretrainingReport) -> list[SourceRow]:
     total = SourceRow(
         name="all", words=sum(row.words for row in report.sources), metrics=report.metrics
     )
-    # A source may have no pairs.
-    names = report.metrics
-    full = [row for row in report.sources if row.metrics.keys() >= names.keys()]
-    return [*full, total]
+    return [*report.sources, total]
 
 
 def _page(report: PretrainingReport) -> str:
@@ -191,7 +197,7 @@ def _held_out(report: PretrainingReport) -> Markup | None:
     head = [("text of", "text"), ("masked words", "number")]
     head += [(_METRICS[name][0], "number") for name in report.metrics]
     rows = [
-        [row.name, f"{row.words:,}", *(_told(n, row.metrics[n]) for n in report.metrics)]
+        [row.name, f"{row.words:,}", *(_told(n, row.metrics) for n in report.metrics)]
         for row in _rows(report)
     ]
     return section("Text it has not seen", table(head, rows))
@@ -202,21 +208,36 @@ def _facts(title: str, facts: Mapping[str, Any]) -> Markup | None:
     return section(title, table([("what", "text"), ("", "text")], rows))
 
 
-def _curves(report: PretrainingReport, stage: str) -> Markup | None:
+def stage_curves(report: PretrainingReport, stage: str) -> tuple[list[Line], list[Line]]:
+    """Return the curves of a stage that have points.
+
+    Args:
+        report: The report.
+        stage: Name of the stage.
+
+    Returns:
+        Of the loss and its parts; of held-out text, as shares.
+    """
     entries = [entry for entry in report.history if entry["stage"] == stage]
-    names = sorted({name for entry in entries for name in entry.get("parts", {})})
-    drawn = [Line("loss", _points(entries, lambda entry: entry.get("loss")))]
-    drawn += [
+    parts = sorted({name for entry in entries for name in entry.get("parts", {})})
+    losses = [Line("loss", _points(entries, lambda entry: entry.get("loss")))]
+    losses += [
         Line(name, _points(entries, lambda entry, n=name: entry.get("parts", {}).get(n)))
-        for name in names
+        for name in parts
     ]
-    held_out = _points(entries, lambda entry: entry.get("metrics", {}).get("masked_lm_accuracy"))
+    found = _points(entries, lambda entry: entry.get("metrics", {}).get("masked_lm_accuracy"))
+    held_out = [Line(_METRICS["masked_lm_accuracy"][0], found)]
+    return [x for x in losses if x.points], [x for x in held_out if x.points]
+
+
+def _curves(report: PretrainingReport, stage: str) -> Markup | None:
+    losses, held_out = stage_curves(report, stage)
     charts = []
-    if any(line.points for line in drawn):
-        charts.append(_chart(f"loss-{stage}", f"Losses of {stage}", drawn, in_percent=False))
+    if losses:
+        charts.append(_chart(f"loss-{stage}", f"Losses of {stage}", losses, in_percent=False))
     if held_out:
-        lines = [Line("masked words found", held_out)]
-        charts.append(_chart(f"found-{stage}", f"Held-out text, {stage}", lines, in_percent=True))
+        title = f"Held-out text, {stage}"
+        charts.append(_chart(f"found-{stage}", title, held_out, in_percent=True))
     return Markup("".join(charts)) if charts else None
 
 
