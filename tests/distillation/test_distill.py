@@ -78,6 +78,10 @@ def test_every_strategy_makes_a_model(run, tmp_path, strategy):
     report = json.loads((tmp_path / "model/report.json").read_text())
     assert report["strategy"] == strategy
     assert report["teacher"] == "t"
+    spent = {x["stage"]: x["seconds"] for x in result.history if "seconds" in x}
+    assert list(spent) == STAGES[strategy]
+    assert min(spent.values()) > 0
+    assert report["seconds"] == pytest.approx(sum(spent.values()))
     parts = {name for entry in result.history for name in entry.get("parts", {})}
     assert parts == {"masked words", "next sentence"} | (
         set() if strategy == "distillation" else {"transfer"}

@@ -1,8 +1,8 @@
 """`distill`: from a teacher to a student that knows what it knows."""
 
 import os
-from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,14 @@ from mobilebert.distillation.stages import Stage
 from mobilebert.distillation.workload import Objectives, TransferWorkload
 from mobilebert.errors import InputError
 from mobilebert.pretraining.beginning import begin_model, read_configuration
+from mobilebert.pretraining.command import PreparedRun, RunRequest
 from mobilebert.pretraining.material import Material, load_tokenizer
-from mobilebert.pretraining.pretrain import bytes_of_run
-from mobilebert.pretraining.publishing import Trained, publish_trained
 from mobilebert.pretraining.result import PretrainResult
 from mobilebert.pretraining.running import Judge, StageContext
-from mobilebert.pretraining.stages import StageLoop, run_stages
+from mobilebert.pretraining.stages import StageLoop
 from mobilebert.torch.models import MobileBertForPreTraining
 from mobilebert.training.loop import TrainingLoop
 from mobilebert.training.output_directory import Existing, OutputDirectory
-from mobilebert.training.processes import Processes, joined_processes
-from mobilebert.training.saved_state import Progress
 from mobilebert.training.weights_digest import weights_digest
 
 __all__ = ["distill"]
@@ -79,71 +76,36 @@ def distill(
     """
     if (student is None) == (init is None):
         raise InputError("Give one of student (a new model) and init (a checkpoint to go on from).")
-    command = _Command(
+    request = RunRequest(
+        output=OutputDirectory(Path(output)),
+        existing=Existing.of(overwrite=overwrite, resume=resume),
+        progress=progress,
+        tensorboard=tensorboard,
+    )
+    plan = _Plan(
         teacher=teacher,
         student=student,
         init=init,
         tokenizer=load_tokenizer(teacher if tokenizer is None else tokenizer),
         data=data,
-        output=OutputDirectory(Path(output)),
-        existing=Existing.of(overwrite=overwrite, resume=resume),
         settings=DistillSettings.read(settings),
-        progress=progress,
-        tensorboard=tensorboard,
     )
-    with joined_processes() as processes:
-        return command.execute(processes)
+    return request.carry_out(plan.prepare)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Command:
-    """What `distill` was asked for."""
+class _Plan:
+    """What `distill` was asked to make."""
 
     teacher: str | os.PathLike[str]
     student: str | os.PathLike[str] | None
     init: str | os.PathLike[str] | None
     tokenizer: Any
     data: str | os.PathLike[str]
-    output: OutputDirectory
-    existing: Existing
     settings: DistillSettings
-    progress: bool
-    tensorboard: bool
 
-    def execute(self, processes: Processes) -> PretrainResult:
-        """Do it."""
-        if processes.is_first:
-            self.output.check(self.existing)
-        prepared = self._prepare()
-        material, student = prepared.material, prepared.student
-        if processes.is_first:
-            self.output.open(self.existing, bytes_of_run(student))
-        processes.wait()
-        with ExitStack() as closing, self.output.refusals(is_first=processes.is_first):
-            context = StageContext(
-                material,
-                prepared.digest,
-                self.output.path,
-                processes,
-                [stage.name for stage in prepared.stages],
-                closing,
-                self.progress,
-                self.tensorboard,
-            )
-            progress = self._run(prepared, context)
-        trained = Trained(
-            model=student,
-            material=material,
-            start=str(self.student if self.init is None else self.init),
-            stages=context.stages,
-            seconds=progress.seconds,
-            teacher=Path(self.teacher).name,
-            strategy=prepared.settings.strategy,
-        )
-        return publish_trained(trained, self.output, processes)
-
-    def _prepare(self) -> "_Prepared":
-        """Read and check everything; nothing is computed or written."""
+    def prepare(self) -> PreparedRun:
+        """Read and check everything."""
         config = load_config(self.teacher)
         student = self._student()
         settings = self.settings.filled(distillation_preset(student.config))
@@ -155,23 +117,38 @@ class _Command:
             self.data, self.tokenizer, student.config.vocab_size, settings, longest
         )
         teacher = begin_model(None, self.teacher, settings.seed)
-        self._check(student, teacher, stages, mapping, settings)
-        if not settings.no_copies and self.init is None:
+        self._check(student, teacher, stages, mapping)
+        if self._copies:
             copy_from_teacher(student, teacher, settings.embedding_norm)
         digest = material.digest(
             repr(student.config.to_dict()), weights_digest(student), weights_digest(teacher)
         )
         if settings.gradient_checkpointing:
             student.gradient_checkpointing_enable()
-        return _Prepared(
+        pair = _Pair(
             student.to(material.device),
             teacher.to(material.device).eval().requires_grad_(False),
-            stages,
             mapping,
             settings,
-            material,
-            digest,
         )
+
+        def loops(context: StageContext) -> list[StageLoop]:
+            return [StageLoop(stage.name, partial(_loop, context, pair, stage)) for stage in stages]
+
+        return PreparedRun(
+            model=student,
+            material=material,
+            digest=digest,
+            start=str(self.student if self.init is None else self.init),
+            stages=[stage.name for stage in stages],
+            loops=loops,
+            teacher=Path(self.teacher).name,
+            strategy=settings.strategy,
+        )
+
+    @property
+    def _copies(self) -> bool:
+        return not self.settings.no_copies and self.init is None
 
     def _student(self) -> MobileBertForPreTraining:
         config = None
@@ -185,7 +162,6 @@ class _Command:
         teacher: MobileBertForPreTraining,
         stages: tuple[Stage, ...],
         mapping: LayerMapping,
-        settings: DistillSettings,
     ) -> None:
         own = vocabulary_digest(self.tokenizer)
         theirs = vocabulary_digest(load_tokenizer(self.teacher))
@@ -200,70 +176,50 @@ class _Command:
             Partner(config=teacher.config, vocabulary=theirs, outputs=outputs_of(teacher)),
             stages,
             mapping,
-            copies=not settings.no_copies and self.init is None,
-        )
-
-    def _run(self, prepared: "_Prepared", context: StageContext) -> Progress:
-        loops = [
-            StageLoop(stage.name, _Builder(prepared, stage, context)) for stage in prepared.stages
-        ]
-        return run_stages(
-            loops,
-            self.output.states,
-            is_first=context.processes.is_first,
-            resume=self.existing is Existing.RESUME,
+            copies=self._copies,
         )
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """What a run begins with."""
+class _Pair:
+    """Who learns from whom, and how."""
 
     student: MobileBertForPreTraining
     teacher: MobileBertForPreTraining
-    stages: tuple[Stage, ...]
     mapping: LayerMapping
     settings: DistillSettings
-    material: Material
-    digest: str
 
 
-@dataclass(frozen=True)
-class _Builder:
-    """Makes the loop of a stage when it is its turn."""
-
-    prepared: _Prepared
-    stage: Stage
-    context: StageContext
-
-    def __call__(self, directory: Path, before: Optimizer | None) -> TrainingLoop:
-        prepared, stage, settings = self.prepared, self.stage, self.prepared.settings
-        assert settings.optimizer is not None  # filled from the preset
-        assert settings.learning_rate is not None
-        enter_stage(prepared.student, stage)
-        workload = TransferWorkload(
-            prepared.student,
-            prepared.teacher if stage.needs_teacher else None,
-            stage,
-            prepared.mapping,
-            prepared.material.train,
-            prepared.material.plan(),
-            objectives=Objectives(
-                form=TransferForm(settings.form),
-                statistics=StatisticsOf(settings.statistics),
-                temperature=settings.temperature,
-            ),
-            precision=prepared.material.precision,
-        )
-        optimizer = stage_optimizer(
-            settings.optimizer,
-            prepared.student,
-            stage,
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            previous=before,
-        )
-        judge = Judge(prepared.student, prepared.material) if stage.pretraining else None
-        return self.context.loop(
-            stage.name, workload, optimizer, stage.background, stage.steps, directory, judge
-        )
+def _loop(
+    context: StageContext, pair: _Pair, stage: Stage, directory: Path, before: Optimizer | None
+) -> TrainingLoop:
+    settings, material = pair.settings, context.material
+    assert settings.optimizer is not None  # filled from the preset
+    assert settings.learning_rate is not None
+    enter_stage(pair.student, stage)
+    workload = TransferWorkload(
+        pair.student,
+        pair.teacher if stage.needs_teacher else None,
+        stage,
+        pair.mapping,
+        material.train,
+        material.plan(),
+        objectives=Objectives(
+            form=TransferForm(settings.form),
+            statistics=StatisticsOf(settings.statistics),
+            temperature=settings.temperature,
+        ),
+        precision=material.precision,
+    )
+    optimizer = stage_optimizer(
+        settings.optimizer,
+        pair.student,
+        stage,
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        previous=before,
+    )
+    judge = Judge(pair.student, material) if stage.pretraining else None
+    return context.loop(
+        stage.name, workload, optimizer, stage.background, stage.steps, directory, judge
+    )

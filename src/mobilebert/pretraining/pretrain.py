@@ -2,23 +2,22 @@
 
 import math
 import os
-from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 
 from mobilebert.errors import InputError
 from mobilebert.pretraining.beginning import begin_model, read_configuration, take_vocabulary
+from mobilebert.pretraining.command import PreparedRun, RunRequest
 from mobilebert.pretraining.material import Material, load_tokenizer
 from mobilebert.pretraining.presets import pretraining_preset
-from mobilebert.pretraining.publishing import Trained, publish_trained
 from mobilebert.pretraining.result import PretrainResult
 from mobilebert.pretraining.running import Judge, StageContext
 from mobilebert.pretraining.settings import PretrainSettings
-from mobilebert.pretraining.stages import StageLoop, run_stages
+from mobilebert.pretraining.stages import StageLoop
 from mobilebert.pretraining.workload import PretrainingWorkload
 from mobilebert.torch.models import MobileBertForPreTraining
 from mobilebert.training.batching import BatchPlan
@@ -26,12 +25,10 @@ from mobilebert.training.loop import TrainingLoop
 from mobilebert.training.optimizers import build_optimizer
 from mobilebert.training.output_directory import Existing, OutputDirectory
 from mobilebert.training.parameter_groups import parameter_groups
-from mobilebert.training.processes import Processes, joined_processes
-from mobilebert.training.saved_state import Progress
 from mobilebert.training.schedules import Schedule, warmup_steps
 from mobilebert.training.weights_digest import weights_digest
 
-__all__ = ["bytes_of_run", "pretrain", "schedule_of"]
+__all__ = ["pretrain", "schedule_of"]
 
 _STAGE = "pretraining"
 
@@ -77,20 +74,21 @@ def pretrain(
     """
     if (config is None) == (init is None):
         raise InputError("Give one of config (a new model) and init (a checkpoint to go on from).")
-    command = _Command(
+    request = RunRequest(
+        output=OutputDirectory(Path(output)),
+        existing=Existing.of(overwrite=overwrite, resume=resume),
+        progress=progress,
+        tensorboard=tensorboard,
+    )
+    plan = _Plan(
         config=config,
         init=init,
         vocabulary_from=vocabulary_from,
         tokenizer=load_tokenizer(init if tokenizer is None else tokenizer),
         data=data,
-        output=OutputDirectory(Path(output)),
-        existing=Existing.of(overwrite=overwrite, resume=resume),
         settings=PretrainSettings.read(settings),
-        progress=progress,
-        tensorboard=tensorboard,
     )
-    with joined_processes() as processes:
-        return command.execute(processes)
+    return request.carry_out(plan.prepare)
 
 
 def schedule_of(settings: PretrainSettings, steps: int) -> Schedule:
@@ -101,30 +99,19 @@ def schedule_of(settings: PretrainSettings, steps: int) -> Schedule:
     return Schedule(steps, min(warmup, steps - 1), settings.schedule)
 
 
-def bytes_of_run(model: torch.nn.Module) -> int:
-    """Return what two states (weights and two slots), the best weights and the model take."""
-    return 4 * sum(parameter.numel() for parameter in model.parameters()) * (2 * 3 + 3 + 1 + 1)
-
-
 @dataclass(frozen=True, kw_only=True)
-class _Command:
-    """What `pretrain` was asked for."""
+class _Plan:
+    """What `pretrain` was asked to make."""
 
     config: str | os.PathLike[str] | None
     init: str | os.PathLike[str] | None
     vocabulary_from: str | os.PathLike[str] | None
     tokenizer: Any
     data: str | os.PathLike[str]
-    output: OutputDirectory
-    existing: Existing
     settings: PretrainSettings
-    progress: bool
-    tensorboard: bool
 
-    def execute(self, processes: Processes) -> PretrainResult:
-        """Do it."""
-        if processes.is_first:
-            self.output.check(self.existing)
+    def prepare(self) -> PreparedRun:
+        """Read and check everything."""
         model = self._model()
         settings = self.settings.filled(pretraining_preset(model.config))
         material = Material.read(
@@ -139,58 +126,17 @@ class _Command:
         if settings.gradient_checkpointing:
             model.gradient_checkpointing_enable()
         model.to(material.device).train()
-        if processes.is_first:
-            self.output.open(self.existing, bytes_of_run(model))
-        processes.wait()
-        with ExitStack() as closing, self.output.refusals(is_first=processes.is_first):
-            context = StageContext(
-                material,
-                digest,
-                self.output.path,
-                processes,
-                [_STAGE],
-                closing,
-                self.progress,
-                self.tensorboard,
-            )
-            progress = self._run(context, model, settings, steps)
-        trained = Trained(
+
+        def loops(context: StageContext) -> list[StageLoop]:
+            return [StageLoop(_STAGE, partial(_loop, context, model, settings, steps))]
+
+        return PreparedRun(
             model=model,
             material=material,
+            digest=digest,
             start=str(self.config if self.init is None else self.init),
             stages=[_STAGE],
-            seconds=progress.seconds,
-        )
-        return publish_trained(trained, self.output, processes)
-
-    def _run(
-        self,
-        context: StageContext,
-        model: MobileBertForPreTraining,
-        settings: PretrainSettings,
-        steps: int,
-    ) -> Progress:
-        material = context.material
-
-        def build(directory: Path, before: Optimizer | None) -> TrainingLoop:
-            workload = PretrainingWorkload(
-                model, material.train, material.plan(), material.precision
-            )
-            return context.loop(
-                _STAGE,
-                workload,
-                _optimizer(model, settings),
-                schedule_of(settings, steps),
-                steps,
-                directory,
-                Judge(model, material),
-            )
-
-        return run_stages(
-            [StageLoop(_STAGE, build)],
-            self.output.states,
-            is_first=context.processes.is_first,
-            resume=self.existing is Existing.RESUME,
+            loops=loops,
         )
 
     def _model(self) -> MobileBertForPreTraining:
@@ -201,6 +147,26 @@ class _Command:
         if self.vocabulary_from is not None:
             take_vocabulary(model, self.vocabulary_from)
         return model
+
+
+def _loop(
+    context: StageContext,
+    model: MobileBertForPreTraining,
+    settings: PretrainSettings,
+    steps: int,
+    directory: Path,
+    before: Optimizer | None,
+) -> TrainingLoop:
+    material = context.material
+    return context.loop(
+        _STAGE,
+        PretrainingWorkload(model, material.train, material.plan(), material.precision),
+        _optimizer(model, settings),
+        schedule_of(settings, steps),
+        steps,
+        directory,
+        Judge(model, material),
+    )
 
 
 def _steps(settings: PretrainSettings, plan: BatchPlan) -> int:

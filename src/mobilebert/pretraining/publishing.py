@@ -40,7 +40,6 @@ class Trained:
         material: What it was made of.
         start: What it began with, as the user named it.
         stages: Names of the stages, in order.
-        seconds: How long the steps of the last stage took.
         teacher: Name of the teacher, if there was one.
         strategy: How knowledge was transferred, if it was.
     """
@@ -49,7 +48,6 @@ class Trained:
     material: Material
     start: str
     stages: Sequence[str]
-    seconds: float
     teacher: str | None = None
     strategy: str | None = None
 
@@ -132,6 +130,6 @@ def _report(
         machine=machine
         | {"threads": str(torch.get_num_threads()), "device": str(trained.material.device)},
         versions=versions,
-        seconds=trained.seconds,
+        seconds=sum(entry.get("seconds", 0.0) for entry in history),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -12,7 +12,6 @@ from pathlib import Path
 from torch.optim import Optimizer
 
 from mobilebert.training.loop import STATE_FILE, TrainingLoop
-from mobilebert.training.saved_state import Progress
 
 __all__ = ["StageLoop", "run_stages"]
 
@@ -33,17 +32,14 @@ class StageLoop:
 
 def run_stages(
     stages: Sequence[StageLoop], directory: Path, *, is_first: bool, resume: bool
-) -> Progress:
-    """Run stages.
+) -> None:
+    """Run stages; the last entry of each is how many seconds its steps took.
 
     Args:
         stages: The stages, in order.
         directory: Where states are kept, a directory for each stage.
         is_first: Whether this process writes.
         resume: Whether to go on from the last state there.
-
-    Returns:
-        The numbers of the last stage.
 
     Raises:
         As `TrainingLoop.run`.
@@ -52,13 +48,12 @@ def run_stages(
     begun = [number for number, place in enumerate(places) if (place / STATE_FILE).exists()]
     first = begun[-1] if resume and begun else 0
     optimizer: Optimizer | None = None
-    progress = Progress()
     for number in range(first, len(stages)):
         places[number].mkdir(parents=True, exist_ok=True)
         loop = stages[number].build(places[number], optimizer)
         progress = loop.run(resume=resume and number == first)
+        loop.note({"seconds": round(progress.seconds, 3)})
         loop.processes.wait()  # until nobody reads the states before
         optimizer = loop.optimizer
         if number and is_first:
             shutil.rmtree(places[number - 1], ignore_errors=True)
-    return progress

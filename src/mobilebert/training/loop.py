@@ -192,7 +192,7 @@ class TrainingLoop:
             if resume and state and state.exists():
                 self._last_good = read_snapshot(state, self.fingerprint)
                 self._go_back(self._last_good)
-                self._note({"event": "resumed"})
+                self.note({"event": "resumed"})
             else:
                 self._keep()
             while not self._is_done():
@@ -202,9 +202,21 @@ class TrainingLoop:
                 self._stop(stop)
             if self.progress.step < self.settings.steps:
                 reason = f"{self.progress.without_gain} evaluations without gain"
-                self._note({"event": "stopped early", "reason": reason})
+                self.note({"event": "stopped early", "reason": reason})
             self._take_best()
         return self.progress
+
+    def note(self, entry: dict[str, Any]) -> None:
+        """Put an entry into the history, and tell the listener.
+
+        Args:
+            entry: What is told beside step and epoch.
+        """
+        epoch = self.progress.step / self.plan.steps_per_epoch
+        whole = {"step": self.progress.step, "epoch": round(epoch, 4), **entry}
+        self.progress.history.append(whole)
+        if self.listener and self.processes.is_first:
+            self.listener.happened(whole)
 
     def _is_done(self) -> bool:
         patience = self.settings.patience
@@ -232,7 +244,7 @@ class TrainingLoop:
         if self.evaluate and evaluating:
             self._evaluate(self.evaluate)
         if stopping:
-            self._note({"event": "interrupted"})
+            self.note({"event": "interrupted"})
         # After an evaluation too: the state has to know of the best weights on disk.
         if keeping:
             self._keep()
@@ -317,7 +329,7 @@ class TrainingLoop:
         self.progress.smoothed_loss = None
         # From here on the halved rate is part of the state.
         self._last_good = self._snapshot()
-        self._note({"event": "went back", "to": self.progress.step, "reason": reason})
+        self.note({"event": "went back", "to": self.progress.step, "reason": reason})
         self._moved()
 
     def _go_back(self, snapshot: Snapshot) -> None:
@@ -359,14 +371,14 @@ class TrainingLoop:
         if sums:
             pairs = zip(self.workload.part_names, sums[::2], sums[1::2], strict=True)
             entry["parts"] = {name: total / (count or 1.0) for name, total, count in pairs}
-        self._note(entry)
+        self.note(entry)
 
     def _evaluate(self, evaluate: Callable[[], Score]) -> None:
         score = evaluate() if self.processes.is_first else Score(0.0, {})
         (value,) = self.processes.from_first([score.value])
         if math.isnan(value):
             value = -math.inf  # any number is better
-        self._note({"metrics": dict(score.metrics)})
+        self.note({"metrics": dict(score.metrics)})
         progress = self.progress
         if progress.best_score is not None and not value > progress.best_score:
             progress.without_gain += 1
@@ -388,13 +400,6 @@ class TrainingLoop:
         assert self._best is not None  # kept with best_step
         for name, weight in self.workload.weights.items():
             weight.copy_(self._best[name])
-
-    def _note(self, entry: dict[str, Any]) -> None:
-        epoch = self.progress.step / self.plan.steps_per_epoch
-        whole = {"step": self.progress.step, "epoch": round(epoch, 4), **entry}
-        self.progress.history.append(whole)
-        if self.listener and self.processes.is_first:
-            self.listener.happened(whole)
 
     def _moved(self) -> None:
         if self.listener and self.processes.is_first:
