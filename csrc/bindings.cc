@@ -17,6 +17,7 @@
 #include "peak.h"
 #include "python_arrays.h"
 #include "python_program.h"
+#include "training_bindings.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -32,25 +33,6 @@ const Kernels& kernels_named(const std::string& name) {
   for (const Kernels* kernels : available_kernels())
     if (name == kernels->name) return *kernels;
   refuse("This processor cannot run " + name + ".");
-}
-
-// Checking a call.
-
-void check_ids(const Integers& ids, std::size_t count, int least, int rows, const char* name) {
-  check_size(ids.size(), count, name);
-  check_aligned(ids, name);
-  for (std::size_t i = 0; i < count; ++i)
-    if (ids.data()[i] < least || ids.data()[i] >= rows)
-      refuse(std::string(name) + " holds " + std::to_string(ids.data()[i]) + "; allowed are 0 to " +
-             std::to_string(rows - 1) + ".");
-}
-
-void check_starts(const Integers& starts, std::size_t tokens) {
-  check_aligned(starts, "starts");
-  if (!starts.size() || starts.data()[0] != 0 ||
-      starts.data()[starts.size() - 1] != static_cast<std::int64_t>(tokens) ||
-      !std::is_sorted(starts.data(), starts.data() + starts.size()))
-    refuse("starts must rise from 0 to the number of tokens.");
 }
 
 class NativeEncoder {
@@ -186,9 +168,10 @@ NB_MODULE(_native, module) {
              "Multiply-adds a second of such a loop on some threads together.");
   module.def("clock_rate", &mobilebert::clock_rate, "seconds"_a,
              "Cycles a second of one core; 0 where it cannot be measured.");
+  mobilebert::bind_training(module);
   nb::class_<NativeEncoder>(module, "Encoder")
-      .def(nb::init<nb::object, const std::string&, int, bool>(), "program"_a, "isa"_a,
-           "threads"_a, "mapped"_a = false)
+      .def(nb::init<nb::object, const std::string&, int, bool>(), "program"_a, "isa"_a, "threads"_a,
+           "mapped"_a = false)
       .def("run", &NativeEncoder::run, "ids"_a.noconvert(), "positions"_a.noconvert(),
            "types"_a.noconvert(), "following"_a.noconvert(), "previous"_a.noconvert(),
            "starts"_a.noconvert(), "wanted_rows"_a.noconvert(), "results"_a)

@@ -86,6 +86,8 @@ struct Arithmetic {
   bool packs_whole_rows() const { return row_extra != 0; }
 };
 
+struct Training;  // training.h
+
 struct Kernels {
   const char* name;
   const Arithmetic* float32;
@@ -94,6 +96,7 @@ struct Kernels {
                     const float* bias, float eps);
   void (*tanh)(float* x, std::size_t stride, int rows, int width);
   const Arithmetic* int8 = nullptr;  // products only: attention is in one of the others
+  const Training* training = nullptr;
 };
 
 extern const Kernels kGeneric;

@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -39,6 +40,25 @@ Array array_of(nb::handle value, const char* name) {
     refuse(std::string(name) + " is no contiguous array of the element type that is wanted here.");
   check_aligned(array, name);
   return array;
+}
+
+inline void check_ids(const Integers& ids, std::size_t count, int least, int rows,
+                      const char* name) {
+  check_size(ids.size(), count, name);
+  check_aligned(ids, name);
+  for (std::size_t i = 0; i < count; ++i)
+    if (ids.data()[i] < least || ids.data()[i] >= rows)
+      refuse(std::string(name) + " holds " + std::to_string(ids.data()[i]) + "; allowed are 0 to " +
+             std::to_string(rows - 1) + ".");
+}
+
+// Where texts begin among tokens, and the last one ends.
+inline void check_starts(const Integers& starts, std::size_t tokens) {
+  check_aligned(starts, "starts");
+  if (!starts.size() || starts.data()[0] != 0 ||
+      starts.data()[starts.size() - 1] != static_cast<std::int64_t>(tokens) ||
+      !std::is_sorted(starts.data(), starts.data() + starts.size()))
+    refuse("starts must rise from 0 to the number of tokens.");
 }
 
 }  // namespace mobilebert

@@ -3,14 +3,10 @@
 import torch
 from torch.nn import functional as F
 
-from mobilebert.torch.packed_projections import (
-    FoldedDense,
-    enter_attention,
-    feed_forward,
-    project,
-)
+from mobilebert.torch.folding import FoldedDense
+from mobilebert.torch.packed_projections import enter_attention, feed_forward, project
 
-__all__ = ["FUNCTIONS", "WIDE", "results_and_gradients"]
+__all__ = ["FUNCTIONS", "WIDE", "functions_of", "results_and_gradients"]
 
 ROWS, WIDTH, INNER, WIDE = 7, 6, 4, 10
 
@@ -31,18 +27,6 @@ def normed(x, dense, residual=0.0):
     return (F.linear(x, dense.weight, dense.bias) + residual) * dense.factor + dense.shift
 
 
-def entry_inputs(wanted):
-    inputs = drawn(
-        (ROWS, WIDTH),
-        (2, WIDTH),
-        *folded_shapes(INNER, WIDTH),
-        *folded_shapes(INNER, WIDTH),
-        *((INNER, INNER), (INNER,)) * 2,
-        *((INNER, WIDTH), (INNER,)),
-    )
-    return inputs if wanted else [inputs[0], None, *inputs[2:]]
-
-
 def fast_entry(stream, wanted, *weights):
     return enter_attention(
         stream, wanted, FoldedDense(*weights[:4]), FoldedDense(*weights[4:8]), weights[8:]
@@ -57,22 +41,46 @@ def slow_entry(stream, wanted, *weights):
     return residual, torch.cat([*joint, F.linear(stream, value, value_bias)], dim=1)
 
 
-FUNCTIONS = {
-    "project": (
-        lambda x, residual, *dense: project(x, FoldedDense(*dense), residual),
-        lambda x, residual, *dense: normed(x, FoldedDense(*dense), residual),
-        lambda: drawn((ROWS, INNER), (ROWS, WIDTH), *folded_shapes(WIDTH, INNER)),
-    ),
-    "feed_forward": (
-        lambda x, weight, bias, *dense: feed_forward(x, weight, bias, FoldedDense(*dense)),
-        lambda x, weight, bias, *dense: normed(
-            F.relu(F.linear(x, weight, bias)), FoldedDense(*dense), x
+def functions_of(rows, width, inner, wide):
+    """Name -> the function, the same in single operations, and what makes its inputs.
+
+    Args:
+        rows: How many.
+        width: Of the residual stream.
+        inner: Inside a layer.
+        wide: Of a feed-forward network.
+    """
+
+    def entry_inputs(wanted):
+        inputs = drawn(
+            (rows, width),
+            (2, width),
+            *folded_shapes(inner, width),
+            *folded_shapes(inner, width),
+            *((inner, inner), (inner,)) * 2,
+            *((inner, width), (inner,)),
+        )
+        return inputs if wanted else [inputs[0], None, *inputs[2:]]
+
+    return {
+        "project": (
+            lambda x, residual, *dense: project(x, FoldedDense(*dense), residual),
+            lambda x, residual, *dense: normed(x, FoldedDense(*dense), residual),
+            lambda: drawn((rows, inner), (rows, width), *folded_shapes(width, inner)),
         ),
-        lambda: drawn((ROWS, INNER), (WIDE, INNER), (WIDE,), *folded_shapes(INNER, WIDE)),
-    ),
-    "enter_attention": (fast_entry, slow_entry, lambda: entry_inputs(False)),
-    "enter_attention, some rows": (fast_entry, slow_entry, lambda: entry_inputs(True)),
-}
+        "feed_forward": (
+            lambda x, weight, bias, *dense: feed_forward(x, weight, bias, FoldedDense(*dense)),
+            lambda x, weight, bias, *dense: normed(
+                F.relu(F.linear(x, weight, bias)), FoldedDense(*dense), x
+            ),
+            lambda: drawn((rows, inner), (wide, inner), (wide,), *folded_shapes(inner, wide)),
+        ),
+        "enter_attention": (fast_entry, slow_entry, lambda: entry_inputs(False)),
+        "enter_attention, some rows": (fast_entry, slow_entry, lambda: entry_inputs(True)),
+    }
+
+
+FUNCTIONS = functions_of(ROWS, WIDTH, INNER, WIDE)
 
 
 def results_and_gradients(function, inputs):

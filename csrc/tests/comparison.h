@@ -67,8 +67,9 @@ struct Operand {
 };
 
 // Compares `kernel()` with what it gave for the operands as they are, and with each moved.
-void compare_with_twins(const std::function<Floats()>& kernel, const std::vector<double>& wanted,
-                        double bound, const std::string& what, std::vector<Operand> operands) {
+inline void compare_with_twins(const std::function<Floats()>& kernel,
+                               const std::vector<double>& wanted, double bound,
+                               const std::string& what, std::vector<Operand> operands) {
   compare(kernel(), wanted, bound, what, true);
   for (Operand& operand : operands) {
     const Floats kept = *operand.values;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the native tests and runs them: rounding, the kernels one by one, then the fuzz target.
+# Builds the native tests and runs them: rounding, the kernels one by one, steps of training, then
+# the fuzz target.
 #
 #   csrc/tests/run.sh [address|thread|coverage|plain] [amount] [seed]
 #
@@ -31,8 +32,9 @@ case "$kind" in
     ;;
 esac
 flags="$flags -g1 -std=c++17 -Wall -Wextra -pthread"
-tests="fuzz_encoder test_kernels test_rounding"
-sources="cpu.cc encoder.cc isa_generic.cc threads.cc"
+trained="test_trained_attention test_trained_vocabulary test_training"
+tests="fuzz_encoder test_kernels test_rounding $trained"
+sources="cpu.cc encoder.cc isa_generic.cc threads.cc training.cc"
 declare -A own=([isa_generic.cc]="-ffp-contract=off")
 machine="$("$compiler" -dumpmachine)"
 if [[ "$machine" == x86_64* ]]; then
@@ -75,6 +77,11 @@ if [[ "$kind" == thread ]] && setarch "$(uname -m)" -R true 2>/dev/null; then
 fi
 "${runner[@]}" "$build/test_rounding"
 "${runner[@]}" "$build/test_kernels" | tee "$build/kernels"
+brief=""
+if [[ "$kind" == thread ]]; then brief="brief"; fi
+for test in $trained; do
+  "${runner[@]}" "$build/$test" $brief | tee "$build/$test.report"
+done
 "${runner[@]}" "$build/fuzz_encoder" "$amount" "$seed" | tee "$build/report"
 
 # What Linux says the processor has; other systems say it elsewhere.
@@ -107,6 +114,12 @@ if [[ -r /proc/cpuinfo && "$machine" == "$(uname -m)"* ]]; then
     echo "The processor reports AVX512-BF16, but its products were not tested." >&2
     exit 1
   fi
+  for test in $trained; do
+    if [[ "$wanted" == *amx* ]] && ! grep -q "amx trained" "$build/$test.report"; then
+      echo "The processor reports AMX, but $test trained nothing." >&2
+      exit 1
+    fi
+  done
   echo "All instruction sets that the processor reports ran:" $ran
 fi
 

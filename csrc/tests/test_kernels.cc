@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "../cpu.h"
 #include "../kernels.h"
 #include "../workspace.h"
+#include "bfloat16.h"
 #include "comparison.h"
 
 using namespace mobilebert;
@@ -33,18 +33,8 @@ constexpr double kRowBound = 3e-7;
 
 // Element types.
 
-std::uint16_t bfloat16_bits(float x) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &x, 4);
-  return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
 float rounded(const Arithmetic& arithmetic, float x) {
-  if (arithmetic.element == sizeof(float)) return x;
-  const std::uint32_t bits = static_cast<std::uint32_t>(bfloat16_bits(x)) << 16;
-  float y;
-  std::memcpy(&y, &bits, 4);
-  return y;
+  return arithmetic.element == sizeof(float) ? x : from_bfloat16(bfloat16_bits(x));
 }
 
 Floats rounded(const Arithmetic& arithmetic, Floats x) {

@@ -5,6 +5,7 @@ import torch
 
 from assertions import relative_error
 from layer_parts import FUNCTIONS, results_and_gradients
+from mobilebert.engine.native import ISA_VARIABLE
 from mobilebert.torch import packed_layers
 from mobilebert.torch.packed import AttentionOutput, encode_packed, pack
 from mobilebert.torch.packed_attention import attend
@@ -14,6 +15,12 @@ from tolerances import BFLOAT16, BFLOAT16_PART, BFLOAT16_RATIO
 from torch_models import build
 
 SHARED = ("mobilebert", "tiny", "no_bottleneck", "qat", "no_opt")
+
+
+@pytest.fixture(autouse=True)
+def _products_of_torch(monkeypatch):
+    """The engine's kernels have tests of their own."""
+    monkeypatch.setenv(ISA_VARIABLE, "generic")
 
 
 def in_bfloat16(function, *arguments):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mobilebert.torch import native_training
 from mobilebert.torch.packed_batch import AttentionGroup, AttentionLayout
 
 __all__ = ["AttentionOutput", "attend"]
@@ -47,6 +48,8 @@ def attend(
     Returns:
         The context, [T, N * D], and what `output` says, for each group.
     """
+    if output is AttentionOutput.NONE and native_training.attends_native(joint, layout.heads):
+        return native_training.attend(joint, layout.starts, layout.heads, dropout), ()
     # torch gives this method no types.
     context, *shown = _Attention.apply(  # type: ignore[no-untyped-call]
         joint, layout, dropout, output

@@ -56,6 +56,7 @@ class AttentionLayout:
         padding: Which rows of the buffer hold nothing, [P, 1]; None where all hold something.
         groups: The groups.
         order: The number of each sequence in the batch, group by group.
+        starts: The first row of each sequence, and the number of rows, [B + 1].
     """
 
     heads: int
@@ -64,6 +65,7 @@ class AttentionLayout:
     padding: Tensor | None
     groups: tuple[AttentionGroup, ...]
     order: tuple[int, ...]
+    starts: npt.NDArray[np.int32]
 
     @cached_property
     def joint_slots(self) -> Tensor:
@@ -158,6 +160,7 @@ class PackedBatch:
             padding,
             tuple(groups),
             tuple(int(number) for number in order),
+            np.append(self._starts, len(self.ids)).astype(np.int32),
         )
 
     def _on_device(self, array: npt.NDArray[Any]) -> Tensor:

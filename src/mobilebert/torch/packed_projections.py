@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mobilebert.torch import native_training
+from mobilebert.torch.folding import FoldedDense, fold, unfold
 from mobilebert.torch.packed_products import add_product, affine, product_dtype, without_autocast
 
 __all__ = ["FoldedDense", "enter_attention", "feed_forward", "project"]
@@ -29,27 +31,6 @@ __all__ = ["FoldedDense", "enter_attention", "feed_forward", "project"]
 # Numbers of the wide rows of a feed-forward network that are worked on at a time: 1 MiB of float32,
 # half of a core's second cache.
 _WIDE_NUMBERS = 1 << 18
-
-
-@dataclass(frozen=True)
-class FoldedDense:
-    """A dense layer and the `NoNorm` behind it.
-
-    Attributes:
-        weight: Of the dense layer, [out, in].
-        bias: Of the dense layer, [out].
-        factor: Of the norm, [out].
-        shift: Of the norm, [out].
-    """
-
-    weight: Tensor
-    bias: Tensor
-    factor: Tensor
-    shift: Tensor
-
-    def all(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the four, in order."""
-        return self.weight, self.bias, self.factor, self.shift
 
 
 def project(x: Tensor, dense: FoldedDense, residual: Tensor) -> Tensor:
@@ -60,9 +41,12 @@ def project(x: Tensor, dense: FoldedDense, residual: Tensor) -> Tensor:
         dense: The dense layer and its norm.
         residual: [T, out].
     """
+    product = product_dtype(residual)
+    if native_training.runs_native(product, residual, dense.weight):
+        return native_training.project(x, dense, residual)
     # torch gives this method no types; so with those below.
     result: Tensor = _Projection.apply(  # type: ignore[no-untyped-call]
-        product_dtype(residual), x, residual, *dense.all()
+        product, x, residual, *dense.all()
     )
     return result
 
@@ -76,8 +60,11 @@ def feed_forward(x: Tensor, weight: Tensor, bias: Tensor, dense: FoldedDense) ->
         bias: Of the same, [F].
         dense: The narrowing dense layer and its norm.
     """
+    product = product_dtype(x)
+    if native_training.runs_native(product, x, weight, dense.weight):
+        return native_training.feed_forward(x, weight, bias, dense)
     result: Tensor = _FeedForward.apply(  # type: ignore[no-untyped-call]
-        product_dtype(x), x, weight, bias, *dense.all()
+        product, x, weight, bias, *dense.all()
     )
     return result
 
@@ -102,22 +89,13 @@ def enter_attention(
         The residual inside the layer, [M or T, K], and queries, keys and values side by side,
         [T, 3 * A].
     """
+    product, matrices = product_dtype(stream), (residual.weight, shared.weight, *dense[::2])
+    if wanted is None and native_training.runs_native(product, stream, *matrices):
+        return native_training.enter_attention(stream, residual, shared, dense)
     both: tuple[Tensor, Tensor] = _Entry.apply(  # type: ignore[no-untyped-call]
-        product_dtype(stream), stream, wanted, *residual.all(), *shared.all(), *dense
+        product, stream, wanted, *residual.all(), *shared.all(), *dense
     )
     return both
-
-
-def _fold(weight: Tensor, bias: Tensor, factor: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    return weight * factor[:, None], torch.addcmul(shift, bias, factor)
-
-
-def _unfold(
-    to_folded: Tensor, to_bias: Tensor, weight: Tensor, bias: Tensor, factor: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of what was folded from those of what came of it; overwrites these."""
-    to_factor = torch.linalg.vecdot(to_folded, weight).addcmul_(bias, to_bias)
-    return to_folded.mul_(factor[:, None]), to_bias * factor, to_factor, to_bias
 
 
 def _channel_sums(grad: Tensor, x: Tensor) -> Tensor:
@@ -139,7 +117,7 @@ class _Projection(torch.autograd.Function):
         shift: Tensor,
     ) -> Tensor:
         with without_autocast(x):
-            folded, both = _fold(weight, bias, factor, shift)
+            folded, both = fold(weight, bias, factor, shift)
             folded, operand = folded.to(product), x.to(product)
             ctx.save_for_backward(operand, residual, weight, bias, factor, folded)
             ctx.dtype = x.dtype
@@ -156,7 +134,7 @@ class _Projection(torch.autograd.Function):
             operand = grad.to(x.dtype)
             if any(needed[2:]):
                 to_folded = (operand.t() @ x).to(weight.dtype)
-                to_weights = _unfold(to_folded, grad.sum(0), weight, bias, factor)
+                to_weights = unfold(to_folded, grad.sum(0), weight, bias, factor)
                 to_weights[2].add_(_channel_sums(grad, residual))
             if needed[0]:
                 to_x = (operand @ folded).to(ctx.dtype)
@@ -179,7 +157,7 @@ class _FeedForward(torch.autograd.Function):
         shift: Tensor,
     ) -> Tensor:
         with without_autocast(x):
-            folded, both = _fold(narrow, narrow_bias, factor, shift)
+            folded, both = fold(narrow, narrow_bias, factor, shift)
             result = torch.addcmul(both, x, factor)
             read, widening, folded = (y.to(product) for y in (x, weight, folded))
             wide = read.new_empty(len(x), len(weight))
@@ -208,7 +186,7 @@ class _FeedForward(torch.autograd.Function):
                     sums.add(operand[some], wide[some], to_wide, x[some])
             if sums is None:
                 return None, to_x, *(None,) * 6
-            to_narrow = _unfold(sums.to_folded, grad.sum(0), narrow, narrow_bias, factor)
+            to_narrow = unfold(sums.to_folded, grad.sum(0), narrow, narrow_bias, factor)
             to_narrow[2].add_(_channel_sums(grad, x))
         return None, to_x if needed[0] else None, sums.to_weight, sums.to_bias, *to_narrow
 
@@ -244,7 +222,7 @@ class _Entry(torch.autograd.Function):
         ctx: Any, product: torch.dtype, stream: Tensor, wanted: Tensor | None, *weights: Tensor
     ) -> Any:
         with without_autocast(stream):
-            (own, own_both), (shared, shared_both) = _fold(*weights[:4]), _fold(*weights[4:8])
+            (own, own_both), (shared, shared_both) = fold(*weights[:4]), fold(*weights[4:8])
             own, shared, shared_both = (y.to(product) for y in (own, shared, shared_both))
             query, query_bias, key, key_bias, value, value_bias = (
                 y.to(product) for y in weights[8:]
@@ -291,8 +269,8 @@ class _Entry(torch.autograd.Function):
             half = width // 2
             sums = to_joint.sum(0).to(dtype)
             of_norms = (
-                *_unfold(to_own, to_residual.sum(0), *folded[:3]),
-                *_unfold(to_shared, to_narrow.sum(0).to(dtype), *folded[4:7]),
+                *unfold(to_own, to_residual.sum(0), *folded[:3]),
+                *unfold(to_shared, to_narrow.sum(0).to(dtype), *folded[4:7]),
             )
         of_queries_and_keys = to_both[:half], sums[:half], to_both[half:], sums[half:width]
         of_values = to_value, sums[width:]

@@ -22,6 +22,7 @@ from mobilebert.errors import ArgumentError, InputError
 from mobilebert.torch.heads import VocabularyHead
 from mobilebert.torch.inputs import is_readable
 from mobilebert.torch.losses import IGNORED, check_classes
+from mobilebert.torch.native_training import Words, runs_native, vocabulary_loss
 from mobilebert.torch.packed_products import add_product, product_dtype
 from mobilebert.torch.precision import in_float32, widened
 from mobilebert.torch.pretrained import MobileBertPreTrainedModel
@@ -112,12 +113,30 @@ def masked_lm_loss(
             f"Each of the {len(rows)} rows needs an id that is right; leave out rows that do not "
             "count."
         )
-    teacher = None if soft is None else _teacher(soft, rows, len(head.bias))
+    own = _read(head, rows)
+    theirs = None if soft is None else _teacher(soft, rows, len(head.bias))
+    if _runs_native(own) and (theirs is None or _runs_native(theirs)):
+        if soft is None or theirs is None:
+            return vocabulary_loss(_words(own), labels)
+        return vocabulary_loss(
+            _words(own), labels, _words(theirs), soft.hard_share, soft.temperature
+        )
     # torch gives this method no types.
     loss: Tensor = _VocabularyLoss.apply(  # type: ignore[no-untyped-call]
-        *_read(head, rows), labels, soft, teacher
+        *own, labels, soft, theirs
     )
     return loss
+
+
+def _runs_native(read: tuple[Tensor, ...]) -> bool:
+    x, words, extension, bias = read
+    widths = words[:0], extension[:, :0]  # how many words there are does not matter
+    return runs_native(product_dtype(x), bias, *widths)
+
+
+def _words(read: tuple[Tensor, Tensor, Tensor, Tensor]) -> Words:
+    x, *others = read
+    return Words(x.float(), *others)  # rows behind a head may be of autocast's dtype
 
 
 def _read(head: VocabularyHead, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -127,7 +146,7 @@ def _read(head: VocabularyHead, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, T
 
 
 @torch.no_grad()
-def _teacher(soft: SoftTargets, rows: Tensor, words: int) -> tuple[Tensor, ...]:
+def _teacher(soft: SoftTargets, rows: Tensor, words: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     head = _head(soft.teacher)
     if len(soft.rows) != len(rows) or len(head.bias) != words:
         raise InputError(
