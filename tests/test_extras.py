@@ -1,13 +1,20 @@
 """Optional libraries: found, or an error that says what to type."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from mobilebert.errors import MissingExtraError
-from mobilebert.extras import is_installed, keras_backend, require, require_keras
+from mobilebert.extras import (
+    is_installed,
+    keras_backend,
+    require,
+    require_keras,
+    require_training,
+)
 
 
 @pytest.fixture
@@ -98,3 +105,12 @@ def test_keras_on_something_else_is_refused(fresh):
     fresh.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(MissingExtraError, match="tensorflow or jax, but Keras .* 'torch'"):
         require_keras("Here")
+
+
+def test_idle_threads_of_training_sleep(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    require_training("Training")
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    require_training("Training")
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"

@@ -63,7 +63,12 @@ def require_torch(purpose: str) -> ModuleType:
 
 
 def require_training(purpose: str) -> ModuleType:
-    """Import PyTorch for fine-tuning; as `require`, with the extra that has all of it."""
+    """Import PyTorch for training; as `require`, with the extra that has all of it.
+
+    Threads of PyTorch that have nothing to do sleep, unless the environment says how they wait: by
+    default they spin, on processors that the engine's threads need.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when PyTorch is loaded
     return require("torch", "train", purpose)
 
 
