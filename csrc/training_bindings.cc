@@ -86,7 +86,7 @@ class NativeTrainer {
     step.rows = count(residual.shape(0));
     step.out = width(weight.shape(0), "out"), step.in = width(weight.shape(1), "in");
     step.x = rows_in(x, step.rows, step.in);
-    step.weight = weight.data();
+    step.weight = rows_of(weight, step.out, step.in, "weight");
     step.bias = vector_of(bias, step.out, "bias");
     step.factor = vector_of(factor, step.out, "factor");
     step.residual = rows_of(residual, step.rows, step.out, "residual");
@@ -104,7 +104,7 @@ class NativeTrainer {
     step.out = width(weight.shape(0), "out"), step.in = width(weight.shape(1), "in");
     step.grad = rows_of(grad, step.rows, step.out, "grad");
     step.kept = kept_of(kept, step.rows, step.in, "kept");
-    step.weight = weight.data();
+    step.weight = rows_of(weight, step.out, step.in, "weight");
     step.factor = vector_of(factor, step.out, "factor");
     step.residual = rows_of(residual, step.rows, step.out, "residual");
     step.to_x = rows_out(to_x, step.rows, step.in);
@@ -124,7 +124,7 @@ class NativeTrainer {
     step.rows = count(x.shape(0));
     step.wide = width(weight.shape(0), "wide"), step.narrow = width(weight.shape(1), "narrow");
     step.x = rows_of(x, step.rows, step.narrow, "x");
-    step.weight = weight.data();
+    step.weight = rows_of(weight, step.wide, step.narrow, "weight");
     step.bias = vector_of(bias, step.wide, "bias");
     step.folded = rows_of(folded, step.narrow, step.wide, "folded");
     step.folded_bias = vector_of(folded_bias, step.narrow, "folded_bias");
@@ -145,7 +145,7 @@ class NativeTrainer {
     step.grad = rows_of(grad, step.rows, step.narrow, "grad");
     step.kept_x = kept_of(kept_x, step.rows, step.narrow, "kept_x");
     step.kept_wide = kept_of(kept_wide, step.rows, step.wide, "kept_wide");
-    step.weight = weight.data();
+    step.weight = rows_of(weight, step.wide, step.narrow, "weight");
     step.folded = rows_of(folded, step.narrow, step.wide, "folded");
     step.factor = vector_of(factor, step.narrow, "factor");
     step.to_x = rows_of(to_x, step.rows, step.narrow, "to_x");
@@ -166,7 +166,7 @@ class NativeTrainer {
     step.stream = width(x.shape(1), "stream"), step.narrow = width(own.shape(0), "narrow");
     step.query_key = width(query_key.shape(0), "query_key");
     step.value = width(value.shape(0), "value");
-    step.x = x.data();
+    step.x = rows_of(x, step.rows, step.stream, "x");
     step.own = rows_of(own, step.narrow, step.stream, "own");
     step.own_bias = vector_of(own_bias, step.narrow, "own_bias");
     step.shared = rows_of(shared, step.narrow, step.stream, "shared");
