@@ -157,7 +157,8 @@ ROWS: dict[str, Row] = {
         task="question-answering",
         train=("squad/v2-dev-16-articles.json",),
         metrics=("f1", "exact_match"),
-        settings={"epochs": 1},
+        # Half of the questions have no answer, so a model that is not very sure gives none.
+        settings={"epochs": 1, "tune_thresholds": True},
     ),
     "arct": Row(
         title="ARCT",
