@@ -275,7 +275,8 @@ def test_the_loss_itself_is_that_of_torch_for_the_same_scores():
         x = in_bfloat16(head.transform, rows)
         scores = x.bfloat16().double() @ table.bfloat16().double().t() + head.bias.double()
         wanted = F.cross_entropy(scores, labels)
-    assert abs(found - wanted) < EXP2_LOSS
+    # torch rounds the scores themselves.
+    assert abs(found - wanted) < (EXP2_LOSS if TRAINS else BFLOAT16_PART)
 
 
 def trained(model, batch, rows=None):
