@@ -1,8 +1,10 @@
 """Training speed beside transformers' MobileBERT and its ordinary loop.
 
     python benchmarks/train_speed.py [--data DIR] [--rounds 5] [--threads N] [--json FILE]
+                                     [--precision bfloat16]
 
-A step is forward, backward and AdamW in float32, on the bundled model with its dropout. Both sides
+A step is forward, backward and AdamW, on the bundled model with its dropout, in float32 or under
+autocast in bfloat16; then the same without the engine's kernels stands beside it. All sides
 get the same 32 sequences of review sentences (DIR/reviews/, or those of tests/data): blocks of 128
 tokens with 15 % masked, sentences as they are, and sentences cut to one length; with --data also
 those of other data sets, drawn once. Theirs are padded to the longest of the batch, as its data
@@ -12,6 +14,7 @@ processor time, which other work disturbs less.
 
 import argparse
 import json
+import os
 import statistics
 import time
 from pathlib import Path
@@ -23,6 +26,7 @@ from side_by_side import machine
 from torch.nn import functional as F
 
 from mobilebert import AutoTokenizer
+from mobilebert.engine.native import ISA_VARIABLE
 from mobilebert.hub import resolve_file
 from mobilebert.torch import MODEL_CLASSES
 from mobilebert.torch.packed import encode_packed, masked_lm_loss, pack, pooled_rows
@@ -137,8 +141,26 @@ def their_step(task, rows):
     return step
 
 
-def measured(task, rows, rounds):
+def under_autocast(step, precision, isa=None):
+    """Take steps in a precision, and with another instruction set than the best."""
+
+    def taken():
+        if isa:
+            os.environ[ISA_VARIABLE] = isa
+        try:
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                return step()
+        finally:
+            os.environ.pop(ISA_VARIABLE, None)
+
+    return taken
+
+
+def measured(task, rows, rounds, precision):
     sides = {"ours": our_step(task, rows), "transformers": their_step(task, rows)}
+    sides = {name: under_autocast(step, precision) for name, step in sides.items()}
+    if precision == "bfloat16":
+        sides["torch's products"] = under_autocast(our_step(task, rows), precision, "generic")
     clocks = {"seconds": time.perf_counter, "processor seconds": time.process_time}
     found = {name: {side: [] for side in sides} for name in clocks}
     for _ in range(rounds + 1):
@@ -150,12 +172,12 @@ def measured(task, rows, rounds):
     tokens = sum(map(len, rows))
     result = {"tokens": tokens, "padded": len(rows) * max(map(len, rows))}
     for name, by_side in found.items():
-        ours, theirs = by_side["ours"][1:], by_side["transformers"][1:]
-        result[name] = {
-            "ours": statistics.median(ours),
-            "transformers": statistics.median(theirs),
-            "ratio": statistics.median(b / a for a, b in zip(ours, theirs, strict=True)),
-        }
+        seconds = {side: times[1:] for side, times in by_side.items()}
+        result[name] = {side: statistics.median(times) for side, times in seconds.items()}
+        for side, times in seconds.items():
+            pairs = zip(seconds["ours"], times, strict=True)
+            if side != "ours":
+                result[name][f"ratio to {side}"] = statistics.median(b / a for a, b in pairs)
     result["tokens per second"] = tokens / result["seconds"]["ours"]
     return result
 
@@ -165,6 +187,7 @@ def main():
     parser.add_argument("--data", type=Path, help="a directory with reviews/")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--json", type=Path, help="also write the results there")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -173,12 +196,16 @@ def main():
     print(where)
     results = {}
     for name, (task, rows) in workloads(options.data).items():
-        results[name] = row = measured(task, rows, options.rounds)
+        results[name] = row = measured(task, rows, options.rounds, options.precision)
         print(
             f"{name:<28}{row['tokens']:6} tokens ({row['padded']} padded)"
             f"{row['tokens per second']:9.0f} a second, "
-            f"{row['seconds']['ratio']:.2f} times as many as transformers "
-            f"({row['processor seconds']['ratio']:.2f} by processor time)",
+            + "; ".join(
+                f"{ratio:.2f} times as many by {clock}, {name.removeprefix('ratio to ')}"
+                for clock in ("seconds", "processor seconds")
+                for name, ratio in row[clock].items()
+                if name.startswith("ratio")
+            ),
             flush=True,
         )
     if options.json:
@@ -186,6 +213,7 @@ def main():
             "machine": where,
             "transformers": transformers.__version__,
             "rounds": options.rounds,
+            "precision": options.precision,
             "results": results,
         }
         options.json.write_text(json.dumps(facts, indent=2) + "\n")
