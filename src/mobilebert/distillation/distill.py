@@ -28,7 +28,6 @@ from mobilebert.pretraining.running import Judge, StageContext
 from mobilebert.pretraining.stages import StageLoop
 from mobilebert.torch.models import MobileBertForPreTraining
 from mobilebert.training.loop import TrainingLoop
-from mobilebert.training.output_directory import Existing, OutputDirectory
 from mobilebert.training.weights_digest import weights_digest
 
 __all__ = ["distill"]
@@ -76,11 +75,8 @@ def distill(
     """
     if (student is None) == (init is None):
         raise InputError("Give one of student (a new model) and init (a checkpoint to go on from).")
-    request = RunRequest(
-        output=OutputDirectory(Path(output)),
-        existing=Existing.of(overwrite=overwrite, resume=resume),
-        progress=progress,
-        tensorboard=tensorboard,
+    request = RunRequest.of(
+        output, overwrite=overwrite, resume=resume, progress=progress, tensorboard=tensorboard
     )
     plan = _Plan(
         teacher=teacher,

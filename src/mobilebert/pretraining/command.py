@@ -1,8 +1,11 @@
 """What `pretrain` and `distill` do alike: from what is asked for to a finished directory."""
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import torch
 
@@ -58,6 +61,28 @@ class RunRequest:
     existing: Existing
     progress: bool
     tensorboard: bool
+
+    @classmethod
+    def of(
+        cls,
+        output: str | os.PathLike[str],
+        *,
+        overwrite: bool,
+        resume: bool,
+        progress: bool,
+        tensorboard: bool,
+    ) -> Self:
+        """Read what a user gives.
+
+        Raises:
+            InputError: Both overwrite and resume.
+        """
+        return cls(
+            output=OutputDirectory(Path(output)),
+            existing=Existing.of(overwrite=overwrite, resume=resume),
+            progress=progress,
+            tensorboard=tensorboard,
+        )
 
     def carry_out(self, prepare: Callable[[], PreparedRun]) -> PretrainResult:
         """Run all stages, alone or as one of several processes.

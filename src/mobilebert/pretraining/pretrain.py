@@ -23,7 +23,6 @@ from mobilebert.torch.models import MobileBertForPreTraining
 from mobilebert.training.batching import BatchPlan
 from mobilebert.training.loop import TrainingLoop
 from mobilebert.training.optimizers import build_optimizer
-from mobilebert.training.output_directory import Existing, OutputDirectory
 from mobilebert.training.parameter_groups import parameter_groups
 from mobilebert.training.schedules import Schedule, warmup_steps
 from mobilebert.training.weights_digest import weights_digest
@@ -74,11 +73,8 @@ def pretrain(
     """
     if (config is None) == (init is None):
         raise InputError("Give one of config (a new model) and init (a checkpoint to go on from).")
-    request = RunRequest(
-        output=OutputDirectory(Path(output)),
-        existing=Existing.of(overwrite=overwrite, resume=resume),
-        progress=progress,
-        tensorboard=tensorboard,
+    request = RunRequest.of(
+        output, overwrite=overwrite, resume=resume, progress=progress, tensorboard=tensorboard
     )
     plan = _Plan(
         config=config,
