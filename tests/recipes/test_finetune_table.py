@@ -103,6 +103,12 @@ def entry(ours, theirs, diverged=None):
     ("ours", "theirs", "wanted", "below"),
     [
         ([0.8, 0.9], [0.7, 0.8], "| 50.0 | 75.0 ± 7.1 | 85.0 ± 7.1 | +10.0 |", "none"),
+        (
+            [0.8, 0.81, 0.9],
+            [0.4, 0.5, 0.42],
+            "| 50.0 | 44.0 ± 5.3 (42.0) | 83.7 ± 5.5 (81.0) | +39.7 |",
+            "none",
+        ),
         ([0.8], [0.804], "| 50.0 | 80.4 | 80.0 | -0.4 |", "none"),
         ([0.8], [0.806], "| 50.0 | 80.6 | 80.0 | -0.6 |", "MR sentence polarity"),
     ],
@@ -111,7 +117,14 @@ def test_the_page(ours, theirs, wanted, below, table):
     facts = {"machine": "a processor", "transformers": "4"}
     page = table.page({"rows": {"mr": entry(ours, theirs)}, "facts": facts})
     assert f"| MR sentence polarity | accuracy | 1,000 | 10 | 5 × 4 {wanted}" in page
-    assert f"More than 0.5 points below: {below}." in page
+    assert f"More than 0.5 points below transformers: {below}." in page
+    assert "Not above the majority: none." in page
+
+
+def test_what_has_not_been_learned_is_told(table):
+    facts = {"machine": "a processor", "transformers": "4"}
+    page = table.page({"rows": {"mr": entry([0.5, 0.5], [0.5, 0.4])}, "facts": facts})
+    assert "Not above the majority: MR sentence polarity." in page
 
 
 @pytest.mark.parametrize(("saved", "told"), [(0.8, "none"), (0.7, "MR sentence polarity")])
