@@ -8,10 +8,10 @@ import torch
 from distillation.transfers import batch_of, student_of, teacher_of
 from mobilebert.distillation.layer_mapping import LayerMapping
 from mobilebert.distillation.objectives import next_sentence, pretraining_distillation
-from mobilebert.distillation.sentence_objectives import pooled_means, sentence_transfer
 from mobilebert.distillation.stage_loss import StatisticsOf, encode_both, transfer_loss
 from mobilebert.distillation.stage_optimizer import enter_stage
 from mobilebert.distillation.strategies import auxiliary, progressive
+from mobilebert.pretraining.encoder_objectives import pooled_means, sentence_transfer
 
 
 @pytest.fixture

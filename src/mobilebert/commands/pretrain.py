@@ -31,6 +31,11 @@ keeps what was computed, and the same command with --resume goes on.
     metavar="M",
     help="Checkpoint of BERT's family whose word embeddings are taken.",
 )
+@click.option(
+    "--encoder",
+    metavar="M",
+    help="Published encoder of BERT's family whose hidden states are learned beside the words.",
+)
 @setting_options(PretrainSettings)
 def pretrain(**options: Any) -> None:
     """Run the command; its help is `HELP`."""
@@ -45,6 +50,7 @@ def pretrain(**options: Any) -> None:
             options["config"],
             init=options["init"],
             vocabulary_from=options["vocabulary_from"],
+            encoder=options["encoder"],
             **long_run_arguments(PretrainSettings, options),
         )
     )

@@ -7,13 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 
+from mobilebert.corpora.vocabulary_digest import vocabulary_digest
 from mobilebert.errors import InputError
 from mobilebert.pretraining.beginning import begin_model, read_configuration, take_vocabulary
 from mobilebert.pretraining.command import PreparedRun, RunRequest
+from mobilebert.pretraining.encoder_objectives import StateProjection
+from mobilebert.pretraining.guide import SENTENCES, STATES, Guide
 from mobilebert.pretraining.material import Material, load_tokenizer
 from mobilebert.pretraining.presets import pretraining_preset
+from mobilebert.pretraining.published_encoder import PublishedEncoder
 from mobilebert.pretraining.result import PretrainResult
 from mobilebert.pretraining.running import Judge, StageContext
 from mobilebert.pretraining.settings import PretrainSettings
@@ -39,6 +44,7 @@ def pretrain(
     output: str | os.PathLike[str],
     init: str | os.PathLike[str] | None = None,
     vocabulary_from: str | os.PathLike[str] | None = None,
+    encoder: str | os.PathLike[str] | None = None,
     tokenizer: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -54,6 +60,8 @@ def pretrain(
         output: Directory for the model, its curves, its report and its card.
         init: In place of `config`, a checkpoint to go on from.
         vocabulary_from: A checkpoint of BERT's family whose word embeddings are taken.
+        encoder: A published encoder of BERT's family, such as a sentence encoder, whose hidden
+            states are learned beside the words; of the same vocabulary.
         tokenizer: Directory or Hub name; that of `init` or the bundled one by default.
         overwrite: Replace a model that is in `output`.
         resume: Go on with a run that was interrupted in `output`.
@@ -80,6 +88,7 @@ def pretrain(
         config=config,
         init=init,
         vocabulary_from=vocabulary_from,
+        encoder=encoder,
         tokenizer=load_tokenizer(init if tokenizer is None else tokenizer),
         data=data,
         settings=PretrainSettings.read(settings),
@@ -102,6 +111,7 @@ class _Plan:
     config: str | os.PathLike[str] | None
     init: str | os.PathLike[str] | None
     vocabulary_from: str | os.PathLike[str] | None
+    encoder: str | os.PathLike[str] | None
     tokenizer: Any
     data: str | os.PathLike[str]
     settings: PretrainSettings
@@ -110,21 +120,23 @@ class _Plan:
         """Read and check everything."""
         model = self._model()
         settings = self.settings.filled(pretraining_preset(model.config))
+        guide = self._guide(model.config.hidden_size, settings)
+        limits = [model.config.max_position_embeddings]
+        others = []
+        if guide is not None:
+            limits.append(guide.encoder.longest)
+            others.append(weights_digest(guide.encoder))
         material = Material.read(
-            self.data,
-            self.tokenizer,
-            model.config.vocab_size,
-            settings,
-            model.config.max_position_embeddings,
+            self.data, self.tokenizer, model.config.vocab_size, settings, min(limits)
         )
         steps = _steps(settings, material.plan())
-        digest = material.digest(repr(model.config.to_dict()), weights_digest(model))
+        digest = material.digest(repr(model.config.to_dict()), weights_digest(model), *others)
         if settings.gradient_checkpointing:
             model.gradient_checkpointing_enable()
         model.to(material.device).train()
 
         def loops(context: StageContext) -> list[StageLoop]:
-            return [StageLoop(_STAGE, partial(_loop, context, model, settings, steps))]
+            return [StageLoop(_STAGE, partial(_loop, context, model, guide, settings, steps))]
 
         return PreparedRun(
             model=model,
@@ -133,6 +145,8 @@ class _Plan:
             start=str(self.config if self.init is None else self.init),
             stages=[_STAGE],
             loops=loops,
+            teacher=None if self.encoder is None else Path(self.encoder).name,
+            strategy=None if self.encoder is None else "its hidden states",
         )
 
     def _model(self) -> MobileBertForPreTraining:
@@ -144,10 +158,31 @@ class _Plan:
             take_vocabulary(model, self.vocabulary_from)
         return model
 
+    def _guide(self, width: int, settings: PretrainSettings) -> Guide | None:
+        if self.encoder is None:
+            return None
+        encoder = PublishedEncoder.load(self.encoder, settings.encoder_layer)
+        theirs = load_tokenizer(self.encoder)
+        if vocabulary_digest(theirs) != vocabulary_digest(self.tokenizer):
+            raise InputError(
+                f"The encoder {self.encoder} has another vocabulary than the tokenizer: ids have "
+                "to mean the same words. Give its --tokenizer, and prepare the data with it."
+            )
+        factors = {STATES: settings.state_factor, SENTENCES: settings.sentence_factor}
+        if not any(factors.values()):
+            raise InputError(
+                "state_factor and sentence_factor are both 0, so nothing of the encoder is "
+                "learned; give one above 0, or no encoder."
+            )
+        drawn = torch.Generator().manual_seed(settings.seed)
+        projection = StateProjection(width, encoder.width, drawn)
+        return Guide(encoder=encoder, projection=projection, factors=factors)
+
 
 def _loop(
     context: StageContext,
     model: MobileBertForPreTraining,
+    guide: Guide | None,
     settings: PretrainSettings,
     steps: int,
     directory: Path,
@@ -156,8 +191,8 @@ def _loop(
     material = context.material
     return context.loop(
         _STAGE,
-        PretrainingWorkload(model, material.train, material.plan(), material.precision),
-        _optimizer(model, settings),
+        PretrainingWorkload(model, material.train, material.plan(), material.precision, guide),
+        _optimizer(model, guide, settings),
         schedule_of(settings, steps),
         steps,
         directory,
@@ -172,8 +207,15 @@ def _steps(settings: PretrainSettings, plan: BatchPlan) -> int:
     return settings.steps
 
 
-def _optimizer(model: MobileBertForPreTraining, settings: PretrainSettings) -> Optimizer:
+def _optimizer(
+    model: MobileBertForPreTraining, guide: Guide | None, settings: PretrainSettings
+) -> Optimizer:
     assert settings.learning_rate is not None  # filled from the preset
     assert settings.optimizer is not None
-    groups = parameter_groups(model, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    groups = parameter_groups(
+        model,
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        heads=() if guide is None else (guide.projection,),
+    )
     return build_optimizer(settings.optimizer, groups)

@@ -1,33 +1,38 @@
-"""Teachers of another kind: states through a projection, texts by direction."""
+"""Published encoders: states through a projection, texts by direction."""
 
 import pytest
 import torch
 
 from assertions import assert_close
-from mobilebert.distillation.sentence_objectives import (
+from mobilebert.errors import InputError
+from mobilebert.pretraining.encoder_objectives import (
     StateProjection,
     pooled_means,
-    projected_state_transfer,
     sentence_transfer,
+    state_transfer,
 )
-from mobilebert.errors import InputError
 from mobilebert.torch.packed import pack
 from tolerances import FLOAT64
 
 
-def test_states_of_another_width_by_hand():
-    projection = StateProjection(2, 3).double()
-    with torch.no_grad():
-        projection.dense.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
-    student = torch.tensor([[1.0, 2.0]], dtype=torch.float64, requires_grad=True)
-    teacher = torch.tensor([[1.0, 0.0, 6.0]], dtype=torch.float64, requires_grad=True)
-    found = projected_state_transfer(projection, student, teacher)
-    # (1, 2, 3) against (1, 0, 6): squares 0, 4, 9.
-    assert float(found.mean().detach()) == pytest.approx(13 / 3)
+def test_states_by_hand():
+    student = torch.tensor([[1.0, 2.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    encoder = torch.tensor([[3.0, 7.0, 5.0]], dtype=torch.float64, requires_grad=True)
+    found = state_transfer(student, encoder)
+    # Normalised (-1.5, 1.5, 0) ** 0.5, as the variance is 8 / 3: squares of 1 + w, 2 - w and 0.
+    w = (3 / 2) ** 0.5
+    assert float(found.mean().detach()) == pytest.approx(
+        ((1 + w) ** 2 + (2 - w) ** 2) / 3, rel=1e-5
+    )
+    assert float(found.units) == 1
     found.total.backward()
     assert student.grad.any()
-    assert projection.dense.weight.grad.any()
-    assert teacher.grad is None
+    assert encoder.grad is None
+
+
+def test_a_constant_answer_costs_one():
+    encoder = 7 + 3 * torch.randn(50, 64, generator=torch.Generator().manual_seed(0))
+    assert float(state_transfer(torch.zeros(50, 64), encoder).mean()) == pytest.approx(1, rel=1e-4)
 
 
 def test_a_projection_keeps_the_spread():
@@ -54,7 +59,7 @@ def test_directions_of_texts_by_hand():
 
 
 def test_widths_that_differ():
-    with pytest.raises(InputError, match=r"maps have shape \(5, 3\), the teacher's \(5, 4\)"):
-        projected_state_transfer(StateProjection(2, 3), torch.zeros(5, 2), torch.zeros(5, 4))
+    with pytest.raises(InputError, match=r"states have shape \(5, 3\), the encoder's \(5, 4\)"):
+        state_transfer(torch.zeros(5, 3), torch.zeros(5, 4))
     with pytest.raises(InputError, match=r"vectors have shape \(5, 3\)"):
         sentence_transfer(torch.zeros(5, 3), torch.zeros(5, 4))
