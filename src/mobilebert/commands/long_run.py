@@ -8,7 +8,7 @@ import click
 
 from mobilebert.commands.setting_options import given_settings
 from mobilebert.pretraining.result import PretrainResult
-from mobilebert.training.setting_fields import SettingTable
+from mobilebert.setting_tables import SettingTable
 
 __all__ = ["finish", "long_run_arguments"]
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mobilebert.training.setting_fields import SettingTable, kind_of
+from mobilebert.setting_tables import SettingTable, kind_of
 
 __all__ = ["given_settings", "setting_options"]
 
@@ -36,7 +36,9 @@ def _option(setting: "dataclasses.Field[Any]") -> Callable[[F], F]:
     facts = setting.metadata
     name = f"--{setting.name.replace('_', '-')}"
     if kind_of(setting) == "bool":
-        return click.option(name, is_flag=True, help=facts["help"])
+        # What is so by default needs a way to say no.
+        words = f"{name}/--no-{name[2:]}" if setting.default else name
+        return click.option(words, is_flag=True, default=setting.default, help=facts["help"])
     default = "" if setting.default is None else f"  [default: {setting.default}]"
     return click.option(
         name,

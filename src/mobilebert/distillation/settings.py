@@ -19,7 +19,7 @@ from mobilebert.distillation.strategies import (
 )
 from mobilebert.errors import InputError
 from mobilebert.pretraining.settings import RunSettings
-from mobilebert.training.setting_fields import setting
+from mobilebert.setting_tables import setting
 
 __all__ = ["DISTILLATION_ALONE", "DistillSettings"]
 

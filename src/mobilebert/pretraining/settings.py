@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mobilebert.training.setting_fields import SettingTable, setting
+from mobilebert.setting_tables import SettingTable, setting
 from mobilebert.training.settings import Precision
 
 __all__ = ["PretrainSettings", "RunSettings"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mobilebert.training.setting_fields import SettingTable, setting
+from mobilebert.setting_tables import SettingTable, setting
 
 __all__ = ["FinetuneSettings", "Precision"]
 

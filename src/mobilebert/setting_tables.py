@@ -85,7 +85,8 @@ def kind_of(described: "dataclasses.Field[Any]") -> str:
 
 
 def _check(name: str, value: Any, described: "dataclasses.Field[Any]") -> None:
-    if value is None:
+    may_be_open = type(None) in getattr(described.type, "__args__", ())
+    if value is None and may_be_open:
         return
     facts = described.metadata
     if facts["choices"]:
@@ -98,10 +99,14 @@ def _check(name: str, value: Any, described: "dataclasses.Field[Any]") -> None:
     if not isinstance(value, kinds) or is_bool != (bool in kinds) or value != value:
         raise InputError(f"{name} must be {words}, not {value!r}.")
     least, most = facts["least"], facts["most"]
-    if least is not None and value < least:
-        raise InputError(f"{name} must be at least {least}, not {value!r}.")
-    if most is not None and value > most:
-        raise InputError(f"{name} must be at most {most}, not {value!r}.")
+    if (least is not None and value < least) or (most is not None and value > most):
+        raise InputError(f"{name} must be {_range(words, least, most)}, not {value!r}.")
+
+
+def _range(words: str, least: float | None, most: float | None) -> str:
+    if most is None:
+        return f"at least {least}"
+    return f"at most {most}" if least is None else f"{words} from {least:g} to {most:,g}"
 
 
 # Type of a field -> what to call it, and what may be given.
