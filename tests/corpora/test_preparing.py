@@ -13,6 +13,7 @@ from mobilebert.corpora.manifest import MANIFEST_FILE, Split
 from mobilebert.corpora.prepared import PreparedCorpus
 from mobilebert.corpora.preparing import prepare_pretraining
 from mobilebert.corpora.vocabulary_digest import vocabulary_digest
+from mobilebert.directory_lock import alone_in
 from mobilebert.errors import ArgumentError, CheckpointError, InputError
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.text import MobileBertTokenizer
@@ -298,6 +299,13 @@ def test_a_disk_that_becomes_full_is_one_sentence(tmp_path, corpus, tokenizer, m
     monkeypatch.setattr(np.lib.format, "write_array", full)
     with pytest.raises(CheckpointError, match="No space left on device.*the same command goes on"):
         prepare_pretraining(corpus, tmp_path / "out", tokenizer=tokenizer, held_out=0.1)
+
+
+def test_two_at_once_are_refused(tmp_path, corpus, tokenizer):
+    output = tmp_path / "out"
+    with alone_in(output), pytest.raises(InputError, match="Another process is at work"):
+        prepare_pretraining(corpus, output, tokenizer=tokenizer)
+    assert not output.exists()
 
 
 @pytest.mark.parametrize(

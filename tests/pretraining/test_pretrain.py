@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from mobilebert import AutoTokenizer, MobileBertForMaskedLM
+from mobilebert.directory_lock import alone_in
 from mobilebert.errors import (
     ArgumentError,
     CheckpointError,
@@ -152,6 +153,15 @@ def test_killed_at_random_steps_it_ends_with_the_same_weights(
     assert same(weights(tmp_path / "whole"), weights(output))
     steps = [entry["step"] for entry in read_curves(output / "curves.jsonl") if "loss" in entry]
     assert steps == sorted(set(steps))
+
+
+def test_two_at_once_are_refused(run, tmp_path):
+    with (
+        alone_in(tmp_path / "model"),
+        pytest.raises(InputError, match="Another process is at work"),
+    ):
+        run()
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import torch
 import transformers
 
 from mobilebert import pipeline
+from mobilebert.directory_lock import alone_in
 from mobilebert.errors import ArgumentError, CheckpointError, InputError
 from mobilebert.training.finetune import finetune
 from mobilebert.training.tasks import resolve_finetune_task
@@ -170,6 +171,12 @@ def test_a_model_that_is_there_is_not_replaced(result, model, reviews):
         tuned(model, reviews, result.output_dir, resume=True)
     with pytest.raises(InputError, match="not both"):
         tuned(model, reviews, result.output_dir, resume=True, overwrite=True)
+
+
+def test_two_at_once_are_refused(model, reviews, tmp_path):
+    with alone_in(tmp_path / "m"), pytest.raises(InputError, match="Another process is at work"):
+        tuned(model, reviews, tmp_path / "m", epochs=1)
+    assert not (tmp_path / "m").exists()
 
 
 def test_overwriting(model, reviews, tmp_path):

@@ -29,6 +29,7 @@ from mobilebert.corpora.text_sources import TextSource, group_files
 from mobilebert.corpora.units import HeldOutCounts, Unit, make_units
 from mobilebert.corpora.vocabulary_digest import vocabulary_digest
 from mobilebert.corpora.workers import make_shards
+from mobilebert.directory_lock import alone_in
 from mobilebert.errors import InputError
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.text import MobileBertTokenizerFast, PreTrainedTokenizer
@@ -91,14 +92,15 @@ def prepare_pretraining(
     digests = {file: file_digest(file) for file in files}
     wanted = Wanted(chosen.as_json(), vocabulary_digest(tokenizer), tuple(digests.values()))
     directory = PreparationDirectory(Path(output))
-    manifest = directory.finished(wanted, overwrite=overwrite)
     made = _Made()
-    if manifest is None:
-        sources = _read_sources(files, chosen, progress)
-        preparation = _Preparation(
-            directory, tokenizer, chosen, sources, digests, wanted, processes, progress
-        )
-        manifest = preparation.run(made, overwrite=overwrite)
+    with alone_in(directory.path):
+        manifest = directory.finished(wanted, overwrite=overwrite)
+        if manifest is None:
+            sources = _read_sources(files, chosen, progress)
+            preparation = _Preparation(
+                directory, tokenizer, chosen, sources, digests, wanted, processes, progress
+            )
+            manifest = preparation.run(made, overwrite=overwrite)
     return PreparationResult(
         directory.path, manifest, time.monotonic() - began, made.characters, made.tokens
     )

@@ -9,6 +9,7 @@ from typing import Self
 
 import torch
 
+from mobilebert.directory_lock import alone_in
 from mobilebert.pretraining.material import Material
 from mobilebert.pretraining.publishing import Trained, publish_trained
 from mobilebert.pretraining.result import PretrainResult
@@ -90,8 +91,9 @@ class RunRequest:
         Args:
             prepare: Reads and checks what the run needs; called once the output may be used.
         """
-        with joined_processes() as processes:
+        with joined_processes() as processes, ExitStack() as held:
             if processes.is_first:
+                held.enter_context(alone_in(self.output.path))
                 self.output.check(self.existing)
             run = prepare()
             if processes.is_first:

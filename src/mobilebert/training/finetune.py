@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from mobilebert.datasets.fingerprints import input_of, target_of
 from mobilebert.datasets.item_sets import Items
 from mobilebert.datasets.items import FinetuneTask
+from mobilebert.directory_lock import alone_in
 from mobilebert.errors import InputError
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.pipelines.encoding import SequenceBuilder
@@ -141,12 +143,15 @@ class _Command:
 
     def execute(self, processes: Processes) -> FinetuneResult:
         """Do it."""
-        if processes.is_first:
-            self.output.check(self.existing)
-        # Beside the output, because the system's directory of temporary files may be small.
-        with tempfile.TemporaryDirectory(
-            prefix=".mobilebert-examples-", dir=self.output.directory_above
-        ) as directory:
+        with ExitStack() as stack:
+            if processes.is_first:
+                stack.enter_context(alone_in(self.output.path))
+                self.output.check(self.existing)
+            # Beside the output, because the system's directory of temporary files may be small.
+            temporary = tempfile.TemporaryDirectory(
+                prefix=".mobilebert-examples-", dir=self.output.directory_above
+            )
+            directory = stack.enter_context(temporary)
             return self._execute(processes, self._prepare(processes, Path(directory)))
 
     def _prepare(self, processes: Processes, directory: Path) -> "_Prepared":
