@@ -323,12 +323,13 @@ def page(content):
         if mine and other and statistics.fmean(mine) < statistics.fmean(other) - ALLOWED:
             below.append(entry["title"])
         majority = entry["ours"]["baseline"].get(row.metrics[0])
-        if mine and majority is not None and statistics.fmean(mine) <= points(row) * majority:
+        learned = mine and statistics.fmean(mine) > points(row) * (majority or 0)
+        if majority is not None and not learned:
             unlearned.append(entry["title"])
         if not judged_alike(entry["ours"], row.metrics[0]):
             differing.append(entry["title"])
     said = f"More than {ALLOWED} points below transformers: {', '.join(below) or 'none'}."
-    said += f" Not above the majority: {', '.join(unlearned) or 'none'}."
+    said += f" mobilebert not above the majority: {', '.join(unlearned) or 'none'}."
     alike = f"Judged otherwise from disk than in the run: {', '.join(differing) or 'none'}."
     return PAGE.format(
         judged=JUDGED,

@@ -1,9 +1,11 @@
 """One process at a time works in a directory."""
 
+import errno
+import importlib.util
+import os
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -39,7 +41,7 @@ def holder(tmp_path):
 
 
 def test_another_process_is_refused(tmp_path, holder):
-    with pytest.raises(InputError, match="Another process is at work in .*out; wait until"):
+    with pytest.raises(InputError, match="Another run is at work in .*out; wait until"):
         alone_in(tmp_path / "out").__enter__()
     with alone_in(tmp_path / "other"):
         pass
@@ -83,7 +85,38 @@ def test_a_lock_that_was_removed_is_made_anew(tmp_path, temporary, monkeypatch):
         assert removed[0].exists()
 
 
-def test_where_nothing_can_be_locked_nothing_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(Path(tmp_path / "nowhere")))
+def nowhere():
+    raise FileNotFoundError("no usable temporary directory")
+
+
+def unwritable(*_):
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def without_locks(*_):
+    raise OSError(errno.ENOLCK, "No locks available")
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("tempfile.gettempdir", nowhere),
+        ("os.open", unwritable),
+        ("mobilebert.directory_lock._lock", without_locks),
+    ],
+)
+def test_where_nothing_can_be_locked_nothing_is_refused(tmp_path, monkeypatch, name, instead):
+    monkeypatch.setattr(name, instead)
     with alone_in(tmp_path / "out"):
+        pass
+
+
+def test_it_needs_no_name_that_macos_lacks(monkeypatch):
+    monkeypatch.delattr(errno, "EDEADLOCK")
+    spec = importlib.util.find_spec("mobilebert.directory_lock")
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def test_names_of_bytes(tmp_path, holder):
+    with alone_in(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")):
         pass

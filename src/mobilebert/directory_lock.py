@@ -13,13 +13,18 @@ from mobilebert.errors import InputError
 
 __all__ = ["alone_in"]
 
-# What the system says where somebody else holds a lock (fcntl.flock, msvcrt.locking).
-_HELD = {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLOCK}
+# What the system says where somebody else holds a lock: fcntl.flock, msvcrt.locking. macOS has no
+# EDEADLOCK.
+_HELD = {errno.EWOULDBLOCK, errno.EACCES, getattr(errno, "EDEADLOCK", errno.EDEADLK)}
+
+
+class _HeldError(Exception):
+    """Somebody else holds the lock."""
 
 
 @contextmanager
 def alone_in(directory: str | os.PathLike[str]) -> Iterator[None]:
-    """Refuse to work in a directory in which another process of this machine does.
+    """Refuse to work in a directory in which this user already does, on this machine.
 
     The lock is a file among the system's temporary ones, so that nothing of it is in the
     directory, which need not exist. It is let go of when the process ends, however that ends.
@@ -29,22 +34,21 @@ def alone_in(directory: str | os.PathLike[str]) -> Iterator[None]:
         directory: The directory.
 
     Raises:
-        InputError: Another process works in it.
+        InputError: Another run works in it.
     """
-    path = Path(directory).resolve()
     user = os.getuid() if hasattr(os, "getuid") else 0
-    name = hashlib.sha256(str(path).encode()).hexdigest()[:32]
-    file = Path(tempfile.gettempdir()) / f"mobilebert-{user}-{name}.lock"
+    name = hashlib.sha256(os.fsencode(Path(directory).resolve())).hexdigest()[:32]
     try:
+        file = Path(tempfile.gettempdir()) / f"mobilebert-{user}-{name}.lock"
         descriptor = _opened(file)
-    except OSError as error:
-        if error.errno not in _HELD:
-            yield
-            return
+    except _HeldError:
         raise InputError(
-            f"Another process is at work in {directory}; wait until it has ended, or choose "
-            "another directory."
+            f"Another run is at work in {directory}; wait until it has ended, or choose another "
+            "directory."
         ) from None
+    except OSError:
+        yield
+        return
     try:
         yield
     finally:
@@ -57,7 +61,8 @@ def _opened(file: Path) -> int:
     """Open a file that is locked by this process alone.
 
     Raises:
-        OSError: Another process has locked it, or it cannot be opened or locked.
+        _HeldError: Somebody else has locked it.
+        OSError: It cannot be opened or locked.
     """
     flags = os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
     while True:
@@ -67,8 +72,10 @@ def _opened(file: Path) -> int:
             # Whoever held it before may have removed it since it was opened.
             if _is_at(descriptor, file):
                 return descriptor
-        except BaseException:
+        except OSError as error:
             os.close(descriptor)
+            if error.errno in _HELD:
+                raise _HeldError from None
             raise
         os.close(descriptor)
 

@@ -24,7 +24,7 @@ def setting(
     """Describe a setting: a field of a `SettingTable`.
 
     Args:
-        default: Its value where nothing is given; None means: as the preset says.
+        default: Its value where nothing is given; None is open, for a preset or for later.
         help: What it is, for people.
         metavar: What stands for its value in the help of the command.
         least: The smallest number allowed.

@@ -303,7 +303,7 @@ def test_a_disk_that_becomes_full_is_one_sentence(tmp_path, corpus, tokenizer, m
 
 def test_two_at_once_are_refused(tmp_path, corpus, tokenizer):
     output = tmp_path / "out"
-    with alone_in(output), pytest.raises(InputError, match="Another process is at work"):
+    with alone_in(output), pytest.raises(InputError, match="Another run is at work"):
         prepare_pretraining(corpus, output, tokenizer=tokenizer)
     assert not output.exists()
 

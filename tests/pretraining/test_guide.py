@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,11 +18,12 @@ from mobilebert.pretraining.guide import SENTENCES, STATES, Guide, unmasked
 from mobilebert.pretraining.pretrain import pretrain
 from mobilebert.pretraining.published_encoder import PublishedEncoder
 from mobilebert.pretraining.workload import MASKED_WORDS, NEXT_SENTENCE, PretrainingWorkload
+from mobilebert.text import MobileBertTokenizerFast
 from mobilebert.torch.models import MobileBertForPreTraining
 from mobilebert.training.batching import BatchPlan
 from mobilebert.training.settings import Precision
 from pretraining.small_encoder import write_encoder
-from pretraining.small_text import killed_at, small_tokenizer
+from pretraining.small_text import killed_at, small_tokenizer, write_prepared
 from tolerances import FOLDED_LOGITS
 
 BOTH = {STATES: 2.0, SENTENCES: 0.5}
@@ -35,14 +37,14 @@ def encoder_dir(tmp_path_factory, tokenizer):
 
 @pytest.fixture
 def workload_of(prepared, tokenizer, config_file, encoder_dir):
-    data = PretrainingData(PreparedCorpus.open(prepared), tokenizer, len(tokenizer), seed=1)
-
-    def build(factors, precision=Precision.FLOAT32):
+    def build(factors, precision=Precision.FLOAT32, directory=prepared):
+        corpus = PreparedCorpus.open(directory)
+        data = PretrainingData(corpus, tokenizer, len(tokenizer), seed=1)
         torch.manual_seed(3)
         model = MobileBertForPreTraining(MobileBertConfig.from_json_file(config_file))
         encoder = PublishedEncoder.load(encoder_dir)
         drawn = torch.Generator().manual_seed(5)
-        projection = StateProjection(model.config.hidden_size, encoder.width, drawn)
+        projection = StateProjection(model.config.hidden_size, encoder.facts.hidden_size, drawn)
         guide = factors and Guide(encoder=encoder, projection=projection, factors=factors)
         plan = BatchPlan(data.lengths, 6, seed=0)
         return PretrainingWorkload(model, data, plan, precision, guide or None)
@@ -102,6 +104,63 @@ def test_parts_of_a_batch_add_up(workload_of):
     assert added == pytest.approx(float(whole.total.detach()), rel=FOLDED_LOGITS)
 
 
+def test_gradients_of_parts_add_up(workload_of):
+    workload = workload_of(BOTH)
+    batch = workload.plan.batch(1)
+
+    def gradients(parts):
+        for tensor in workload.weights.values():
+            tensor.grad = None
+        for part in parts:
+            workload.loss(part, 1).total.backward()
+        return {n: x.grad.clone() for n, x in workload.weights.items() if x.grad is not None}
+
+    whole = gradients([batch])
+    assert whole["projection.dense.weight"].any()
+    for name, gradient in gradients([batch[:2], batch[2:]]).items():
+        torch.testing.assert_close(gradient, whole[name], rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_layers_computed_twice_change_nothing(workload_of):
+    workload = workload_of(BOTH)
+    examples = workload.plan.batch(0)
+    found = []
+    for _ in range(2):
+        loss = workload.loss(examples, 0).total
+        loss.backward()
+        gradient = workload.weights["projection.dense.weight"].grad
+        found.append((float(loss.detach()), gradient.clone()))
+        gradient.zero_()
+        workload.model.gradient_checkpointing_enable()
+    assert found[1][0] == pytest.approx(found[0][0], rel=FOLDED_LOGITS)
+    torch.testing.assert_close(found[1][1], found[0][1], rtol=1e-3, atol=1e-5)
+
+
+def test_single_segments(tmp_path, tokenizer, workload_of):
+    workload = workload_of(BOTH, directory=write_prepared(tmp_path, tokenizer, next_sentence=False))
+    parts = workload.loss(workload.plan.batch(0), 0).parts
+    assert parts.keys() == {MASKED_WORDS, STATES, SENTENCES}
+    states, _ = by_hand(workload, 0)
+    assert parts[STATES][0] / parts[STATES][1] == pytest.approx(float(states.detach()), rel=1e-4)
+
+
+def test_a_part_without_masked_words(workload_of):
+    workload = workload_of(BOTH)
+    batch = workload.data.batch(workload.plan.batch(0), 0)
+    none = batch.rows[:0]
+    alone = replace(batch, rows=none, wanted=none)
+    workload.data.batch = lambda *_: alone
+    found = workload.loss(workload.plan.batch(0), 0)
+    assert found.parts[MASKED_WORDS] == (0, 0)
+    found.total.backward()
+    assert workload.weights["projection.dense.weight"].grad.any()
+    bare = workload_of({})
+    bare.data.batch = workload.data.batch
+    found = bare.loss(bare.plan.batch(0), 0)
+    found.total.backward()
+    assert found.parts[MASKED_WORDS] == (0, 0)
+
+
 def test_what_has_no_weight_is_not_there(workload_of):
     workload = workload_of({STATES: 1.0, SENTENCES: 0.0})
     assert workload.part_names == (MASKED_WORDS, NEXT_SENTENCE, STATES)
@@ -125,7 +184,6 @@ def test_bfloat16_is_close(workload_of):
     exact, found = (x.loss(examples, 2).parts for x in (wide, narrow))
     for name, (total, units) in exact.items():
         assert found[name][0] / units == pytest.approx(total / units, rel=0.03), name
-    assert narrow.guide.encoder.width == 24
     assert {x.dtype for x in narrow.guide.encoder.parameters()} == {torch.bfloat16}
 
 
@@ -155,7 +213,7 @@ def test_states_are_learned(run, tmp_path):
     names = set(MobileBertForPreTraining.from_pretrained(tmp_path / "model").state_dict())
     assert not any("projection" in name for name in names)
     card = (tmp_path / "model/README.md").read_text()
-    assert re.search(r"Distilled from encoder\S* \(its hidden states\)", card)
+    assert re.search(r"masked words, next sentences and the hidden states of encoder\S*\.", card)
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(
@@ -175,15 +233,48 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     assert all(torch.equal(tensor, killed[name]) for name, tensor in whole.items())
 
 
-def test_encoders_that_cannot_teach(run, tmp_path, tokenizer, encoder_dir):
-    with pytest.raises(InputError, match="both 0, so nothing of the encoder is learned"):
-        run(state_factor=0.0)
-    with pytest.raises(InputError, match="layer 7 is none of them"):
-        run(encoder_layer=7)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"state_factor": 0.0}, "both 0, so nothing of the encoder is learned"),
+        ({"encoder_layer": 7}, "layer 7 is none of them"),
+        ({"encoder": None, "encoder_layer": 2}, "encoder_layer is about an encoder"),
+        (
+            {"encoder": None, "state_factor": 2.0, "sentence_factor": 1.0},
+            "state_factor, sentence_factor are about an encoder",
+        ),
+    ],
+)
+def test_settings_that_ask_for_nothing(run, tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        run(**options)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_position_embeddings": 8}, "the encoder reads 8"),
+        ({"type_vocab_size": 1}, "the encoder knows a single one"),
+    ],
+)
+def test_encoders_that_cannot_read_the_data(run, tmp_path, tokenizer, settings, message):
+    encoder = write_encoder(tmp_path / "encoder", tokenizer, **settings)
+    with pytest.raises(InputError, match=message):
+        run(encoder=encoder)
+    assert not (tmp_path / "model").exists()
+
+
+def test_another_vocabulary_is_refused(run, tmp_path, tokenizer):
     other = write_encoder(tmp_path / "other", tokenizer)
     small_tokenizer(other, words=[f"other{n}" for n in range(20)])
-    with pytest.raises(InputError, match="has another vocabulary than the tokenizer"):
+    with pytest.raises(InputError, match=r"other has another vocabulary \(25 words\)"):
         run(encoder=other)
-    short = write_encoder(tmp_path / "short", tokenizer, max_position_embeddings=8)
-    with pytest.raises(InputError, match="reads 8"):
-        run(encoder=short)
+
+
+def test_how_texts_are_read_does_not_matter(run, tmp_path, tokenizer):
+    encoder = write_encoder(tmp_path / "cased", tokenizer)
+    MobileBertTokenizerFast(str(encoder / "vocab.txt"), do_lower_case=False).save_pretrained(
+        encoder
+    )
+    assert run(encoder=encoder, steps=2).report.teacher == "cased"

@@ -158,7 +158,7 @@ def test_killed_at_random_steps_it_ends_with_the_same_weights(
 def test_two_at_once_are_refused(run, tmp_path):
     with (
         alone_in(tmp_path / "model"),
-        pytest.raises(InputError, match="Another process is at work"),
+        pytest.raises(InputError, match="Another run is at work"),
     ):
         run()
     assert not (tmp_path / "model").exists()

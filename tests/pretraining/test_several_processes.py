@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from mobilebert.pretraining.curves import read_curves
+from pretraining.small_encoder import write_encoder
 from pretraining.small_text import killed_at, write_config
 from tolerances import TWO_PROCESSES
 
@@ -40,6 +41,14 @@ def assert_near(found, wanted):
         # A key's bias changes no softmax: its derivative is rounding, of which Adam makes steps.
         if not name.endswith(".key.bias"):
             torch.testing.assert_close(one[name], tensor, **TWO_PROCESSES, msg=name)
+
+
+def test_they_learn_of_an_encoder(one_and_two, prepared, tokenizer_dir, tokenizer, tmp_path):
+    encoder = write_encoder(tmp_path / "encoder", tokenizer)
+    config = write_config(tmp_path, len(tokenizer))
+    arguments = ["pretrain", "--config", config, "--data", prepared, "--tokenizer", tokenizer_dir]
+    factors = {"state-factor": 4, "sentence-factor": 1}
+    one_and_two([*arguments, "--encoder", encoder], {"steps": 10} | factors)
 
 
 @pytest.fixture

@@ -118,13 +118,13 @@ def test_the_page(ours, theirs, wanted, below, table):
     page = table.page({"rows": {"mr": entry(ours, theirs)}, "facts": facts})
     assert f"| MR sentence polarity | accuracy | 1,000 | 10 | 5 × 4 {wanted}" in page
     assert f"More than 0.5 points below transformers: {below}." in page
-    assert "Not above the majority: none." in page
+    assert "mobilebert not above the majority: none." in page
 
 
 def test_what_has_not_been_learned_is_told(table):
     facts = {"machine": "a processor", "transformers": "4"}
     page = table.page({"rows": {"mr": entry([0.5, 0.5], [0.5, 0.4])}, "facts": facts})
-    assert "Not above the majority: MR sentence polarity." in page
+    assert "mobilebert not above the majority: MR sentence polarity." in page
 
 
 @pytest.mark.parametrize(("saved", "told"), [(0.8, "none"), (0.7, "MR sentence polarity")])

@@ -174,7 +174,7 @@ def test_a_model_that_is_there_is_not_replaced(result, model, reviews):
 
 
 def test_two_at_once_are_refused(model, reviews, tmp_path):
-    with alone_in(tmp_path / "m"), pytest.raises(InputError, match="Another process is at work"):
+    with alone_in(tmp_path / "m"), pytest.raises(InputError, match="Another run is at work"):
         tuned(model, reviews, tmp_path / "m", epochs=1)
     assert not (tmp_path / "m").exists()
 

@@ -27,6 +27,7 @@ __all__ = [
     "ForeignName",
     "NameTable",
     "canonical_tensors",
+    "modern_name",
     "with_prefix",
 ]
 
@@ -253,7 +254,7 @@ def _lookup(name: str, table: Mapping[str, tuple[str, bool]], dialect: Dialect) 
             parts = name.split("/")
             return _first(("/".join(parts[i:]) for i in range(len(parts))), table) or (name, False)
         case _:
-            return _modern(name).removeprefix(ENCODER_PREFIX), False
+            return modern_name(name).removeprefix(ENCODER_PREFIX), False
 
 
 def _google_spellings(name: str) -> Iterable[str]:
@@ -267,8 +268,8 @@ def _first(names: Iterable[str], table: Mapping[str, tuple[str, bool]]) -> tuple
     return next((table[name] for name in names if name in table), None)
 
 
-def _modern(name: str) -> str:
-    """Translate the norm names of PyTorch checkpoints from before 2019."""
+def modern_name(name: str) -> str:
+    """Translate the norm names of PyTorch checkpoints from before 2019: gamma and beta."""
     if name.endswith(".LayerNorm.gamma"):
         return name.removesuffix("gamma") + "weight"
     if name.endswith(".LayerNorm.beta"):

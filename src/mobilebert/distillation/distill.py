@@ -20,7 +20,7 @@ from mobilebert.distillation.stage_optimizer import enter_stage, stage_optimizer
 from mobilebert.distillation.stages import Stage
 from mobilebert.distillation.workload import Objectives, TransferWorkload
 from mobilebert.errors import InputError
-from mobilebert.pretraining.beginning import begin_model, read_configuration
+from mobilebert.pretraining.beginning import begin_model, read_configuration, told_name
 from mobilebert.pretraining.command import PreparedRun, RunRequest
 from mobilebert.pretraining.material import Material, load_tokenizer
 from mobilebert.pretraining.result import PretrainResult
@@ -138,7 +138,7 @@ class _Plan:
             start=str(self.student if self.init is None else self.init),
             stages=[stage.name for stage in stages],
             loops=loops,
-            teacher=Path(self.teacher).name,
+            teacher=told_name(self.teacher),
             strategy=settings.strategy,
         )
 

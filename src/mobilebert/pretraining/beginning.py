@@ -12,7 +12,7 @@ from mobilebert.errors import InputError
 from mobilebert.presets import PRESETS
 from mobilebert.torch.models import MobileBertForPreTraining
 
-__all__ = ["begin_model", "read_configuration", "take_vocabulary"]
+__all__ = ["begin_model", "read_configuration", "take_vocabulary", "told_name"]
 
 _WORDS = ".word_embeddings.weight"
 # Endings of names in checkpoints of BERT's family -> our parameter.
@@ -50,6 +50,12 @@ def read_configuration(name: str | os.PathLike[str], vocab_size: int) -> MobileB
             "tokens; set vocab_size to that, or give another --tokenizer."
         )
     return config
+
+
+def told_name(checkpoint: str | os.PathLike[str]) -> str:
+    """Return what reports call a checkpoint: the name of its directory, or its Hub name."""
+    path = Path(checkpoint)
+    return path.resolve().name if path.exists() else str(checkpoint)
 
 
 def begin_model(

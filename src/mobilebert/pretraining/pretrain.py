@@ -7,18 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 
-from mobilebert.corpora.vocabulary_digest import vocabulary_digest
 from mobilebert.errors import InputError
-from mobilebert.pretraining.beginning import begin_model, read_configuration, take_vocabulary
+from mobilebert.pretraining.beginning import (
+    begin_model,
+    read_configuration,
+    take_vocabulary,
+    told_name,
+)
 from mobilebert.pretraining.command import PreparedRun, RunRequest
-from mobilebert.pretraining.encoder_objectives import StateProjection
-from mobilebert.pretraining.guide import SENTENCES, STATES, Guide
+from mobilebert.pretraining.guide import Guide
+from mobilebert.pretraining.guide_loading import check_readable, load_guide, with_guide_factors
 from mobilebert.pretraining.material import Material, load_tokenizer
 from mobilebert.pretraining.presets import pretraining_preset
-from mobilebert.pretraining.published_encoder import PublishedEncoder
 from mobilebert.pretraining.result import PretrainResult
 from mobilebert.pretraining.running import Judge, StageContext
 from mobilebert.pretraining.settings import PretrainSettings
@@ -120,15 +122,20 @@ class _Plan:
         """Read and check everything."""
         model = self._model()
         settings = self.settings.filled(pretraining_preset(model.config))
-        guide = self._guide(model.config.hidden_size, settings)
-        limits = [model.config.max_position_embeddings]
-        others = []
-        if guide is not None:
-            limits.append(guide.encoder.longest)
-            others.append(weights_digest(guide.encoder))
+        settings = with_guide_factors(settings, self.encoder)
+        guide, others = None, []
+        if self.encoder is not None:
+            guide = load_guide(self.encoder, model.config.hidden_size, self.tokenizer, settings)
+            others += [repr(guide.encoder.facts), weights_digest(guide.encoder)]
         material = Material.read(
-            self.data, self.tokenizer, model.config.vocab_size, settings, min(limits)
+            self.data,
+            self.tokenizer,
+            model.config.vocab_size,
+            settings,
+            model.config.max_position_embeddings,
         )
+        if guide is not None:
+            check_readable(guide.encoder, material.train)
         steps = _steps(settings, material.plan())
         digest = material.digest(repr(model.config.to_dict()), weights_digest(model), *others)
         if settings.gradient_checkpointing:
@@ -145,8 +152,7 @@ class _Plan:
             start=str(self.config if self.init is None else self.init),
             stages=[_STAGE],
             loops=loops,
-            teacher=None if self.encoder is None else Path(self.encoder).name,
-            strategy=None if self.encoder is None else "its hidden states",
+            teacher=None if self.encoder is None else told_name(self.encoder),
         )
 
     def _model(self) -> MobileBertForPreTraining:
@@ -157,26 +163,6 @@ class _Plan:
         if self.vocabulary_from is not None:
             take_vocabulary(model, self.vocabulary_from)
         return model
-
-    def _guide(self, width: int, settings: PretrainSettings) -> Guide | None:
-        if self.encoder is None:
-            return None
-        encoder = PublishedEncoder.load(self.encoder, settings.encoder_layer)
-        theirs = load_tokenizer(self.encoder)
-        if vocabulary_digest(theirs) != vocabulary_digest(self.tokenizer):
-            raise InputError(
-                f"The encoder {self.encoder} has another vocabulary than the tokenizer: ids have "
-                "to mean the same words. Give its --tokenizer, and prepare the data with it."
-            )
-        factors = {STATES: settings.state_factor, SENTENCES: settings.sentence_factor}
-        if not any(factors.values()):
-            raise InputError(
-                "state_factor and sentence_factor are both 0, so nothing of the encoder is "
-                "learned; give one above 0, or no encoder."
-            )
-        drawn = torch.Generator().manual_seed(settings.seed)
-        projection = StateProjection(width, encoder.width, drawn)
-        return Guide(encoder=encoder, projection=projection, factors=factors)
 
 
 def _loop(

@@ -11,30 +11,25 @@ from collections.abc import Iterable
 from typing import Any, Self, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mobilebert.checkpoint.names import modern_name
 from mobilebert.checkpoint.reading import read_weights
 from mobilebert.checkpoint.torch_file import torch_from_stored
 from mobilebert.errors import CheckpointError, InputError
 from mobilebert.files import read_json
 from mobilebert.hub import resolve_file
+from mobilebert.pretraining.encoder_facts import EncoderFacts
 from mobilebert.torch.activations import torch_activation
 from mobilebert.torch.packed import PackedBatch
 
 __all__ = ["PublishedEncoder"]
 
-# What config.json has to say, and what BERT takes for what it may leave out.
-_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
-_OTHER_SIZES = {
-    "intermediate_size": 3072,
-    "max_position_embeddings": 512,
-    "type_vocab_size": 2,
-}
-_EPSILON = 1e-12
-# Weights of `BertModel` that stand beside its encoder.
-_BEGINNINGS = ("embeddings.", "encoder.")
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 class PublishedEncoder(nn.Module):
@@ -44,22 +39,24 @@ class PublishedEncoder(nn.Module):
         config: Its config.json.
         depth: How many layers are run, the lowest ones.
 
+    Attributes:
+        facts: What it is.
+
     Raises:
         InputError: It is no BERT, or has fewer layers.
+        ConfigError: Its activation is unknown.
     """
 
     def __init__(self, config: dict[str, Any], depth: int | None = None) -> None:
         super().__init__()
-        sizes = _read_sizes(config)
-        layers = sizes["num_hidden_layers"]
+        facts = EncoderFacts.read(config)
+        layers = facts.num_hidden_layers
         depth = layers if depth is None else depth
         if not 1 <= depth <= layers:
             raise InputError(f"The encoder has {layers} layers; layer {depth} is none of them.")
-        self.width, self.longest = sizes["hidden_size"], sizes["max_position_embeddings"]
-        norm = {"normalized_shape": self.width, "eps": config.get("layer_norm_eps", _EPSILON)}
-        self.embeddings = _Embeddings(sizes, norm)
-        activation = config.get("hidden_act", "gelu")
-        chosen = (_Layer(sizes, norm, activation) for _ in range(depth))
+        self.facts = facts
+        self.embeddings = _Embeddings(facts)
+        chosen = (_Layer(facts) for _ in range(depth))
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(chosen)})
         self.requires_grad_(False).eval()
 
@@ -72,8 +69,9 @@ class PublishedEncoder(nn.Module):
             depth: How many layers are run, the lowest ones; all by default.
 
         Raises:
-            CheckpointError: It cannot be read, or lacks weights.
+            CheckpointError: It cannot be read, lacks weights, or has some that are no numbers.
             InputError: It is no BERT, or has fewer layers.
+            ConfigError: Its activation is unknown.
         """
         file = resolve_file(name, "config.json")
         assert file is not None  # it is required
@@ -81,7 +79,7 @@ class PublishedEncoder(nn.Module):
         with torch.device("meta"):
             encoder = cls(config, depth)
         source = read_weights(name)
-        found = {name.removeprefix("bert."): stored for name, stored in source.tensors.items()}
+        found = {modern_name(n).removeprefix("bert."): x for n, x in source.tensors.items()}
         weights = {}
         for key, wanted in encoder.state_dict().items():
             stored = found.get(key)
@@ -92,52 +90,70 @@ class PublishedEncoder(nn.Module):
                     f"{source.path} {has}: give a checkpoint of BertModel."
                 )
             weights[key] = torch_from_stored(stored).to(torch.float32)
+            if not torch.isfinite(weights[key]).all():
+                raise CheckpointError(f"{source.path} has weights that are no numbers, in {key}.")
         encoder.load_state_dict(weights, assign=True)
         return encoder.requires_grad_(False)
 
     def forward(self, batch: PackedBatch) -> Tensor:
-        """Return the states of the highest layer that is run, [T, W]."""
-        grid, mask = _squared(batch)
-        states = self.embeddings(batch, grid)
-        for layer in cast(Iterable[_Layer], self.get_submodule("encoder.layer")):
-            states = layer(states, mask)
-        packed: Tensor = states.flatten(0, 1)
-        return packed if mask is None else packed[mask.flatten()]
+        """Return the states of the highest layer that is run, [T, W].
+
+        Sequences of similar length go through all layers together, as the model's own attend.
+        """
+        embedded = self.embeddings(batch)
+        states = torch.empty_like(embedded)
+        lengths = np.asarray(batch.lengths)
+        starts, layout = np.cumsum(lengths) - lengths, batch.layout(1)
+        done = 0
+        for group in layout.groups:
+            members = list(layout.order[done : done + group.count])
+            rows, real = _grid(starts[members], lengths[members])
+            grid = torch.from_numpy(rows).to(batch.ids.device)
+            mask = None if real.all() else torch.from_numpy(real).to(batch.ids.device)
+            found = embedded[grid]
+            for layer in cast(Iterable[_Layer], self.get_submodule("encoder.layer")):
+                found = layer(found, mask)
+            if mask is not None:
+                grid, found = grid[mask], found[mask]
+            states[grid] = found
+            done += group.count
+        return states
 
 
 class _Embeddings(nn.Module):
     """Words, places and segments."""
 
-    def __init__(self, sizes: dict[str, int], norm: dict[str, Any]) -> None:
+    def __init__(self, facts: EncoderFacts) -> None:
         super().__init__()
-        width = sizes["hidden_size"]
-        self.word_embeddings = nn.Embedding(sizes["vocab_size"], width)
-        self.position_embeddings = nn.Embedding(sizes["max_position_embeddings"], width)
-        self.token_type_embeddings = nn.Embedding(sizes["type_vocab_size"], width)
-        self.LayerNorm = nn.LayerNorm(**norm)
+        width = facts.hidden_size
+        self.word_embeddings = nn.Embedding(facts.vocab_size, width)
+        self.position_embeddings = nn.Embedding(facts.max_position_embeddings, width)
+        self.token_type_embeddings = nn.Embedding(facts.type_vocab_size, width)
+        self.LayerNorm = nn.LayerNorm(width, facts.layer_norm_eps)
 
-    def forward(self, batch: PackedBatch, grid: Tensor) -> Tensor:
-        """Return [B, S, W]; what padding gets does not matter."""
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """Return [T, W]."""
         words = self.word_embeddings(batch.ids)
         words = words + self.position_embeddings(batch.positions)
         words = words + self.token_type_embeddings(batch.types)
         states: Tensor = self.LayerNorm(words)
-        return states[grid]
+        return states
 
 
 class _Layer(nn.Module):
     """A layer; its parts have the names of checkpoints."""
 
-    def __init__(self, sizes: dict[str, int], norm: dict[str, Any], activation: str) -> None:
+    def __init__(self, facts: EncoderFacts) -> None:
         super().__init__()
-        width, inner = sizes["hidden_size"], sizes["intermediate_size"]
-        self._heads, self._activation = sizes["num_attention_heads"], torch_activation(activation)
+        width, inner = facts.hidden_size, facts.intermediate_size
+        self._heads = facts.num_attention_heads
+        self._activation = torch_activation(facts.hidden_act)
         parts = {name: nn.Linear(width, width) for name in ("query", "key", "value")}
         self.attention = nn.ModuleDict(
-            {"self": nn.ModuleDict(parts), "output": _Output(width, width, norm)}
+            {"self": nn.ModuleDict(parts), "output": _Output(width, facts)}
         )
         self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, inner)})
-        self.output = _Output(inner, width, norm)
+        self.output = _Output(inner, facts)
 
     def forward(self, states: Tensor, mask: Tensor | None) -> Tensor:
         """[B, S, W] -> [B, S, W]; the mask tells tokens from padding, [B, S]."""
@@ -158,51 +174,18 @@ class _Layer(nn.Module):
 class _Output(nn.Module):
     """A product that is added to what the part has read, and normalised."""
 
-    def __init__(self, width: int, to: int, norm: dict[str, Any]) -> None:
+    def __init__(self, width: int, facts: EncoderFacts) -> None:
         super().__init__()
-        self.dense = nn.Linear(width, to)
-        self.LayerNorm = nn.LayerNorm(**norm)
+        self.dense = nn.Linear(width, facts.hidden_size)
+        self.LayerNorm = nn.LayerNorm(facts.hidden_size, facts.layer_norm_eps)
 
     def forward(self, inner: Tensor, states: Tensor) -> Tensor:
         added: Tensor = self.LayerNorm(self.dense(inner) + states)
         return added
 
 
-def _squared(batch: PackedBatch) -> tuple[Tensor, Tensor | None]:
-    """Return the row of each place of [B, S], and which places hold tokens; None if all do."""
-    lengths = np.asarray(batch.lengths)
-    starts = np.cumsum(lengths) - lengths
+def _grid(starts: IntArray, lengths: IntArray) -> tuple[IntArray, BoolArray]:
+    """Return the row of each place of [B, S], and which places hold tokens."""
     within = np.arange(lengths.max())
     real = within < lengths[:, None]
-    grid = torch.from_numpy(np.where(real, starts[:, None] + within, 0)).to(batch.ids.device)
-    return grid, None if real.all() else torch.from_numpy(real).to(batch.ids.device)
-
-
-def _read_sizes(config: dict[str, Any]) -> dict[str, int]:
-    """Read the sizes in config.json.
-
-    Raises:
-        InputError: It is not that of a BERT, or a size is no number.
-    """
-    kind = config.get("model_type")
-    positions = config.get("position_embedding_type", "absolute")
-    if kind != "bert" or positions != "absolute":
-        raise InputError(
-            f"The encoder's config.json has model_type {kind!r} and {positions} positions; "
-            "give a checkpoint of model_type 'bert' with absolute ones, such as "
-            "sentence-transformers/all-MiniLM-L6-v2."
-        )
-    sizes = {name: config.get(name) for name in _SIZES}
-    sizes |= {name: config.get(name, usual) for name, usual in _OTHER_SIZES.items()}
-    for name, size in sizes.items():
-        if type(size) is not int or size < 1:
-            raise InputError(
-                f"The encoder's config.json has {name} {size!r}; it has to be 1 or more."
-            )
-    whole = {name: int(size) for name, size in sizes.items()}  # type: ignore[arg-type]
-    if whole["hidden_size"] % whole["num_attention_heads"]:
-        raise InputError(
-            f"The encoder's hidden_size {whole['hidden_size']} is no multiple of its "
-            f"{whole['num_attention_heads']} heads."
-        )
-    return whole
+    return np.where(real, starts[:, None] + within, 0), real

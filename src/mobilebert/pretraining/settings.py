@@ -68,12 +68,12 @@ class PretrainSettings(RunSettings):
     schedule: str = setting(
         "linear", "How the rate falls after warm-up.", choices=("linear", "cosine", "constant")
     )
-    state_factor: float = setting(
-        1.0, "Weight of the encoder's hidden states.", metavar="F", least=0
+    state_factor: float | None = setting(
+        None, "Weight of the encoder's hidden states. Default: 1.", metavar="F", least=0
     )
-    sentence_factor: float = setting(
-        0.0, "Weight of the directions of its texts.", metavar="F", least=0
+    sentence_factor: float | None = setting(
+        None, "Weight of the directions of its texts. Default: 0.", metavar="F", least=0
     )
     encoder_layer: int | None = setting(
-        None, "The encoder's layer whose states they are; the last by default.", least=1
+        None, "The encoder's layer whose states they are. Default: the last.", least=1
     )

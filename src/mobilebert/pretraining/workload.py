@@ -127,7 +127,8 @@ class PretrainingWorkload:
         wanted = rows if shown is None else None
         states = encode_packed(self.model, batch.packed, rows=wanted).last_hidden_state
         chosen = states if shown is None else states.index_select(0, rows)
-        mean = masked_lm_loss(self.model, chosen[:words], batch.wanted)
+        # Parts of a batch may have no masked words, as texts of unknown ones alone.
+        mean = masked_lm_loss(self.model, chosen[:words], batch.wanted) if words else states.sum()
         found = {MASKED_WORDS: Summed(mean * words, torch.tensor(words))}
         if self.data.has_pairs:
             scores = next_sentence_scores(self.model, chosen[words:])

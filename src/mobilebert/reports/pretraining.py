@@ -52,7 +52,8 @@ class PretrainingReport:
     Attributes:
         model: The model.
         teacher: Name of the teacher; None without one.
-        strategy: How knowledge was transferred; None without a teacher.
+        strategy: How knowledge was transferred; None without a teacher, and where its hidden
+            states were learned beside words.
         stages: Names of the stages, in order.
         data: What was read: sequences, tokens, ...
         settings: All settings.
@@ -138,6 +139,11 @@ def _told(name: str, metrics: Mapping[str, float]) -> str:
 def _made(report: PretrainingReport) -> str:
     if report.teacher is None:
         return "Pre-trained on masked words and next sentences."
+    if report.strategy is None:
+        return (
+            "Pre-trained on masked words, next sentences and the hidden states of "
+            f"{report.teacher}."
+        )
     return f"Distilled from {report.teacher} ({report.strategy})."
 
 
