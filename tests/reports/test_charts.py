@@ -61,6 +61,14 @@ def test_every_number_lies_on_its_axis(values, zero):
     assert axis.share(axis.least) == 0
 
 
+@pytest.mark.parametrize("value", [5e-324, -5e-324, 1e-13, 0.0])
+@pytest.mark.parametrize("zero", [True, False])
+def test_a_number_too_small_for_ticks(value, zero):
+    axis = axis_over([value, 0.0], zero=zero)
+    assert axis.most - axis.least >= 0.5
+    assert len(set(axis.ticks)) == len(axis.ticks) > 1
+
+
 def test_losses_of_many_sizes_lie_on_a_logarithmic_axis():
     axis = axis_over([0.05, 1.0, 1e5])
     assert axis.logarithmic

@@ -16,6 +16,9 @@ __all__ = ["Axis", "Plot", "axis_over", "drawing", "label", "legend", "text_widt
 
 CHARACTER_WIDTH, FONT_SIZE = 0.56, 11.0
 
+# Ticks are rounded to twelve places: numbers that are nearer to each other are shown as one.
+_LEAST_SPREAD = 1e-10
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -63,8 +66,8 @@ def axis_over(values: Sequence[float], *, zero: bool = False, ratio: float = 100
         return Axis(10.0**first, max(10.0**last, ticks[-1]), ticks, logarithmic=True)
     if zero:
         least, most = min(least, 0.0), max(most, 0.0)
-    if most - least <= 1e-9 * max(abs(most), abs(least)):
-        margin = abs(most) * 0.1 or 1.0
+    if most - least <= max(1e-9 * max(abs(most), abs(least)), _LEAST_SPREAD):
+        margin = abs(most) * 0.1 if abs(most) > _LEAST_SPREAD else 1.0
         least, most = (0.0, most + margin) if zero else (least - margin, most + margin)
     ticks = ticks_between(least, most)
     return Axis(min(least, ticks[0]), max(most, ticks[-1]), ticks)
