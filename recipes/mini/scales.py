@@ -59,7 +59,7 @@ class Scale:
 # 150 MFLOP, the small one 50, the student 29, the published encoder's forward pass 21; in
 # distillation the student and a third of its teacher.
 SCALES: dict[str, Scale] = {
-    # 350 million tokens, 1e16 FLOP.
+    # 350 million tokens, 1e16 FLOP. Twice the rate lost its numbers at step 21 (batches of 64).
     "alone": Scale(
         machine="two processor cores, five to six hours",
         word_steps=24_000,
