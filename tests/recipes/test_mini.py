@@ -90,9 +90,11 @@ def test_a_student_may_learn_of_an_encoder(tmp_path, wheel):
 
 
 @pytest.mark.parametrize("words", [["--encoder-from", "E"], ["--scale", "guided"]])
-def test_an_encoder_is_for_its_scale(words, capsys):
+def test_an_encoder_is_for_its_scale(words, tmp_path, capsys):
+    output = tmp_path / "out"
     with pytest.raises(SystemExit):
-        mini.main(["--data", "D", "--output", "O", "--words-from", "W", *words])
+        mini.main(["--data", "D", "--output", str(output), "--words-from", "W", *words])
+    assert not output.exists()
     assert "--encoder-from is for --scale guided" in capsys.readouterr().err
 
 
