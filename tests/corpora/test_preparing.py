@@ -320,6 +320,7 @@ def test_two_at_once_are_refused(tmp_path, corpus, tokenizer):
         ({"held_out": 0.9}, "held_out must be a number from 0 to 0.5"),
         ({"held_out": float("nan")}, "held_out"),
         ({"seed": True}, "seed"),
+        ({"held_out": None}, "held_out must be a number, not None"),
         ({"processes": 0}, "processes must be a whole number from 1"),
     ],
 )

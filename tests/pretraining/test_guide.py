@@ -1,7 +1,9 @@
 """A model that learns an encoder's states beside the words."""
 
+import json
 import math
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -226,6 +228,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     for name, value in SETTINGS.items():
         arguments += [f"--{name.replace('_', '-')}", value]
     killed_at(arguments, output, "pretraining", 10)
+    # The same weights with other heads compute something else.
+    other = tmp_path / "other"
+    shutil.copytree(encoder_dir, other)
+    told = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(told | {"num_attention_heads": 2}))
+    with pytest.raises(InputError, match="belongs to a run with other"):
+        run("killed", encoder=other, resume=True)
     killed_at([*arguments, "--resume"], output, None, None)
     whole, killed = (
         load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed")
