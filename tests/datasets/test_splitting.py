@@ -1,5 +1,6 @@
 """Splits keep proportions, keep together what belongs together, and repeat."""
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -76,6 +77,23 @@ def test_what_belongs_together_stays_together(rows, share, seed):
     assert not {groups[n] for n in train} & {groups[n] for n in dev} - {""}
     assert set(counted(items, dev)) <= set(counted(items, train))
     assert leaks([items[n] for n in train], [items[n] for n in dev]) == []
+
+
+@pytest.mark.parametrize("groups", [None, ["a", "b"] * 10_000])
+def test_few_bytes_are_needed_for_each_item(groups):
+    """Data may be larger than memory; 390 bytes a row are what one list for each unit took."""
+    items = (TextItem("F", f"text {n}", None, "abcd"[n % 4]) for n in range(20_000))
+    tracemalloc.start()
+    try:
+        if groups is None:
+            split(items)
+        else:
+            with pytest.raises(InputError):
+                split(items, groups=groups)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 150 * 20_000
 
 
 def test_articles_stay_whole():

@@ -322,17 +322,20 @@ def test_a_wrong_row_further_on_is_named(model):
 
 
 def test_ctrl_c_stops_and_leaves_the_data_usable(model, columns):
-    data = model.prepare_tf_dataset(columns, 1, False)
+    def read_three_batches_and_stop():
+        for batch in data:
+            seen.append(batch)
+            # From this thread, so that the signal arrives here: one that another thread sends may
+            # be met by a destructor of TensorFlow's, where Python drops it.
+            if len(seen) == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+
     seen = []
+    data = model.prepare_tf_dataset(columns, 1, False)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            for batch in data:
-                seen.append(batch)
-                # From this thread, so that the signal arrives here: one that another thread
-                # sends may be met by a destructor of TensorFlow's, where Python drops it.
-                if len(seen) == 3:
-                    os.kill(os.getpid(), signal.SIGINT)
+            read_three_batches_and_stop()
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(seen) == 3

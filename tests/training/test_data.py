@@ -1,6 +1,9 @@
 """The data of a run: what is learned, what is judged by, and what is said about them."""
 
+import pytest
+
 from datasets.files import write
+from mobilebert.datasets import item_sets, reading
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.training.data import DataSource, read_training_data
 
@@ -47,3 +50,21 @@ def test_tags_are_counted_in_words(tmp_path):
     source = DataSource(train=[str(write(tmp_path, "rows.conll", sentences))])
     said = read(source, FinetuneTask.TOKEN_CLASSIFICATION).sentences()
     assert "2 tags, of 5 to 10 words." in said
+
+
+@pytest.mark.parametrize("options", [{}, {"dev_rows": 5}])
+def test_large_files_are_read_a_few_times_and_give_the_same(tmp_path, monkeypatch, options):
+    source = DataSource(train=[table(tmp_path, "rows.csv", 2500)])
+    kept = read(source, dev_share=0.1, **options)
+    for module in (reading, item_sets):
+        monkeypatch.setattr(module, "LARGEST_IN_MEMORY", 10_000)
+    told = []
+    streamed = read(source, dev_share=0.1, on_progress=told.append, **options)
+    # The first rows, what is there, what stays together, and what is held back.
+    assert told.count(1000) == 4
+    assert not isinstance(streamed.train.items, list)
+    assert isinstance(streamed.dev.items, list)
+    assert list(streamed.train) == list(kept.train)
+    assert list(streamed.dev) == list(kept.dev)
+    assert streamed.labels == kept.labels
+    assert streamed.summary == kept.summary

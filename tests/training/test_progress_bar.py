@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mobilebert.training.progress_bar import counting
+from mobilebert.training import progress_bar
 
 
 class Terminal(io.StringIO):
@@ -14,17 +14,28 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("shown", [True, False])
-def test_rows_are_counted_on_a_terminal(monkeypatch, shown):
+@pytest.mark.parametrize(("total", "wanted"), [(4000, "4000/4000"), (None, "4000row")])
+def test_rows_are_counted_on_a_terminal(monkeypatch, shown, total, wanted):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with counting(4000, "encoding", shown=shown) as done:
+    monkeypatch.setattr(progress_bar, "_SOON", 0.0)
+    with progress_bar.counting(total, "encoding", shown=shown) as done:
         for count in range(1, 4001):
             done(count)
     written = sys.stderr.getvalue()
-    assert ("4000/4000" in written) == shown
+    assert (wanted in written) == shown
+
+
+def test_what_takes_no_time_gets_no_bar(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(progress_bar, "_SOON", 1e9)
+    with progress_bar.counting(10, "encoding", shown=True) as done:
+        done(10)
+    assert sys.stderr.getvalue() == ""
 
 
 def test_a_file_gets_no_bar(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with counting(10, "encoding", shown=True) as done:
+    monkeypatch.setattr(progress_bar, "_SOON", 0.0)
+    with progress_bar.counting(10, "encoding", shown=True) as done:
         done(10)
     assert sys.stderr.getvalue() == ""

@@ -14,6 +14,7 @@ from mobilebert.datasets.items import (
     TaggedItem,
     TextItem,
 )
+from mobilebert.datasets.label_texts import names_of
 from mobilebert.training.encoding import encode_items
 from mobilebert.training.labels import collect_labels
 from mobilebert.training.objectives import build_objective
@@ -62,7 +63,7 @@ class Case:
 
     def __init__(self, checkpoint, tokenizer, task):
         items = ITEMS[task]
-        labels = collect_labels(task, items)
+        labels = collect_labels(task, {name for item in items for name in names_of(item)})
         self.task, self.tokenizer = task, tokenizer
         start = Start(task, checkpoint, labels)
         self.model = start.model(seed=0)

@@ -2,13 +2,14 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilebert.datasets.items import ChoiceItem, Item, QuestionItem, TaggedItem, TextItem
-from mobilebert.datasets.problems import Problem, ProblemKind
+from mobilebert.datasets.problems import KEPT_PROBLEMS, Problem, ProblemKind, ProblemLog
 
 __all__ = ["Repetitions", "fingerprint", "folded", "input_of", "target_of"]
 
@@ -61,24 +62,33 @@ class Repetitions:
         self._texts.append(fingerprint(input_of(item)))
         self._targets.append(fingerprint((repr(target_of(item)),)))
 
-    def problems(self, items: Iterable[Item]) -> Iterator[Problem]:
-        """Yield each item whose text an earlier one has.
+    def log_into(self, log: ProblemLog, items: Iterable[Item]) -> None:
+        """Log each item whose text an earlier one has.
 
         Args:
+            log: Gets them; with a place only as many as it keeps.
             items: The same items once more, for their places; read only if there are such.
         """
         first = self._first_alike()
         later = np.flatnonzero(first != np.arange(len(first)))
-        wanted = {*later.tolist(), *first[later].tolist()}
-        places = {}
-        if wanted:
-            places = {n: item.place for n, item in enumerate(items) if n in wanted}
-        for index, earlier in zip(later.tolist(), first[later].tolist(), strict=True):
-            if self._targets[index] == self._targets[earlier]:
-                kind, reason = ProblemKind.DUPLICATE, "the same as"
-            else:
-                kind, reason = ProblemKind.CONTRADICTION, "another label than the same text in"
-            yield Problem(places[index], kind, f"{reason} {places[earlier]}.")
+        targets = np.frombuffer(self._targets, np.uint64)
+        alike = targets[later] == targets[first[later]]
+        found = (
+            (ProblemKind.DUPLICATE, "the same as", later[alike]),
+            (ProblemKind.CONTRADICTION, "another label than the same text in", later[~alike]),
+        )
+        named = {
+            item: (kind, reason)
+            for kind, reason, chosen in found
+            for item in chosen[:KEPT_PROBLEMS].tolist()
+        }
+        wanted = {*named, *(int(first[item]) for item in named)}
+        some = islice(items, max(wanted) + 1) if wanted else ()
+        places = {n: item.place for n, item in enumerate(some) if n in wanted}
+        for item, (kind, reason) in sorted(named.items()):
+            log.add(Problem(places[item], kind, f"{reason} {places[first[item]]}."))
+        for kind, _, chosen in found:
+            log.count(kind, len(chosen[KEPT_PROBLEMS:]))
 
     def _first_alike(self) -> NDArray[np.int64]:
         """Return for each item the first one with its text."""

@@ -5,11 +5,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from mobilebert.datasets.items import Item
 from mobilebert.datasets.label_texts import names_of
 from mobilebert.datasets.problems import Problem, ProblemKind, ProblemLog
 
-__all__ = ["Items", "StreamedItems"]
+__all__ = ["LARGEST_IN_MEMORY", "Items", "StreamedItems"]
+
+
+LARGEST_IN_MEMORY = 200 * 2**20
+"""Bytes of text; items of more are not kept, but read again each time."""
+
+_Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -19,16 +28,28 @@ class StreamedItems:
     Attributes:
         start: Starts reading.
         count: How many there are.
+        size: Bytes of text, about.
     """
 
     start: Callable[[], Iterator[Item]]
     count: int
+    size: int
 
     def __iter__(self) -> Iterator[Item]:
         return self.start()
 
     def __len__(self) -> int:
         return self.count
+
+    def only(self, places: _Places) -> "list[Item] | StreamedItems":
+        """Take some of the items, into memory where they are few enough.
+
+        Args:
+            places: Which, in order, [number of items].
+        """
+        size = self.size * len(places) // max(self.count, 1)
+        part = StreamedItems(lambda: _at(self, places), len(places), size)
+        return list(part) if size <= LARGEST_IN_MEMORY else part
 
 
 @dataclass(frozen=True)
@@ -59,34 +80,41 @@ class Items:
     def __iter__(self) -> Iterator[Item]:
         return iter(self.items)
 
-    def only(self, places: Iterable[int], log: ProblemLog | None = None) -> "Items":
+    def only(
+        self,
+        places: Sequence[int] | _Places,
+        log: ProblemLog | None = None,
+        *,
+        labels: Mapping[str, int] | None = None,
+    ) -> "Items":
         """Take some of the items.
 
         Args:
             places: Which, in order.
             log: Problems to tell besides, for instance those of the others.
+            labels: How many of them have each label, where that is known; else they are counted.
         """
-        chosen = [int(place) for place in places]
+        chosen = np.asarray(places, np.int64)
         items: Sequence[Item] | StreamedItems
         if isinstance(self.items, StreamedItems):
-            items = StreamedItems(lambda: _at(self.items, chosen), len(chosen))
+            items = self.items.only(chosen)
         else:
-            items = [self.items[place] for place in chosen]
+            items = [self.items[place] for place in map(int, chosen)]
         added = ProblemLog() if log is None else log
+        if labels is None:
+            labels = Counter(name for item in items for name in names_of(item))
         return replace(
             self,
             items=items,
             problems=(*self.problems, *added.kept),
             counts=Counter(self.counts) + Counter(added.counts),
-            groups=None if self.groups is None else [self.groups[place] for place in chosen],
-            labels=Counter(name for item in items for name in names_of(item)),
+            groups=None if self.groups is None else [self.groups[n] for n in map(int, chosen)],
+            labels=labels,
         )
 
 
-def _at(items: Iterable[Item], places: Sequence[int]) -> Iterator[Item]:
-    wanted = iter(places)
-    next_one = next(wanted, None)
-    for place, item in enumerate(items):
-        if place == next_one:
-            yield item
-            next_one = next(wanted, None)
+def _at(items: Iterable[Item], places: _Places) -> Iterator[Item]:
+    """Yield the items at some places; what stands behind the last one is not read."""
+    numbered = enumerate(items)
+    for wanted in map(int, places):
+        yield next(item for place, item in numbered if place == wanted)

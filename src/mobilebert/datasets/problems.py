@@ -1,18 +1,27 @@
 """What can be wrong with data: kinds, places and counts."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from mobilebert.errors import InputError
 
-__all__ = ["NOTICES", "OnError", "Problem", "ProblemKind", "ProblemLog", "RowError", "on_error_of"]
+__all__ = [
+    "KEPT_PROBLEMS",
+    "NOTICES",
+    "OnError",
+    "Problem",
+    "ProblemKind",
+    "ProblemLog",
+    "RowError",
+    "on_error_of",
+]
 
 # Places that one error names.
 _NAMED = 3
-# Problems of one kind that are kept; all are counted.
-_KEPT = 1000
+KEPT_PROBLEMS = 1000
+"""Problems of one kind that are kept; all are counted."""
 
 
 class OnError(StrEnum):
@@ -109,13 +118,13 @@ class ProblemLog:
     def add(self, problem: Problem) -> None:
         """Count a problem; keep it if not too many of its kind are kept."""
         self._counts[problem.kind] += 1
-        if self._counts[problem.kind] <= _KEPT:
+        if self._counts[problem.kind] <= KEPT_PROBLEMS:
             self._kept.append(problem)
 
-    def extend(self, problems: Iterable[Problem]) -> None:
-        """Add several."""
-        for problem in problems:
-            self.add(problem)
+    def count(self, kind: ProblemKind, number: int) -> None:
+        """Count further problems of a kind, without a place, after those that are kept."""
+        if number:
+            self._counts[kind] += number
 
     @property
     def kept(self) -> tuple[Problem, ...]:

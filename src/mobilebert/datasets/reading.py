@@ -6,7 +6,7 @@ from itertools import islice
 from mobilebert.datasets.choice_items import choice_reader
 from mobilebert.datasets.columns import Columns, choose_columns
 from mobilebert.datasets.fingerprints import Repetitions
-from mobilebert.datasets.item_sets import Items, StreamedItems
+from mobilebert.datasets.item_sets import LARGEST_IN_MEMORY, Items, StreamedItems
 from mobilebert.datasets.items import FinetuneTask, Item, PlainItem, QuestionItem
 from mobilebert.datasets.label_names import label_namer
 from mobilebert.datasets.label_texts import LabelTally, names_of
@@ -28,8 +28,6 @@ from mobilebert.errors import InputError
 __all__ = ["read_items"]
 
 _ROWS_LOOKED_AT = 2000
-# Items of a larger file are not kept: the file is read again each time.
-_LARGEST_IN_MEMORY = 200 * 2**20
 
 _Reader = Callable[[Row], Item]
 _TEXTS = (FinetuneTask.TEXT_CLASSIFICATION, FinetuneTask.MULTI_LABEL, FinetuneTask.REGRESSION)
@@ -120,8 +118,12 @@ class _Reading:
             found.log.refuse(self._source.path, found.count + found.log.bad)
         if not found.count:
             raise InputError(f"{self._source.path} has no usable rows.")
-        items = StreamedItems(self._stream, found.count) if found.items is None else found.items
-        found.log.extend(found.repetitions.problems(items))
+        items: list[Item] | StreamedItems
+        if found.items is None:
+            items = StreamedItems(self._stream, found.count, self._source.size)
+        else:
+            items = found.items
+        found.repetitions.log_into(found.log, items)
         return Items(
             items,
             self._facts,
@@ -172,15 +174,18 @@ class _Found:
         self.log = ProblemLog()
         self.tally = LabelTally(source.path)
         self.repetitions = Repetitions()
-        self.items: list[Item] | None = [] if source.size <= _LARGEST_IN_MEMORY else None
+        self.items: list[Item] | None = [] if source.size <= LARGEST_IN_MEMORY else None
         self.groups: list[str] = []
+        self._group_names: dict[str, str] = {}
         self.count = 0
 
     def add(self, item: Item, group: str) -> None:
         self.count += 1
         if self.items is not None:
             self.items.append(item)
-        self.groups.append(item.group if isinstance(item, QuestionItem) and not group else group)
+        name = item.group if isinstance(item, QuestionItem) and not group else group
+        # One text for all rows of a group.
+        self.groups.append(self._group_names.setdefault(name, name))
         self.tally.add(item)
         if not isinstance(item, PlainItem):
             self.repetitions.add(item)

@@ -37,6 +37,7 @@ _SUFFIXES = {f".{name}": name for name in FORMATS} | {
     ".xlsm": "xlsx",
 }
 _LINES_LOOKED_AT = 200
+_ROWS_UNTOLD = 1000
 # Of English text by gzip, about.
 _COMPRESSION = 3
 _NAMES = {character: name for name, character in DELIMITERS.items()}
@@ -72,6 +73,21 @@ class RowSource:
             if isinstance(row, Problem):
                 raise InputError(str(row))
             yield row
+
+    def watched(self, on_progress: Callable[[int], None]) -> "RowSource":
+        """Return the same rows.
+
+        Args:
+            on_progress: Is told now and then how many have been read since the start.
+        """
+
+        def read() -> Iterator[Row | Problem]:
+            for number, row in enumerate(self.read(), 1):
+                if number % _ROWS_UNTOLD == 0:
+                    on_progress(number)
+                yield row
+
+        return replace(self, read=read)
 
 
 def open_rows(

@@ -2,8 +2,11 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,13 +59,14 @@ def split(
     units = _units(texts, groups)
     wanted = _Wanted(strata, share)
     counts = [wanted.counts(unit) for unit in units]
-    order = np.random.default_rng(seed).permutation(len(units)).tolist()
+    order = np.random.default_rng(seed).permutation(len(units))
+    rarity = np.fromiter(map(wanted.rarity, counts), np.int64, len(units))
     held = np.zeros(len(units), bool)
     # Rare labels first, as iterative stratification does (Sechidis et al. 2011, section 3): what
     # comes with them of others is made up for when it is their turn. Then what is still missing.
-    rare_first = sorted(order, key=lambda place: wanted.rarity(counts[place]))
+    rare_first = order[np.argsort(rarity[order], kind="stable")]
     for places, fits in ((rare_first, wanted.has_room), (order, wanted.comes_nearer)):
-        for place in places:
+        for place in map(int, places):
             if not held[place] and fits(counts[place]):
                 wanted.take(counts[place])
                 held[place] = True
@@ -71,11 +75,69 @@ def split(
             f"{len(strata):,} rows in {len(units):,} groups of the same text or group cannot be "
             f"split by {share:g}; give a file to judge by (--dev), or another share."
         )
-    return _places(units, ~held), _places(units, held)
+    return units.members_of(~held), units.members_of(held)
 
 
-def _places(units: Sequence[_Indices], chosen: NDArray[np.bool_]) -> _Indices:
-    return np.sort(np.concatenate([units[place] for place in np.flatnonzero(chosen).tolist()]))
+class _Strata(Sequence[tuple[str, ...]]):
+    """What each item counts as, in four bytes."""
+
+    def __init__(self) -> None:
+        self.names: list[tuple[str, ...]] = []
+        self._numbers: dict[tuple[str, ...], int] = {}
+        self._of_items = array("i")
+
+    def append(self, names: tuple[str, ...]) -> None:
+        """Take the next item's."""
+        number = self._numbers.setdefault(names, len(self.names))
+        if number == len(self.names):
+            self.names.append(names)
+        self._of_items.append(number)
+
+    def __len__(self) -> int:
+        return len(self._of_items)
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[str, ...]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[tuple[str, ...]]: ...
+
+    def __getitem__(self, place: int | slice) -> tuple[str, ...] | list[tuple[str, ...]]:
+        if isinstance(place, slice):
+            return [self.names[number] for number in self._of_items[place]]
+        return self.names[self._of_items[place]]
+
+    def counts(self) -> Counter[str]:
+        """Count the items of each stratum."""
+        counts: Counter[str] = Counter()
+        for number, items in enumerate(np.bincount(self._of_items).tolist()):
+            for name in self.names[number]:
+                counts[name] += items
+        return counts
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Items that stay together, in sixteen bytes for each.
+
+    Attributes:
+        members: Places of the items, unit by unit.
+        starts: Where units begin in that, and where the last one ends.
+    """
+
+    members: _Indices
+    starts: _Indices
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __iter__(self) -> Iterator[_Indices]:
+        for start, end in pairwise(map(int, self.starts)):
+            yield self.members[start:end]
+
+    def members_of(self, chosen: NDArray[np.bool_]) -> _Indices:
+        """Return the places of the items of some units, in order."""
+        return np.sort(self.members[np.repeat(chosen, np.diff(self.starts))])
 
 
 class _Wanted:
@@ -86,9 +148,9 @@ class _Wanted:
         share: How much of each is wanted.
     """
 
-    def __init__(self, strata: Sequence[tuple[str, ...]], share: float) -> None:
+    def __init__(self, strata: _Strata, share: float) -> None:
         self._strata = strata
-        self._all = Counter(name for names in strata for name in names)
+        self._all = strata.counts()
         self._wanted = {name: share * count for name, count in self._all.items()}
         self._held: Counter[str] = Counter()
         self._of_one = cache(_counted)
@@ -138,10 +200,8 @@ def _counted(names: tuple[str, ...], rarity: Callable[[str], tuple[int, str]]) -
     return tuple((name, counts[name]) for name in (*others, _EVERYTHING))
 
 
-def _strata_and_texts(items: Iterable[Item]) -> tuple[list[tuple[str, ...]], _Texts]:
-    strata: list[tuple[str, ...]] = []
-    texts = array("Q")
-    numbers: list[float] = []
+def _strata_and_texts(items: Iterable[Item]) -> tuple[_Strata, _Texts]:
+    strata, texts, numbers = _Strata(), array("Q"), array("d")
     for item in items:
         texts.append(fingerprint(folded(input_of(item))))
         strata.append(_strata(item))
@@ -149,8 +209,9 @@ def _strata_and_texts(items: Iterable[Item]) -> tuple[list[tuple[str, ...]], _Te
             numbers.append(item.label)
     if numbers and len(numbers) == len(strata):
         borders = np.unique(np.quantile(numbers, np.arange(1, _BINS) / _BINS))
-        bins = np.searchsorted(borders, numbers)
-        strata = [(_EVERYTHING, str(place)) for place in bins.tolist()]
+        strata = _Strata()
+        for place in map(int, np.searchsorted(borders, numbers)):
+            strata.append((_EVERYTHING, str(place)))
     return strata, np.frombuffer(texts, np.uint64)
 
 
@@ -170,19 +231,21 @@ def _strata(item: Item) -> tuple[str, ...]:
     return (_EVERYTHING,)
 
 
-def _units(texts: _Texts, groups: Sequence[str] | None) -> list[_Indices]:
-    """Return the places of items that must stay together."""
+def _units(texts: _Texts, groups: Sequence[str] | None) -> _Units:
+    """Find items that must stay together."""
     _, unit = np.unique(texts, return_inverse=True)
     if groups is not None:
         unit = _joined(unit, groups)
     order = np.argsort(unit, kind="stable")
-    borders = np.flatnonzero(np.diff(unit[order])) + 1
-    return np.split(order, borders) if len(order) else []
+    ordered = unit[order]
+    first = np.ones(len(order), bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return _Units(order, np.append(np.flatnonzero(first), len(order)))
 
 
 def _joined(unit: _Indices, groups: Sequence[str]) -> _Indices:
     """Join units that have items of the same group."""
-    parent = list(range(len(unit)))
+    parent = array("q", range(len(unit)))
 
     def root(place: int) -> int:
         while parent[place] != place:
@@ -191,10 +254,10 @@ def _joined(unit: _Indices, groups: Sequence[str]) -> _Indices:
         return place
 
     first: dict[str, int] = {}
-    for place, group in zip(unit.tolist(), groups, strict=True):
+    for place, group in zip(map(int, unit), groups, strict=True):
         if group:
             parent[root(place)] = root(first.setdefault(group, place))
-    return np.array([root(place) for place in unit.tolist()])
+    return np.fromiter((root(place) for place in map(int, unit)), np.int64, len(unit))
 
 
 def leaks(train: Iterable[Item], dev: Iterable[Item]) -> list[Problem]:

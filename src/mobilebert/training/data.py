@@ -1,7 +1,7 @@
 """The data of a run: items to train on and to judge by, and what a report says about them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,19 +51,28 @@ class DataSource:
         """What is done about bad rows."""
         return OnError.SKIP if self.skip_bad_rows else OnError.REFUSE
 
-    def read(self, task: FinetuneTask, files: Sequence[str], like: Items | None = None) -> Items:
+    def read(
+        self,
+        task: FinetuneTask,
+        files: Sequence[str],
+        like: Items | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> Items:
         """Read the items of some files.
 
         Args:
             task: Their task.
             files: The files.
             like: Items whose columns were chosen already, for files of the same form.
+            on_progress: Is told now and then how many rows have been read, from 0 in each pass.
 
         Raises:
             InputError: They cannot be read, or have rows that cannot be used.
         """
         kind = "txt" if task is FinetuneTask.MASKED_LM and all(map(_is_txt, files)) else None
         rows = open_rows(list(files), encoding=self.encoding, file_format=kind)
+        if on_progress is not None:
+            rows = rows.watched(on_progress)
         if like is not None:
             return read_items(task, rows, on_error=self.on_error, **like.options)
         return read_items(
@@ -128,6 +137,7 @@ def read_training_data(
     dev_share: float,
     seed: int,
     dev_rows: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> TrainingData:
     """Read, check and split the data of a run.
 
@@ -137,30 +147,32 @@ def read_training_data(
         dev_share: How much is kept to judge by where there are no files for that.
         seed: Decides what.
         dev_rows: To judge by at most; None for all that there are.
+        on_progress: Is told now and then how many rows have been read, from 0 in each pass.
 
     Raises:
         InputError: They cannot be used.
     """
-    read = source.read(task, source.train)
+    read = source.read(task, source.train, on_progress=on_progress)
     check_occurring(", ".join(source.train), source.label_names, read.labels)
     files = [file_summary(source.train, "train", read)]
     how = ""
     leaked: list[Problem] = []
     if source.dev:
-        dev = source.read(task, source.dev, like=read)
+        dev = source.read(task, source.dev, read, on_progress)
         files.append(file_summary(source.dev, "dev", dev))
         train = read
         leaked = leaks(train, dev)
     else:
         kept, held = split(read, share=dev_share, seed=seed, groups=read.groups)
-        train, dev = read.only(kept.tolist()), read.only(held.tolist())
+        dev = read.only(held)
+        train = read.only(kept, labels=Counter(read.labels) - Counter(dev.labels))
         how = _split_sentence(read, dev_share, seed)
     check_training(task, train)
     dev = without_unseen_labels(train, dev, source.on_error)
     if dev_rows is not None and len(dev) > dev_rows:
         how += f" {dev_rows:,} of {len(dev):,} rows to judge by are drawn (seed {seed})."
         places = np.random.default_rng(seed).choice(len(dev), dev_rows, replace=False)
-        dev = dev.only(np.sort(places).tolist())
+        dev = dev.only(np.sort(places))
     summary = DataSummary(
         files=files,
         train_items=len(train),
@@ -173,7 +185,7 @@ def read_training_data(
         leak_examples=[str(problem) for problem in leaked[:_SHOWN]],
     )
     are_tags = task is FinetuneTask.TOKEN_CLASSIFICATION
-    return TrainingData(train, dev, collect_labels(task, train), summary, are_tags)
+    return TrainingData(train, dev, collect_labels(task, train.labels), summary, are_tags)
 
 
 def file_summary(paths: Sequence[str], role: str, read: Items) -> DataFile:

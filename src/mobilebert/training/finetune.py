@@ -161,14 +161,7 @@ class _Command:
             finetune_preset(self.task, first.config(), quick=self.quick)
         )
         check_settings(self.task, settings)
-        self._tell(processes, [f"Reading {', '.join((*self.source.train, *self.source.dev))}."])
-        data = read_training_data(
-            self.task,
-            self.source,
-            dev_share=settings.dev_share,
-            seed=settings.seed,
-            dev_rows=settings.dev_rows,
-        )
+        data = self._read(processes, settings)
         start = replace(
             first,
             labels=data.labels,
@@ -211,6 +204,20 @@ class _Command:
             digest=_digest(self.task, settings, data, encoded, processes),
         )
         return _Prepared(start, data, encoded, material)
+
+    def _read(self, processes: Processes, settings: FinetuneSettings) -> TrainingData:
+        """Read and split the data."""
+        self._tell(processes, [f"Reading {', '.join((*self.source.train, *self.source.dev))}."])
+        shown = self.progress and processes.is_first
+        with counting(None, "reading", shown=shown) as on_progress:
+            return read_training_data(
+                self.task,
+                self.source,
+                dev_share=settings.dev_share,
+                seed=settings.seed,
+                dev_rows=settings.dev_rows,
+                on_progress=on_progress,
+            )
 
     def _execute(self, processes: Processes, prepared: "_Prepared") -> FinetuneResult:
         started = time.monotonic()

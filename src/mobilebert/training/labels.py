@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mobilebert.datasets.items import FinetuneTask, Item, TaggedItem, TextItem
+from mobilebert.datasets.items import FinetuneTask
 from mobilebert.datasets.problems import ProblemKind, RowError
 
 __all__ = ["OUTSIDE", "LabelNames", "collect_labels", "number_of"]
@@ -13,24 +13,27 @@ LabelNames = tuple[str, ...]
 # The tag of a word that is part of nothing.
 OUTSIDE = "O"
 
+_TAGS = FinetuneTask.TOKEN_CLASSIFICATION
+_LABELLED = (FinetuneTask.TEXT_CLASSIFICATION, FinetuneTask.MULTI_LABEL, _TAGS)
 
-def collect_labels(task: FinetuneTask, items: Iterable[Item]) -> LabelNames:
-    """Return the labels that occur, in the order of their numbers.
+
+def collect_labels(task: FinetuneTask, names: Iterable[str]) -> LabelNames:
+    """Put the labels that occur in the order of their numbers.
 
     Whole numbers are in rising order, names in that of the alphabet; of tags "O" is the first, and
     those of one type stand together.
 
     Args:
         task: The task.
-        items: The training data.
+        names: The labels of the training data, each once or more often.
 
     Returns:
         The names; none for tasks without labels.
     """
-    if task not in _OF_ITEM:
+    if task not in _LABELLED:
         return ()
-    names = {name for item in items for name in _OF_ITEM[task](item)}
-    return tuple(sorted(names, key=_tag_order if task is _TAGS else _order(names)))
+    known = set(names)
+    return tuple(sorted(known, key=_tag_order if task is _TAGS else _order(known)))
 
 
 def number_of(name: str, numbers: Mapping[str, int]) -> int:
@@ -63,26 +66,3 @@ def _order(names: set[str]) -> Callable[[str], Any] | None:
 def _tag_order(tag: str) -> tuple[bool, str, str]:
     prefix, _, kind = tag.partition("-")
     return (tag != OUTSIDE, kind, prefix)
-
-
-def _class(item: Item) -> Iterable[str]:
-    assert isinstance(item, TextItem)
-    return () if item.label is None else (str(item.label),)
-
-
-def _classes(item: Item) -> Iterable[str]:
-    assert isinstance(item, TextItem)
-    return item.label if isinstance(item.label, tuple) else ()
-
-
-def _tags(item: Item) -> Iterable[str]:
-    assert isinstance(item, TaggedItem)
-    return item.tags
-
-
-_TAGS = FinetuneTask.TOKEN_CLASSIFICATION
-_OF_ITEM: dict[FinetuneTask, Callable[[Item], Iterable[str]]] = {
-    FinetuneTask.TEXT_CLASSIFICATION: _class,
-    FinetuneTask.MULTI_LABEL: _classes,
-    _TAGS: _tags,
-}

@@ -11,6 +11,9 @@ from mobilebert.training.saved_state import Progress
 
 __all__ = ["ProgressBar", "counting", "tell"]
 
+# Seconds; what takes less needs no bar.
+_SOON = 1.0
+
 
 def tell(sentences: Iterable[str]) -> None:
     """Write sentences to standard error, above the bar."""
@@ -19,20 +22,24 @@ def tell(sentences: Iterable[str]) -> None:
 
 
 @contextmanager
-def counting(total: int, label: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def counting(total: int | None, label: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
     """Show on a terminal how many of many things are done.
 
     Args:
-        total: How many there are.
+        total: How many there are; None where that is not known.
         label: What stands before the bar.
         shown: False shows nothing.
 
     Yields:
         What is told how many are done.
     """
-    # None: only on a terminal.
     with tqdm(
-        total=total, desc=label, unit="row", disable=None if shown else True, file=sys.stderr
+        total=total,
+        desc=label,
+        unit="row",
+        delay=_SOON,
+        disable=None if shown else True,  # None: only on a terminal
+        file=sys.stderr,
     ) as bar:
 
         def done(count: int) -> None:
