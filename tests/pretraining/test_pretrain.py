@@ -68,6 +68,14 @@ def test_it_learns_what_follows(run, tmp_path):
     assert "masked_lm_accuracy" in result.summary()
 
 
+def test_text_without_pairs_is_told(run, tmp_path, tokenizer):
+    blocks = tmp_path / "blocks"
+    blocks.mkdir()
+    directory = write_prepared(blocks, tokenizer, next_sentence=False)
+    output = run(data=directory, steps=1).output_dir
+    assert "Pre-trained on masked words.\n" in (output / "README.md").read_text()
+
+
 def test_what_it_writes_is_an_ordinary_checkpoint(run, tmp_path):
     result = run()
     model = MobileBertForMaskedLM.from_pretrained(tmp_path / "model")

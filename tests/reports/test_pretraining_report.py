@@ -1,5 +1,7 @@
 """The page and the card of a model that was pre-trained."""
 
+import pytest
+
 from mobilebert.reports.pretraining import (
     PretrainingReport,
     SourceRow,
@@ -26,3 +28,25 @@ def test_a_source_without_pairs_is_told_with_its_words(tmp_path):
     row = shown[shown.index("glosses") :]
     row = row[: row.index("</tr>")]
     assert all(cell in row for cell in (">40<", ">25.0 %<", ">–<"))
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({}, "Pre-trained on masked words and next sentences."),
+        ({"pairs": False}, "Pre-trained on masked words."),
+        (
+            {"teacher": "MiniLM"},
+            "Pre-trained on masked words, next sentences and the hidden states of MiniLM.",
+        ),
+        (
+            {"teacher": "MiniLM", "pairs": False},
+            "Pre-trained on masked words and the hidden states of MiniLM.",
+        ),
+        ({"teacher": "big", "strategy": "joint"}, "Distilled from big (joint)."),
+    ],
+)
+def test_what_was_learned_is_told(tmp_path, facts, sentence):
+    report = PretrainingReport(model=ModelSummary(name="m"), **facts)
+    assert sentence in write_pretraining_report(report, tmp_path).page.read_text()
+    assert sentence in write_pretraining_card(report, tmp_path).path.read_text()

@@ -117,6 +117,7 @@ def _report(
         ),
         teacher=trained.teacher,
         strategy=trained.strategy,
+        pairs=trained.material.train.has_pairs,
         stages=list(trained.stages),
         data={
             "sequences": f"{len(corpus):,}",

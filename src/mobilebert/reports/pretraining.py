@@ -54,6 +54,7 @@ class PretrainingReport:
         teacher: Name of the teacher; None without one.
         strategy: How knowledge was transferred; None without a teacher, and where its hidden
             states were learned beside words.
+        pairs: Whether sequences were pairs, of which it was learned whether one follows the other.
         stages: Names of the stages, in order.
         data: What was read: sequences, tokens, ...
         settings: All settings.
@@ -69,6 +70,7 @@ class PretrainingReport:
     model: ModelSummary
     teacher: str | None = None
     strategy: str | None = None
+    pairs: bool = True
     stages: Sequence[str] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -137,14 +139,15 @@ def _told(name: str, metrics: Mapping[str, float]) -> str:
 
 
 def _made(report: PretrainingReport) -> str:
-    if report.teacher is None:
-        return "Pre-trained on masked words and next sentences."
-    if report.strategy is None:
-        return (
-            "Pre-trained on masked words, next sentences and the hidden states of "
-            f"{report.teacher}."
-        )
-    return f"Distilled from {report.teacher} ({report.strategy})."
+    if report.strategy is not None:
+        return f"Distilled from {report.teacher} ({report.strategy})."
+    learned = ["masked words"]
+    if report.pairs:
+        learned.append("next sentences")
+    if report.teacher is not None:
+        learned.append(f"the hidden states of {report.teacher}")
+    *first, last = learned
+    return f"Pre-trained on {', '.join(first)} and {last}." if first else f"Pre-trained on {last}."
 
 
 def _card(report: PretrainingReport) -> str:
