@@ -318,14 +318,16 @@ def page(content):
     for name, entry in complete(content):
         row = ROWS[name]
         table += lines(entry, row)
-        sides = [entry[side]["runs"] for side in ("ours", "transformers")]
-        mine, other = (over_seeds(runs, row.metrics[0], points(row)) for runs in sides)
-        if mine and other and statistics.fmean(mine) < statistics.fmean(other) - ALLOWED:
-            below.append(entry["title"])
-        majority = entry["ours"]["baseline"].get(row.metrics[0])
-        learned = mine and statistics.fmean(mine) > points(row) * (majority or 0)
-        if majority is not None and not learned:
-            unlearned.append(entry["title"])
+        for metric in row.metrics:
+            shown = f"{entry['title']} ({metric.replace('_', ' ')})"
+            sides = [entry[side]["runs"] for side in ("ours", "transformers")]
+            mine, other = (over_seeds(runs, metric, points(row)) for runs in sides)
+            if mine and other and statistics.fmean(mine) < statistics.fmean(other) - ALLOWED:
+                below.append(shown)
+            majority = entry["ours"]["baseline"].get(metric)
+            learned = mine and statistics.fmean(mine) > points(row) * (majority or 0)
+            if majority is not None and not learned:
+                unlearned.append(shown)
         if not judged_alike(entry["ours"], row.metrics[0]):
             differing.append(entry["title"])
     said = f"More than {ALLOWED} points below transformers: {', '.join(below) or 'none'}."

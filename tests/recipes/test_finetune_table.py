@@ -110,7 +110,7 @@ def entry(ours, theirs, diverged=None):
             "none",
         ),
         ([0.8], [0.804], "| 50.0 | 80.4 | 80.0 | -0.4 |", "none"),
-        ([0.8], [0.806], "| 50.0 | 80.6 | 80.0 | -0.6 |", "MR sentence polarity"),
+        ([0.8], [0.806], "| 50.0 | 80.6 | 80.0 | -0.6 |", "MR sentence polarity (accuracy)"),
     ],
 )
 def test_the_page(ours, theirs, wanted, below, table):
@@ -124,7 +124,7 @@ def test_the_page(ours, theirs, wanted, below, table):
 def test_what_has_not_been_learned_is_told(table):
     facts = {"machine": "a processor", "transformers": "4"}
     page = table.page({"rows": {"mr": entry([0.5, 0.5], [0.5, 0.4])}, "facts": facts})
-    assert "mobilebert not above the majority: MR sentence polarity." in page
+    assert "mobilebert not above the majority: MR sentence polarity (accuracy)." in page
 
 
 @pytest.mark.parametrize(("saved", "told"), [(0.8, "none"), (0.7, "MR sentence polarity")])

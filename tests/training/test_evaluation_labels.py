@@ -7,9 +7,9 @@ from assertions import assert_close
 from mobilebert.config import MobileBertConfig
 from mobilebert.datasets.items import FinetuneTask, TextItem
 from mobilebert.errors import ConfigError, InputError
+from mobilebert.pipelines.label_thresholds import store_thresholds, stored_thresholds
 from mobilebert.training.evaluation import evaluate_items
 from mobilebert.training.evaluation_results import JudgingOptions
-from mobilebert.training.label_thresholds import store_thresholds, stored_thresholds
 from tolerances import FLOAT32
 from training.scripted import ScriptedBackend
 

@@ -59,6 +59,8 @@ def test_it_learns_and_says_so(result):
     assert losses[0] < 2 * np.log(2)
     assert losses[-1] < 0.7 * losses[0]
     assert "accuracy" in result.summary()
+    run = f'Use it: mobilebert run --model {result.output_dir} "A text."'
+    assert result.summary().endswith(run)
 
 
 def test_the_directory_has_everything(result):
@@ -109,6 +111,7 @@ def test_several_seeds(model, reviews, tmp_path):
     several = tuned(model, reviews, tmp_path / "m", seeds=2, epochs=1)
     assert [run.seed for run in several.report.seeds.runs] == [0, 1]
     best = max(run.metrics["accuracy"] for run in several.report.seeds.runs)
+    assert " over 2 seeds; the model is that of the best one" in several.summary()
     assert several.metrics["accuracy"] == best
 
 
@@ -192,6 +195,9 @@ def test_a_full_disk_is_told_before_anything_is_computed(model, reviews, tmp_pat
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     with pytest.raises(CheckpointError, match="has 0 MB left"):
         tuned(model, reviews, tmp_path / "m")
+    assert {path.name for path in tmp_path.iterdir()} <= {"m"}
+    monkeypatch.undo()
+    assert tuned(model, reviews, tmp_path / "m", max_steps=1).report_path.exists()
 
 
 def test_a_path_that_is_a_file_is_told(model, reviews, tmp_path):

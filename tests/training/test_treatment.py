@@ -9,11 +9,11 @@ from mobilebert.config import MobileBertConfig
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import SequenceBuilder
+from mobilebert.pipelines.label_thresholds import store_thresholds, stored_thresholds
 from mobilebert.pipelines.null_answers import stored_null_threshold
 from mobilebert.pipelines.parameters import LengthOptions
 from mobilebert.training import evaluation_answers, evaluation_labels
 from mobilebert.training.finetune import finetune
-from mobilebert.training.label_thresholds import store_thresholds, stored_thresholds
 from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.start import Start
 from mobilebert.training.treatment import check_settings, judging_options, judging_parameters
@@ -150,4 +150,15 @@ def test_a_new_task_has_no_names_or_thresholds_of_the_old_one(tmp_path):
 def test_settings_of_other_tasks_are_refused(task, settings):
     (name,) = settings
     with pytest.raises(InputError, match=f"{task} has no {name}"):
-        check_settings(FinetuneTask(task), FinetuneSettings(**settings))
+        check_settings(FinetuneTask(task), FinetuneSettings(**settings), 512)
+
+
+def test_longer_sequences_than_the_model_has_positions_are_refused():
+    task = FinetuneTask.TEXT_CLASSIFICATION
+    check_settings(task, FinetuneSettings(max_length=64), 64)
+    with pytest.raises(InputError, match="max_length is at most 64, .* not 1,000; --long-text"):
+        check_settings(task, FinetuneSettings(max_length=1000), 64)
+
+
+def test_a_number_of_layers_to_freeze_may_be_a_number():
+    assert FinetuneSettings(freeze=2) == FinetuneSettings(freeze="2")

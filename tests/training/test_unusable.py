@@ -4,7 +4,6 @@ import pytest
 
 from mobilebert.errors import InputError
 from mobilebert.training.finetune import finetune
-from mobilebert.training.output_directory import Existing, OutputDirectory
 from pipelines.random_checkpoints import write_checkpoint
 
 QUIET = {"max_steps": 2, "batch_size": 8, "max_length": 16}
@@ -91,16 +90,3 @@ def test_other_rows_to_judge_by_are_another_run(model, tmp_path, monkeypatch):
         tuned(model, tmp_path, train, dev=other, resume=True)
     moved = dev.rename(tmp_path / "moved.csv")
     assert tuned(model, tmp_path, train, dev=moved, resume=True).report.evaluation.items == 6
-
-
-def test_states_leave_their_place_at_once(tmp_path, monkeypatch):
-    output = OutputDirectory(tmp_path / "m")
-    output.open(Existing.REFUSE, 0)
-    (output.states / "seed-0").mkdir()
-    (output.path / "report.json").write_text("{}")
-    (output.path / ".report.json.abc.partial").write_text("half")
-    # A program that is ended before anything is removed.
-    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
-    output.close()
-    assert output.is_finished
-    assert not list(output.path.glob(".*.partial"))

@@ -10,16 +10,6 @@ from mobilebert.training.settings import FinetuneSettings
 
 __all__ = ["finetune"]
 
-TASK_NAMES = (
-    "text-classification",
-    "multi-label-classification",
-    "regression",
-    "token-classification",
-    "question-answering",
-    "multiple-choice",
-    "fill-mask",
-)
-
 HELP = """Tune a model on the rows of a file, and measure it on rows it has not seen.
 
 \b
@@ -33,7 +23,13 @@ computed, and the same command with --resume goes on.
 
 
 @click.command(help=HELP)
-@click.option("--task", required=True, type=click.Choice(TASK_NAMES), help="What to tune for.")
+@click.option(
+    "--task",
+    metavar="TASK",
+    required=True,
+    help="What to tune for: text-classification, multi-label-classification, regression, "
+    "token-classification (ner), question-answering (qa), multiple-choice, fill-mask.",
+)
 @click.option(
     "--train",
     metavar="FILE",

@@ -18,7 +18,7 @@ __all__ = [
     "on_error_of",
 ]
 
-# Places that one error names.
+# Places that one error names, if there are no more kinds of problems.
 _NAMED = 3
 KEPT_PROBLEMS = 1000
 """Problems of one kind that are kept; all are counted."""
@@ -154,9 +154,18 @@ class ProblemLog:
         if not self.bad:
             return
         counts = [f"{kind}: {n:,}" for kind, n in self._counts.items() if kind not in NOTICES]
-        first = [str(problem) for problem in self._kept if problem.kind not in NOTICES][:_NAMED]
+        first = map(str, self._named())
         rows = "row" if self.bad == 1 else "rows"
         raise InputError(
             f"{name} has {self.bad:,} bad {rows} of {total:,} ({'; '.join(counts)}). "
-            f"{' '.join(first)} Correct them, or leave such rows out with --skip-bad-rows."
+            f"{' '.join(first)} Correct them, or leave such rows out with --skip-bad-rows, which "
+            "lists them in report.json."
         )
+
+    def _named(self) -> list[Problem]:
+        """Return the first bad row of each kind, and further ones if there are few kinds."""
+        bad = [problem for problem in self._kept if problem.kind not in NOTICES]
+        first = {problem.kind: problem for problem in reversed(bad)}.values()
+        others = [problem for problem in bad if problem not in first]
+        named = [*first, *others[: max(0, _NAMED - len(first))]]
+        return [problem for problem in bad if problem in named]

@@ -8,6 +8,12 @@ import numpy as np
 
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import TokenizedText, check_text
+from mobilebert.pipelines.label_thresholds import (
+    TUNED,
+    is_threshold,
+    stored_thresholds,
+    threshold_array,
+)
 from mobilebert.pipelines.parameters import LengthOptions, read_choice, read_count
 from mobilebert.pipelines.pipeline import Output, Pipeline, Request
 from mobilebert.pipelines.scores import ScoreFunction, best
@@ -25,6 +31,9 @@ class TextClassificationParameters:
             older flat form ``[{"label", "score"}]`` of transformers.
         function_to_apply: softmax, sigmoid, none, or default: none for regression, sigmoid for
             several labels at once and for a single label, else softmax.
+        threshold: Return the labels whose scores reach it, best first, perhaps none: a number from
+            0 to 1, or "tuned" for the threshold of each label that the configuration holds since
+            ``--tune-thresholds`` (0.5 for labels without one).
         return_all_scores: Older name of ``top_k=None``, in the order of the labels.
         stride: Tokens that neighbouring windows of a long text share; 128 by default.
         truncation: Cut a long text instead of reading it in windows; "head_tail" cuts its middle.
@@ -34,6 +43,7 @@ class TextClassificationParameters:
 
     top_k: int | Literal["best"] | None = "best"
     function_to_apply: str | None = None
+    threshold: float | Literal["tuned"] | None = None
     return_all_scores: bool | None = None
     stride: int | None = None
     truncation: bool | str | None = None
@@ -47,6 +57,10 @@ class TextClassificationParameters:
             read_count("stride", self.stride, least=0)
         if self.function_to_apply not in (None, "default"):
             read_choice(ScoreFunction, "function_to_apply", self.function_to_apply)
+        if self.threshold not in (None, TUNED) and not is_threshold(self.threshold):
+            raise InputError(
+                f"threshold must be a number from 0 to 1 or {TUNED!r}, not {self.threshold!r}."
+            )
         _ = self.lengths
 
     @property
@@ -115,6 +129,10 @@ class TextClassificationPipeline(Pipeline[TextClassificationParameters]):
         def entry(place: int) -> dict[str, Any]:
             return {"label": names[place], "score": float(scores[place])}
 
+        if options.threshold is not None:
+            reached = scores >= self._thresholds(options.threshold)
+            count = None if options.top_k == "best" else options.top_k
+            return [entry(place) for place in best(scores, count) if reached[place]]
         if options.top_k == "best":
             if options.return_all_scores:
                 return [entry(place) for place in range(len(scores))]
@@ -133,6 +151,18 @@ class TextClassificationPipeline(Pipeline[TextClassificationParameters]):
             else (ScoreFunction.SOFTMAX)
         )
 
+    def _thresholds(self, threshold: float | Literal["tuned"]) -> Any:
+        """Return what the scores have to reach, for all labels or for each."""
+        if threshold != TUNED:
+            return threshold
+        names = self.config.id2label
+        ordered = [names[number] for number in sorted(names)]
+        return threshold_array(ordered, stored_thresholds(self.config))
+
     def present(self, inputs: Any, answers: Any, several: bool, given: frozenset[str]) -> Any:
-        """Wrap the answer to one text, unless `top_k` is given in the call (as transformers)."""
-        return [answers] if isinstance(inputs, str) and "top_k" not in given else answers
+        """Wrap the answer to one text, unless `top_k` is given in the call (as transformers).
+
+        The labels that reach a threshold, which transformers does not have, are a list already.
+        """
+        listed = self.parameters.threshold is not None or given & {"top_k", "threshold"}
+        return [answers] if isinstance(inputs, str) and not listed else answers

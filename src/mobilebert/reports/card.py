@@ -26,7 +26,7 @@ from mobilebert.reports.wording import (
     setting_text,
 )
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "run_arguments"]
 
 MOST_LABELS = 100
 
@@ -52,7 +52,10 @@ class _TaskWords:
 _TASKS = {
     FinetuneTask.TEXT_CLASSIFICATION: _TaskWords("text-classification", "Text classification"),
     FinetuneTask.MULTI_LABEL: _TaskWords(
-        "text-classification", "Multi-label classification", '"A text.", top_k=None'
+        "text-classification",
+        "Multi-label classification",
+        '"A text.", threshold="tuned"',
+        '-p threshold=tuned "A text."',
     ),
     FinetuneTask.REGRESSION: _TaskWords("text-classification", "Regression"),
     FinetuneTask.TOKEN_CLASSIFICATION: _TaskWords(
@@ -96,6 +99,15 @@ def model_card(report: Report) -> tuple[str, str]:
     for part in _PARTS:
         body += part(report)
     return front_matter(_metadata(report)), "\n".join(body).rstrip("\n") + "\n"
+
+
+def run_arguments(report: Report) -> str:
+    """Return what `mobilebert run --model DIR` is given for a model, as an example."""
+    return _PAIRS[1] if _reads_pairs(report) else _task_words(report).words
+
+
+def _reads_pairs(report: Report) -> bool:
+    return report.data.pairs and _task_words(report).pipeline == "text-classification"
 
 
 def _task_words(report: Report) -> _TaskWords:
@@ -202,8 +214,8 @@ def _class_table(report: Report) -> list[str]:
 
 def _use(report: Report) -> list[str]:
     words = _task_words(report)
-    pairs = report.data.pairs and words.pipeline == "text-classification"
-    arguments, given = _PAIRS if pairs else (words.arguments, words.words)
+    pairs = _reads_pairs(report)
+    arguments = _PAIRS[0] if pairs else words.arguments
     columns = " pairs.csv has the columns `text` and `text_pair`." if pairs else ""
     return [
         "## Use",
@@ -211,7 +223,7 @@ def _use(report: Report) -> list[str]:
         f"`DIR` is the directory of this file, or the model's name on the Hub.{columns}",
         "",
         "```sh",
-        f"mobilebert run --model DIR {given}",
+        f"mobilebert run --model DIR {run_arguments(report)}",
         "```",
         "",
         "```python",

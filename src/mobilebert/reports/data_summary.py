@@ -6,7 +6,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DataFile", "DataSummary", "LengthBin", "ProblemKind"]
+__all__ = ["EXAMPLES_KEPT", "DataFile", "DataSummary", "LengthBin", "ProblemKind"]
+
+EXAMPLES_KEPT = 100
+"""Rows of one problem that a report names; all are counted."""
 
 
 @dataclass(kw_only=True)
@@ -35,7 +38,7 @@ class ProblemKind:
     Attributes:
         kind: What is wrong.
         count: Rows.
-        examples: Some of them: the place and the reason.
+        examples: The first hundred: the place and the reason.
         skipped: Whether they were left out.
     """
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mobilebert.reports.charts import Line, calibration_chart, length_chart, line_chart
 from mobilebert.reports.findings import LONG_TEXT, findings
@@ -31,6 +31,7 @@ from mobilebert.reports.wording import (
 __all__ = ["report_page"]
 
 MOST_CHARACTERS = 600  # of a text that is shown
+_EXAMPLES_SHOWN = 5  # rows of each problem
 
 
 def report_page(report: Report) -> str:
@@ -266,7 +267,7 @@ def _data(report: Report) -> Markup | None:
     problems = table(
         (("problem", ""), ("rows", "number"), ("skipped", ""), ("for example", "text")),
         (
-            (one.kind, f"{one.count:,}", "yes" if one.skipped else "no", "\n".join(one.examples))
+            (one.kind, f"{one.count:,}", "yes" if one.skipped else "no", _some(one.examples))
             for one in data.problems
         ),
         "Rows with problems",
@@ -283,6 +284,16 @@ def _data(report: Report) -> Markup | None:
         tag("div", chart, class_="wide") if chart else None,
         _labels(report),
     )
+
+
+def _some(examples: Sequence[str]) -> str:
+    """Return the first lines, and how many more are in report.json."""
+    more = len(examples) - _EXAMPLES_SHOWN
+    lines = [
+        *examples[:_EXAMPLES_SHOWN],
+        *([f"and {more} more in report.json"] if more > 0 else []),
+    ]
+    return "\n".join(lines)
 
 
 def _labels(report: Report) -> Markup | None:

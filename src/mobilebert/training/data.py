@@ -15,13 +15,15 @@ from mobilebert.datasets.problems import NOTICES, OnError, Problem, ProblemKind
 from mobilebert.datasets.reading import read_items
 from mobilebert.datasets.sources import open_rows
 from mobilebert.datasets.splitting import leaks, split
-from mobilebert.reports.data_summary import DataFile, DataSummary, ProblemKind as ReportedProblem
+from mobilebert.reports.data_summary import (
+    EXAMPLES_KEPT,
+    DataFile,
+    DataSummary,
+    ProblemKind as ReportedProblem,
+)
 from mobilebert.training.labels import LabelNames, collect_labels
 
 __all__ = ["DataSource", "TrainingData", "file_summary", "read_training_data", "reported_problems"]
-
-# Examples of a problem that a report shows.
-_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +184,7 @@ def read_training_data(
         train_labels=dict(train.labels),
         dev_labels=dict(dev.labels),
         leaks=len(leaked),
-        leak_examples=[str(problem) for problem in leaked[:_SHOWN]],
+        leak_examples=[str(problem) for problem in leaked[:EXAMPLES_KEPT]],
     )
     are_tags = task is FinetuneTask.TOKEN_CLASSIFICATION
     return TrainingData(train, dev, collect_labels(task, train.labels), summary, are_tags)
@@ -231,7 +233,7 @@ def reported_problems(sets: Sequence[Items], source: DataSource) -> list[Reporte
         ReportedProblem(
             kind=kind.value,
             count=count,
-            examples=examples.get(kind, [])[:_SHOWN],
+            examples=examples.get(kind, [])[:EXAMPLES_KEPT],
             skipped=source.skip_bad_rows and kind not in NOTICES,
         )
         for kind, count in counts.items()

@@ -9,6 +9,7 @@ from mobilebert.datasets.items import TextItem
 from mobilebert.errors import InputError
 from mobilebert.metrics import best_thresholds, score_labels
 from mobilebert.metrics.labels import label_counts
+from mobilebert.pipelines.label_thresholds import stored_thresholds, threshold_array
 from mobilebert.reports.report import EvaluationSummary, WorstError
 from mobilebert.training.answering import Asking
 from mobilebert.training.evaluation_results import (
@@ -20,7 +21,6 @@ from mobilebert.training.evaluation_results import (
     worst_errors,
 )
 from mobilebert.training.evaluation_texts import label_scores, names_of, shown
-from mobilebert.training.label_thresholds import stored_thresholds, threshold_array
 from mobilebert.training.labels import number_of
 
 __all__ = ["judge_labels"]

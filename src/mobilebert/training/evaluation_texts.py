@@ -182,7 +182,8 @@ def label_scores(asking: Asking, items: Sequence[TextItem], function: str) -> Ar
         [items, labels].
     """
     inputs = [{"text": item.text, "text_pair": item.pair} for item in items]
-    answers = asking(items, inputs, return_all_scores=True, function_to_apply=function)
+    wanted = {"threshold": None, "return_all_scores": True, "function_to_apply": function}
+    answers = asking(items, inputs, **wanted)
     return np.array([[entry["score"] for entry in answer] for answer in answers], np.float64)
 
 

@@ -18,7 +18,7 @@ IntArray = npt.NDArray[np.integer[Any]]
 Array = npt.NDArray[Any]
 
 # Bytes of examples kept in memory where there is a directory for more.
-MEMORY_LIMIT = 512 * 2**20
+MEMORY_LIMIT = 128 * 2**20
 
 _COLUMNS = {
     "ids": "int32",

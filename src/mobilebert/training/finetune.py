@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -147,20 +146,15 @@ class _Command:
             if processes.is_first:
                 stack.enter_context(alone_in(self.output.path))
                 self.output.check(self.existing)
-            # Beside the output, because the system's directory of temporary files may be small.
-            temporary = tempfile.TemporaryDirectory(
-                prefix=".mobilebert-examples-", dir=self.output.directory_above
-            )
-            directory = stack.enter_context(temporary)
-            return self._execute(processes, self._prepare(processes, Path(directory)))
+            directory = stack.enter_context(self.output.scratch())
+            return self._execute(processes, self._prepare(processes, directory))
 
     def _prepare(self, processes: Processes, directory: Path) -> "_Prepared":
         """Read and encode everything; nothing is written but examples that are too many."""
         first = Start(self.task, self.model, ())
-        settings = self.settings.filled(
-            finetune_preset(self.task, first.config(), quick=self.quick)
-        )
-        check_settings(self.task, settings)
+        preset = finetune_preset(self.task, first.config(), quick=self.quick)
+        settings = self.settings.filled(preset)
+        check_settings(self.task, settings, first.config().max_position_embeddings)
         data = self._read(processes, settings)
         start = replace(
             first,

@@ -244,7 +244,7 @@ class TrainingLoop:
         if self.evaluate and evaluating:
             self._evaluate(self.evaluate)
         if stopping:
-            self.note({"event": "interrupted"})
+            self.note({"event": "interrupted", "reason": "--resume goes on from here"})
         # After an evaluation too: the state has to know of the best weights on disk.
         if keeping:
             self._keep()
@@ -323,7 +323,7 @@ class TrainingLoop:
             raise TrainingError(
                 f"Training diverges even with 1/{2**MOST_RETURNS} of the learning rate ({reason}). "
                 f"The weights are those of step {self.progress.step}. Look at the data, or begin "
-                "with a smaller --learning-rate."
+                "anew with a smaller --learning-rate and --overwrite."
             )
         self.progress.rate_scale = scale
         self.progress.smoothed_loss = None

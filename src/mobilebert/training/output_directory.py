@@ -1,6 +1,7 @@
 """Where a run keeps its states and puts its model: checked before anything is computed."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ __all__ = ["Existing", "OutputDirectory"]
 _LAST_FILE = "report.json"
 _STATES = "training"
 _OLD_STATES = ".training.old"
+_SCRATCH = ".mobilebert-examples-"
 
 
 class Existing(StrEnum):
@@ -60,9 +62,29 @@ class OutputDirectory:
         return (self.path / _LAST_FILE).exists() and not self.states.exists()
 
     @property
-    def directory_above(self) -> Path:
-        """The nearest directory above it that exists."""
-        return next(path for path in self.path.absolute().parents if path.is_dir())
+    def _there(self) -> Path:
+        """The directory, or the nearest one above it that exists."""
+        path = self.path.absolute()
+        return next(place for place in (path, *path.parents) if place.is_dir())
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give a directory for what is needed while the run lasts.
+
+        It is where the model goes, because the system's own for temporary files may be small.
+
+        Raises:
+            CheckpointError: Nothing can be written there.
+        """
+        try:
+            temporary = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._there)
+        except OSError as error:
+            raise CheckpointError(
+                f"Cannot write in {self._there}: {error.strerror or error}; choose another "
+                "--output."
+            ) from None
+        with temporary as directory:
+            yield Path(directory)
 
     def check(self, existing: Existing) -> None:
         """Refuse a directory whose content may not be touched; nothing is made.
@@ -84,7 +106,7 @@ class OutputDirectory:
             return
         if existing is Existing.RESUME:
             raise InputError(f"{self.path} holds no interrupted run; leave --resume away.")
-        if self.path.is_dir() and any(self.path.iterdir()):
+        if self.path.is_dir() and any(map(_is_kept, self.path.iterdir())):
             raise InputError(
                 f"{self.path} is not empty; choose another --output, or replace the model there "
                 "with --overwrite."
@@ -102,6 +124,15 @@ class OutputDirectory:
             CheckpointError: It cannot be written, or the disk is too full.
         """
         self.check(existing)
+        # Before anything is made: what would be left is no run to go on with. States that are there
+        # are written over.
+        free = shutil.disk_usage(self._there).free + _bytes_below(self.states)
+        if free < needed:
+            raise CheckpointError(
+                f"{self.path} has {free / 1e6:,.0f} MB left, and the run needs about "
+                f"{needed / 1e6:,.0f} MB for its states and the model; make room, or choose "
+                "another --output."
+            )
         make_directory(self.path)
         if existing is Existing.OVERWRITE:
             self._remove_states()
@@ -109,13 +140,6 @@ class OutputDirectory:
         with atomic_path(self.states / "probe") as probe:
             probe.write_bytes(b"1")
         (self.states / "probe").unlink()
-        free = shutil.disk_usage(self.path).free
-        if free < needed:
-            raise CheckpointError(
-                f"{self.path} has {free / 1e6:,.0f} MB left, and the run needs about "
-                f"{needed / 1e6:,.0f} MB for its states and the model; make room, or choose "
-                "another --output."
-            )
 
     def close(self) -> None:
         """Remove the states: the run is finished.
@@ -127,6 +151,8 @@ class OutputDirectory:
             # What `atomic_path` leaves where a program was killed.
             for leftover in self.path.glob(f".{file.name}.*.partial"):
                 leftover.unlink(missing_ok=True)
+        for old in self.path.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(old, ignore_errors=True)
         self._remove_states()
 
     @contextmanager
@@ -154,3 +180,12 @@ class OutputDirectory:
         if self.states.exists():
             self.states.rename(old)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_kept(file: Path) -> bool:
+    """Tell whether a file is more than what a run leaves that was killed before its first state."""
+    return not file.name.startswith(_SCRATCH)
+
+
+def _bytes_below(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())

@@ -1,12 +1,15 @@
 """What `finetune` returns."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mobilebert.reports.card import run_arguments
 from mobilebert.reports.findings import findings
 from mobilebert.reports.plotting import plot_report
 from mobilebert.reports.report import Report
+from mobilebert.reports.wording import over_seeds
 from mobilebert.torch.task_model import TaskModel
 
 if TYPE_CHECKING:
@@ -46,9 +49,13 @@ class FinetuneResult:
             base = evaluation.baseline.get(name)
             beside = "" if base is None else f" ({evaluation.baseline_name}: {base:.4f})"
             lines.append(f"{name} {self.metrics[name]:.4f}{beside} on {evaluation.items:,} rows")
+            if self.report.seeds is not None:
+                spread = over_seeds(self.report.seeds, name, self.report.task)
+                lines.append(f"{name} {spread}; the model is that of the best one")
         lines += [finding.sentence for finding in findings(self.report)]
         lines.append(f"Report: {self.report_path}")
-        lines.append(f'Use it: mobilebert run --model {self.output_dir} "..."')
+        model = shlex.quote(str(self.output_dir))
+        lines.append(f"Use it: mobilebert run --model {model} {run_arguments(self.report)}")
         return "\n".join(lines)
 
     def plot(self) -> "Figure":

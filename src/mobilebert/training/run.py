@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mobilebert.corpora.masking import Masking
 from mobilebert.datasets.items import FinetuneTask, Item
+from mobilebert.pipelines.label_thresholds import store_thresholds
 from mobilebert.pipelines.null_answers import store_null_threshold
 from mobilebert.reports.wording import metric_words
 from mobilebert.torch.task_model import TaskModel
@@ -24,7 +25,6 @@ from mobilebert.training.batching import BatchPlan, micro_batches
 from mobilebert.training.evaluation import evaluate_items
 from mobilebert.training.evaluation_results import Evaluation
 from mobilebert.training.examples import ExampleSet
-from mobilebert.training.label_thresholds import store_thresholds
 from mobilebert.training.loop import Listener, LoopSettings, Score, TrainingLoop
 from mobilebert.training.lora import add_lora, has_lora, merge_lora, merged_state_dict
 from mobilebert.training.objectives import Objective, build_objective
@@ -137,7 +137,7 @@ class TuningRun:
             freeze(self.model, settings.freeze)
         if settings.lora_rank is not None:
             drawn = torch.Generator().manual_seed(self.seed)
-            add_lora(self.model, rank=settings.lora_rank, generator=drawn)
+            add_lora(self.model, settings.lora_names, rank=settings.lora_rank, generator=drawn)
             shrink_low_rank(self.model, scales)
         tuned.train()
         workload = TaskWorkload(

@@ -14,12 +14,12 @@ from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
 from mobilebert.hub import HubOptions
 from mobilebert.logging import ERROR, get_logger
+from mobilebert.pipelines.label_thresholds import forget_thresholds
 from mobilebert.pipelines.null_answers import store_null_threshold
 from mobilebert.tasks import TASKS, TaskSpec
 from mobilebert.text import MobileBertTokenizerFast
 from mobilebert.torch.models import MODEL_CLASSES
 from mobilebert.torch.task_model import TaskModel
-from mobilebert.training.label_thresholds import forget_thresholds
 from mobilebert.training.labels import LabelNames
 
 __all__ = ["MODEL_OF_TASK", "Start"]

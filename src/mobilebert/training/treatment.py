@@ -34,12 +34,22 @@ _OF_TASKS: dict[str, tuple[Any, tuple[FinetuneTask, ...]]] = {
 }
 
 
-def check_settings(task: FinetuneTask, settings: FinetuneSettings) -> None:
-    """Refuse settings that a task does not have.
+def check_settings(task: FinetuneTask, settings: FinetuneSettings, longest: int) -> None:
+    """Refuse settings that a task does not have, and sequences that the model does not read.
+
+    Args:
+        task: The task.
+        settings: The settings, none open.
+        longest: Positions of the model.
 
     Raises:
-        InputError: There is one.
+        InputError: There is such a setting.
     """
+    if settings.max_length is not None and settings.max_length > longest:
+        raise InputError(
+            f"max_length is at most {longest}, the positions of the model, not "
+            f"{settings.max_length:,}; --long-text says what becomes of longer texts."
+        )
     for name, (nothing, tasks) in _OF_TASKS.items():
         if getattr(settings, name) != nothing and task not in tasks:
             raise InputError(f"The task {task} has no {name}; it is for {', '.join(tasks)}.")

@@ -8,14 +8,11 @@ import numpy as np
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.datasets.problems import OnError, ProblemKind, ProblemLog
 from mobilebert.errors import InputError
-from mobilebert.reports.data_summary import ProblemKind as ReportedProblem
+from mobilebert.reports.data_summary import EXAMPLES_KEPT, ProblemKind as ReportedProblem
 from mobilebert.training.data import TrainingData
 from mobilebert.training.encoding import EncodedItems
 
 __all__ = ["check_encoded", "with_usable_dev"]
-
-# Examples of a problem that a report shows.
-_SHOWN = 5
 
 
 def check_encoded(
@@ -85,7 +82,7 @@ def _reported(problems: ProblemLog) -> list[ReportedProblem]:
         ReportedProblem(
             kind=kind.value,
             count=count,
-            examples=[str(one) for one in problems.kept if one.kind is kind][:_SHOWN],
+            examples=[str(one) for one in problems.kept if one.kind is kind][:EXAMPLES_KEPT],
             skipped=True,
         )
         for kind, count in problems.counts.items()

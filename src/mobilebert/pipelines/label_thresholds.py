@@ -11,17 +11,27 @@ from mobilebert.errors import ConfigError, InputError
 
 __all__ = [
     "DEFAULT_THRESHOLD",
+    "TUNED",
     "forget_thresholds",
+    "is_threshold",
     "store_thresholds",
     "stored_thresholds",
     "threshold_array",
 ]
 
 DEFAULT_THRESHOLD = 0.5
+TUNED = "tuned"
+"""What users say for the thresholds that a configuration holds."""
 
-# The key of config.json: label -> threshold. Pipelines return the scores of all labels, so it
-# changes none of their answers; other libraries keep the key and do not use it.
+# The key of config.json: label -> threshold. Pipelines use it when they are asked to
+# (``threshold="tuned"``); other libraries keep the key and do not use it.
 _KEY = "label_thresholds"
+
+
+def is_threshold(value: Any) -> bool:
+    """Tell whether something is a number from 0 to 1."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 <= value <= 1
 
 
 def store_thresholds(config: MobileBertConfig, thresholds: Mapping[str, float]) -> None:
@@ -79,6 +89,6 @@ def threshold_array(
     for name, value in given.items():
         if name not in names:
             raise InputError(f"There is a threshold for {name!r}, which is no label of the model.")
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        if not is_threshold(value):
             raise InputError(f"The threshold of {name!r} must be from 0 to 1, not {value!r}.")
     return np.array([given.get(name, DEFAULT_THRESHOLD) for name in names], np.float64)
