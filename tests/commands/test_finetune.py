@@ -77,6 +77,19 @@ def test_labels_get_names(files):
     assert_refused(invoke(*judged), "say so with --label-names")
 
 
+def test_a_delimiter_that_is_given(tuned, files):
+    rows = (files / "reviews.csv").read_text("utf-16").replace(";", "~")
+    (files / "waves.csv").write_text(rows)
+    given = (files / "waves.csv", "--delimiter", "~")
+    where = ("--model", files / "encoder", "--max-steps", 1, "--output", files / "waves")
+    result = invoke("finetune", *TASK, *where, "--train", *given)
+    assert result.exit_code == 0, result.stderr
+    assert "delimiter '~' (given)" in result.stderr
+    judged = answers("evaluate", "--model", files / "model", "--json", "--data", *given)
+    assert json.loads(judged)["accuracy"] > 0.5
+    assert "accuracy" in answers("compare", files / "model", "--data", *given)
+
+
 def test_comparing(tuned, files):
     models = (files / "model", files / "model")
     shown = answers("compare", *models, "--output", files / "page.html")
@@ -97,6 +110,7 @@ def test_comparing(tuned, files):
         (("--column", "text=body"), "body"),
         (("--learning-rate", "-1"), "learning_rate must be at least 0"),
         (("--encoding", "utf-9"), "utf-9"),
+        (("--delimiter", "::"), "A delimiter is one character"),
         (("--label-names", "good"), "takes LABEL=NAME"),
         (("--label-names", "god=fine"), "no row has the label 'god'"),
     ],

@@ -46,9 +46,9 @@ def parts(tmp_path):
 def test_labels_the_training_data_do_not_have(parts, tmp_path):
     train, dev = parts
     with pytest.raises(InputError, match="has 2 bad rows of 4 .label that training") as refused:
-        without_unseen_labels(train, dev)
+        without_unseen_labels(train.labels, dev)
     assert f"{tmp_path / 'dev.csv'}, line 3: the label 'z' is not in the" in str(refused.value)
-    left = without_unseen_labels(train, dev, "skip")
+    left = without_unseen_labels(train.labels, dev, "skip")
     assert [item.text for item in left] == ["c", "f"]
     assert left.groups == ["3", "6"]
     assert left.labels == {"y": 1, "x": 1}
@@ -58,16 +58,38 @@ def test_labels_the_training_data_do_not_have(parts, tmp_path):
 
 def test_labels_that_are_all_known(parts):
     train, dev = parts
-    assert without_unseen_labels(dev, train) is train
+    assert without_unseen_labels(dev.labels, train) is train
 
 
 def test_no_label_that_is_known(parts):
     train, dev = parts
     with pytest.raises(InputError, match="No row to judge by"):
-        without_unseen_labels(train, dev.only([1, 2]), "skip")
+        without_unseen_labels(train.labels, dev.only([1, 2]), "skip")
 
 
 def test_a_tag_the_training_data_do_not_have(tmp_path):
     paths = [write(tmp_path, f"{tag}.conll", f"a O\nb {tag}\n\nc O\n") for tag in ("B-X", "B-Y")]
     train, dev = (read("token-classification", path) for path in paths)
-    assert len(without_unseen_labels(train, dev, "skip")) == 1
+    assert len(without_unseen_labels(train.labels, dev, "skip")) == 1
+
+
+@pytest.mark.parametrize(("task", "rows", "message"), NOTHING)
+def test_it_is_said_which_rows_are_counted(task, rows, message, tmp_path):
+    items = read(task, write_jsonl(tmp_path, rows))
+    count = len(rows)
+    with pytest.raises(InputError, match=f"{count} rows ha"):
+        check_training(FinetuneTask(task), items)
+    with pytest.raises(InputError, match=f"{count} rows to learn from ha"):
+        check_training(FinetuneTask(task), items, is_part=True)
+
+
+def test_rows_that_were_left_out_are_not_counted(tmp_path):
+    path = write(tmp_path, "rows.csv", "text,label\na,x\nb,x\nc,\n")
+    items = read("text-classification", path, on_error="skip")
+    with pytest.raises(InputError, match="all 2 usable rows have the same label 'x'"):
+        check_training(FinetuneTask.TEXT_CLASSIFICATION, items)
+
+
+def test_labels_that_a_model_does_not_have(parts):
+    with pytest.raises(InputError, match="line 3: the label 'z' is nothing for it. "):
+        without_unseen_labels(["x", "y"], parts[1], reason="is nothing for it")

@@ -418,3 +418,26 @@ def test_another_file_is_read_in_the_same_way(tmp_path):
     assert [item.label for item in (*train, *dev)] == [0, 2, 0]
     train = read(LABELS, write_jsonl(tmp_path, [{"text": "a", "label": "x;y"}]))
     assert train.options == {"columns": {"text": "text", "label": "label"}, "separator": ";"}
+
+
+def test_columns_are_known_as_told(tmp_path):
+    path = write(tmp_path, "rows.csv", GOOD)
+    columns = {"text": "text", "label": "label"}
+    assert "label is 'label' (given)" in read(CLASSES, path, columns=columns).facts[-1]
+    told = read(CLASSES, path, columns=columns, reason="as in the training data")
+    assert "label is 'label' (as in the training data)" in told.facts[-1]
+
+
+def test_questions_without_an_answer_are_counted(tmp_path):
+    answer = {"text": "France", "answer_start": 12}
+    rows = [question(id=n, answers=[answer] * (n > 1)) for n in range(5)]
+    paragraph = {"context": CONTEXT, "qas": rows}
+    squad = {"version": "1.1", "data": [{"title": "A", "paragraphs": [paragraph]}]}
+    for path in (
+        write(tmp_path, "s.json", json.dumps(squad)),
+        write_jsonl(tmp_path, rows),
+    ):
+        assert read(QUESTIONS, path).facts[-1].endswith("; 2 of 5 questions have no answer")
+    path = write_jsonl(tmp_path, rows[2:])
+    assert "0 of 3 questions have no answer" in read(QUESTIONS, path).facts[-1]
+    assert "no answer" not in read(CLASSES, write(tmp_path, "rows.csv", GOOD)).facts[-1]

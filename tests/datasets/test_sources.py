@@ -180,10 +180,23 @@ def test_facts(tmp_path):
     assert "columns 문장, label" in facts
 
 
+@pytest.mark.parametrize("delimiter", ["~", "tab", "\\t"])
+@pytest.mark.parametrize("name", ["rows.csv", "rows.txt", "rows.pos"])
+def test_a_delimiter_that_is_given(delimiter, name, tmp_path):
+    sign = "~" if delimiter == "~" else "\t"
+    path = write(tmp_path, name, f"text{sign}label\na, b{sign}1\n")
+    rows = open_rows(path, delimiter=delimiter)
+    assert [row.cells for row in rows] == [{"text": "a, b", "label": "1"}]
+    assert f"delimiter {'tab' if sign != '~' else repr(sign)} (given)" in rows.facts[0]
+    assert open_rows(path, delimiter="~", file_format="txt").columns == ("text",)
+
+
 BAD = [
     ("rows.csv", {"file_format": "xml"}, "There is no format 'xml'; there are csv, tsv"),
     ("rows.csv", {"encoding": "klingon"}, "no encoding 'klingon'"),
     ("rows.csv", {"delimiter": "::"}, "A delimiter is one character"),
+    ("rows.csv", {"delimiter": '"'}, "A delimiter is one character"),
+    ("rows.csv", {"delimiter": "\n"}, "A delimiter is one character"),
     ("none.csv", {}, "Cannot read .*none.csv: No such file"),
     (".", {}, "is a directory; name its files"),
     ("twice.csv", {}, "'text' is there twice"),

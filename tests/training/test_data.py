@@ -5,6 +5,7 @@ import pytest
 from datasets.files import write
 from mobilebert.datasets import item_sets, reading
 from mobilebert.datasets.items import FinetuneTask
+from mobilebert.errors import InputError
 from mobilebert.training.data import DataSource, read_training_data
 
 CLASSES = FinetuneTask.TEXT_CLASSIFICATION
@@ -68,3 +69,66 @@ def test_large_files_are_read_a_few_times_and_give_the_same(tmp_path, monkeypatc
     assert list(streamed.dev) == list(kept.dev)
     assert streamed.labels == kept.labels
     assert streamed.summary == kept.summary
+
+
+def labelled(directory, name, labels):
+    rows = [f"text {number},{label}\n" for number, label in enumerate(labels)]
+    return str(write(directory, name, "".join(["text,label\n", *rows])))
+
+
+def test_leaks_are_counted_among_what_is_judged_by(tmp_path):
+    train = labelled(tmp_path, "train.csv", "xy" * 10)
+    source = DataSource(
+        train=[train], dev=[labelled(tmp_path, "dev.csv", "xyzz" * 2)], skip_bad_rows=True
+    )
+    data = read(source)
+    assert (data.summary.dev_items, data.summary.leaks) == (4, 4)
+    (file,) = (file for file in data.summary.files if file.role == "dev")
+    assert (file.rows, file.used) == (8, 4)
+    drawn = read(source, dev_rows=3)
+    assert (drawn.summary.dev_items, drawn.summary.leaks) == (3, 3)
+    places = {item.place for item in drawn.dev}
+    assert all(example.split(": ")[0] in places for example in drawn.summary.leak_examples)
+    assert "3 rows to judge by stand in the training data too" in drawn.sentences()[-1]
+
+
+def test_fewer_rows_to_judge_by_have_fewer_leaks(tmp_path):
+    paths = [labelled(tmp_path, name, "xy" * 3) for name in ("train.csv", "dev.csv")]
+    data = read(DataSource(train=paths[:1], dev=paths[1:]))
+    fewer = data.judged_by(data.dev.only([0, 2]))
+    assert (data.summary.leaks, fewer.summary.leaks) == (6, 2)
+    assert fewer.summary.dev_items == 2
+    assert fewer.summary.dev_labels == {"x": 2}
+    assert fewer.summary.train_items == 6
+
+
+def test_files_to_judge_by_are_read_a_few_times(tmp_path, monkeypatch):
+    source = DataSource(
+        train=[table(tmp_path, "train.csv", 2500)], dev=[table(tmp_path, "dev.csv", 2500)]
+    )
+    for module in (reading, item_sets):
+        monkeypatch.setattr(module, "LARGEST_IN_MEMORY", 10_000)
+    told = []
+    assert read(source, on_progress=told.append).summary.leaks == 2500
+    # Of each file the first rows, what is there and its texts; and the places of equal ones.
+    assert told.count(1000) == 7
+
+
+def test_all_rows_of_a_file_that_is_split_are_counted(tmp_path):
+    source = DataSource(train=[labelled(tmp_path, "rows.csv", "x" * 40)])
+    with pytest.raises(InputError, match="all 40 rows have the same label 'x'"):
+        read(source, dev_share=0.1)
+
+
+def test_columns_of_files_to_judge_by_are_those_of_training(tmp_path):
+    train, dev = (table(tmp_path, name, 8) for name in ("train.csv", "dev.csv"))
+    data = read(DataSource(train=[train], dev=[dev], columns={"label": "label"}))
+    facts = {file.role: " ".join(file.facts) for file in data.summary.files}
+    assert "label is 'label' (given)" in facts["train"]
+    assert "label is 'label' (as in the training data)" in facts["dev"]
+
+
+def test_a_delimiter_that_is_given(tmp_path):
+    path = str(write(tmp_path, "rows.csv", "text~label\na, b;~x\nb, c;~y\n"))
+    data = read(DataSource(train=[path], dev=[path], delimiter="~"))
+    assert [item.text for item in data.dev] == ["a, b;", "b, c;"]

@@ -124,7 +124,7 @@ def test_several_labels_and_numbers(tokenizer):
     ("task", "item", "reason"),
     [
         (CLASSES, TextItem("f, line 7", "x"), "no label"),
-        (CLASSES, TextItem("f, line 7", "x", None, "no"), r"label 'no' is not one .*: 'yes'"),
+        (CLASSES, TextItem("f, line 7", "x", None, "no"), r"label 'no' is not one .*'yes'"),
         (CLASSES, TextItem("f, line 7", " ", None, "yes"), "text is empty"),
         (CLASSES, TextItem("f, line 7", "\u200b", None, "yes"), "no characters that the tok"),
         (CLASSES, TextItem("f, line 7", "x", "\u200b", "yes"), "second text has no characters"),

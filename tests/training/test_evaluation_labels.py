@@ -133,3 +133,12 @@ def test_thresholds_that_are_no_object_are_refused(backend):
 def test_what_cannot_be_judged_is_told_with_its_place(backend, tokenizer, label, reason):
     with pytest.raises(InputError, match=reason):
         evaluate_items(TASK, backend, tokenizer, items_of([label], "a"))
+
+
+def test_rows_without_any_label_are_told(backend, tokenizer):
+    found = evaluate_items(TASK, backend, tokenizer, items_of([()] * 4))
+    (warning,) = found.summary.warnings
+    assert warning.startswith("None of the 4 rows to judge by has a label")
+    for metrics in (found.metrics, found.baseline):
+        assert "mean_average_precision" not in metrics
+        assert np.isfinite(list(metrics.values())).all()

@@ -252,3 +252,18 @@ def test_better_depends_on_the_metric():
     assert is_better("accuracy", 0.1, math.nan)
     assert not is_better("accuracy", math.nan, 0.1)
     assert not is_better("loss", math.nan, math.nan)
+
+
+@pytest.mark.parametrize(("labels", "has_f1"), [("xx", 0.0), ("yy", 1.0)])
+def test_rows_of_one_class_are_told(tokenizer, labels, has_f1):
+    names = {"id2label": {0: "x", 1: "y"}}
+    sure = logs(1.0, 1e-30) if labels == "xx" else logs(1e-30, 1.0)
+    found = judged([sure] * 2, "ab", labels, tokenizer, **names)
+    (warning,) = found.summary.warnings
+    assert warning.startswith(f"All 2 rows to judge by have the class {labels[0]!r}: ")
+    assert found.metrics["f1"] == has_f1
+    for metrics in (found.metrics, found.baseline):
+        assert not {"auc", "average_precision"} & set(metrics)
+        assert all(map(math.isfinite, metrics.values()))
+        assert f"{metrics['loss']:.4f}" == "0.0000"
+    assert not judged([sure] * 2, "ab", "xy", tokenizer, **names).summary.warnings

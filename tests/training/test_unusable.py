@@ -90,3 +90,11 @@ def test_other_rows_to_judge_by_are_another_run(model, tmp_path, monkeypatch):
         tuned(model, tmp_path, train, dev=other, resume=True)
     moved = dev.rename(tmp_path / "moved.csv")
     assert tuned(model, tmp_path, train, dev=moved, resume=True).report.evaluation.items == 6
+
+
+def test_leaks_are_counted_among_rows_that_can_be_used(model, tmp_path):
+    train = table(tmp_path / "train.csv", [*good(20), (NOTHING, "y")])
+    dev = table(tmp_path / "dev.csv", [*good(3), (NOTHING, "y")])
+    result = tuned(model, tmp_path, train, dev=dev, skip_bad_rows=True)
+    assert (result.report.data.dev_items, result.report.data.leaks) == (3, 3)
+    assert result.report.data.dev_labels == {"y": 2, "n": 1}

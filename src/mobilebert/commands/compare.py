@@ -36,6 +36,7 @@ def compare(models: tuple[str, ...], **options: Any) -> None:
             "data": list(options["data"]),
             "columns": read_columns(options["columns"]),
             "encoding": options["encoding"],
+            "delimiter": options["delimiter"],
             "skip_bad_rows": options["skip_bad_rows"],
             "label_names": read_label_names(options["label_names"]),
         }

@@ -24,6 +24,11 @@ def data_options(command: F) -> F:
         ),
         click.option("--encoding", metavar="E", help="Of the files. Default: guessed."),
         click.option(
+            "--delimiter",
+            metavar="D",
+            help="Of tables: a character, or comma, tab, semicolon, pipe. Default: guessed.",
+        ),
+        click.option(
             "--column",
             "columns",
             metavar="FIELD=COLUMN[,...]",

@@ -57,6 +57,7 @@ def evaluate(**options: Any) -> None:
         task=options["task"],
         columns=read_columns(options["columns"]),
         encoding=options["encoding"],
+        delimiter=options["delimiter"],
         skip_bad_rows=options["skip_bad_rows"],
         label_names=read_label_names(options["label_names"]),
         backend=options["backend"],

@@ -35,6 +35,7 @@ def run_finetune(options: Mapping[str, Any]) -> None:
         output=options["output"],
         columns=read_columns(options["columns"]),
         encoding=options["encoding"],
+        delimiter=options["delimiter"],
         group=options["group"],
         skip_bad_rows=options["skip_bad_rows"],
         label_names=read_label_names(options["label_names"]),

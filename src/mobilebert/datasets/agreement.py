@@ -1,10 +1,19 @@
 """Whether there is something to learn, and whether training and judging have the same labels."""
 
+from collections.abc import Collection
+
 from mobilebert.datasets.cells import shown
 from mobilebert.datasets.item_sets import Items
 from mobilebert.datasets.items import FinetuneTask, TextItem
 from mobilebert.datasets.label_texts import names_of
-from mobilebert.datasets.problems import OnError, Problem, ProblemKind, ProblemLog, on_error_of
+from mobilebert.datasets.problems import (
+    NOTICES,
+    OnError,
+    Problem,
+    ProblemKind,
+    ProblemLog,
+    on_error_of,
+)
 from mobilebert.errors import InputError
 
 __all__ = ["check_training", "without_unseen_labels"]
@@ -12,45 +21,56 @@ __all__ = ["check_training", "without_unseen_labels"]
 _CLASSES = (FinetuneTask.TEXT_CLASSIFICATION, FinetuneTask.TOKEN_CLASSIFICATION)
 
 
-def check_training(task: FinetuneTask, train: Items) -> None:
+def check_training(task: FinetuneTask, train: Items, *, is_part: bool = False) -> None:
     """Refuse data that a model can learn nothing from.
 
     Args:
         task: The task.
         train: What it would be trained on.
+        is_part: Whether the files have other rows, to judge by.
 
     Raises:
         InputError: All items have the same class, tag or number, or none has a label.
     """
     first = next(iter(train), None)
     place = "" if first is None else f"{first.place}: "
+    rows = _counted(train, is_part)
     if task in _CLASSES and len(train.labels) < 2:
         (name,) = train.labels
         raise InputError(
-            f"{place}all {len(train):,} rows have the same label {shown(name)}, from here on; "
+            f"{place}all {rows} have the same label {shown(name)}, from here on; "
             "there is nothing to learn. Say which column has the labels with --column label=..."
         )
     if task is FinetuneTask.MULTI_LABEL and not train.labels:
-        raise InputError(f"{place}none of the {len(train):,} rows has a label, from here on.")
+        raise InputError(f"{place}none of the {rows} has a label, from here on.")
     if task is FinetuneTask.REGRESSION:
         numbers = (item.label for item in train if isinstance(item, TextItem))
         number = next(numbers, None)
         if all(other == number for other in numbers):
             raise InputError(
-                f"{place}all {len(train):,} rows have the same target, from here on; there is "
-                "nothing to learn."
+                f"{place}all {rows} have the same target, from here on; there is nothing to learn."
             )
 
 
+def _counted(items: Items, is_part: bool) -> str:
+    """Say how many rows there are, and whether the file has others."""
+    usable = "usable " if any(kind not in NOTICES for kind in items.counts) else ""
+    return f"{len(items):,} {usable}rows{' to learn from' if is_part else ''}"
+
+
 def without_unseen_labels(
-    train: Items, dev: Items, on_error: OnError | str = OnError.REFUSE
+    names: Collection[str],
+    dev: Items,
+    on_error: OnError | str = OnError.REFUSE,
+    reason: str = "is not in the training data",
 ) -> Items:
-    """Refuse or leave out items to judge by that have a label the training data do not have.
+    """Refuse or leave out items to judge by that have a label which was not learned.
 
     Args:
-        train: What is trained on.
+        names: The labels that were learned.
         dev: What is judged by.
         on_error: Whether such items are refused or left out.
+        reason: What is said of other labels.
 
     Returns:
         `dev`, or its other items and the problems of those left out.
@@ -58,19 +78,20 @@ def without_unseen_labels(
     Raises:
         InputError: There are such items and they are refused, or there are no others.
     """
-    if set(dev.labels) <= set(train.labels):
+    known = set(names)
+    if known.issuperset(dev.labels):
         return dev
     unseen = ProblemLog()
     kept = []
     for place, item in enumerate(dev):
-        name = next((name for name in names_of(item) if name not in train.labels), None)
+        name = next((name for name in names_of(item) if name not in known), None)
         if name is None:
             kept.append(place)
         else:
-            reason = f"the label {shown(name)} is not in the training data."
-            unseen.add(Problem(item.place, ProblemKind.UNSEEN_LABEL, reason))
+            sentence = f"the label {shown(name)} {reason}."
+            unseen.add(Problem(item.place, ProblemKind.UNSEEN_LABEL, sentence))
     if on_error_of(on_error) is OnError.REFUSE:
         unseen.refuse("The data to judge by", len(dev))
     if not kept:
-        raise InputError("No row to judge by has a label that the training data have.")
+        raise InputError(f"No row to judge by has a label that was learned; {unseen.kept[0]}")
     return dev.only(kept, unseen)

@@ -72,6 +72,7 @@ def choose_columns(
     names: Sequence[str],
     sample: Sequence[Row],
     given: Mapping[str, str] | None,
+    reason: str = "given",
 ) -> Columns:
     """Find the columns that a task reads.
 
@@ -81,6 +82,7 @@ def choose_columns(
         names: All columns.
         sample: The first rows.
         given: Field -> column, or columns joined by ``+``.
+        reason: How it is known that the given ones are these.
 
     Raises:
         InputError: A given column or field does not exist, or a guess would be doubtful.
@@ -97,7 +99,7 @@ def choose_columns(
                 raise InputError(
                     f"{path}: there is no column {part!r}; there are {_listed(names)}."
                 )
-        chosen.put(name, parts, "given")
+        chosen.put(name, parts, reason)
     guess = _Guess(task, path, names, sample, chosen)
     _GUESSES[task](guess)
     return chosen

@@ -15,7 +15,7 @@ from mobilebert.datasets.problems import Problem, ProblemKind, ProblemLog
 __all__ = ["LARGEST_IN_MEMORY", "Items", "StreamedItems"]
 
 
-LARGEST_IN_MEMORY = 200 * 2**20
+LARGEST_IN_MEMORY = 100 * 2**20
 """Bytes of text; items of more are not kept, but read again each time."""
 
 _Places = npt.NDArray[np.int64]

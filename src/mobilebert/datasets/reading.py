@@ -43,6 +43,7 @@ def read_items(
     first_choice: int | None = None,
     separator: str | None = None,
     label_names: Mapping[str, str] | None = None,
+    reason: str = "given",
 ) -> Items:
     """Read what a task needs.
 
@@ -56,6 +57,7 @@ def read_items(
         first_choice: What the first choice is numbered, 0 or 1; by default it is guessed.
         separator: What separates labels in a cell; by default it is guessed.
         label_names: Label as the file has it -> the name it is to have.
+        reason: How it is known that the columns are these, as facts say it.
 
     Raises:
         InputError: Columns are missing or doubtful, the labels are texts, the task has none to
@@ -63,7 +65,7 @@ def read_items(
     """
     wanted = on_error_of(on_error)
     names = label_names or {}
-    reading = _Reading(task, source, columns, group, first_choice, separator, names)
+    reading = _Reading(task, source, columns, group, first_choice, separator, names, reason)
     return reading.items(wanted)
 
 
@@ -79,6 +81,7 @@ class _Reading:
         first_choice: int | None,
         separator: str | None,
         label_names: Mapping[str, str],
+        reason: str,
     ) -> None:
         sample = _sample(source)
         names = source.columns or tuple(dict.fromkeys(n for row in sample for n in row.cells))
@@ -89,7 +92,7 @@ class _Reading:
                 f"{source.path}: there is no column {group!r}; there are "
                 f"{', '.join(map(repr, names))}."
             )
-        chosen = choose_columns(task, source.path, names, sample, columns)
+        chosen = choose_columns(task, source.path, names, sample, columns, reason)
         chosen.first_choice, chosen.separator = first_choice, separator
         full = [row for row in sample if not _is_empty(row)]
         self._read: _Reader
@@ -100,7 +103,7 @@ class _Reading:
         self._task, self._source, self._group = task, source, group
         self._rename = label_namer(task, label_names)
         facts = [*chosen.facts, *(f"{old!r} is {new!r}" for old, new in label_names.items())]
-        self._facts = (*source.facts, f"{source.path}: {'; '.join(facts)}")
+        self._facts = tuple(facts)
         self._options = chosen.options()
         if label_names:
             self._options["label_names"] = label_names
@@ -126,13 +129,21 @@ class _Reading:
         found.repetitions.log_into(found.log, items)
         return Items(
             items,
-            self._facts,
+            self._said(found),
             found.log.kept,
             found.log.counts,
             found.groups if any(found.groups) else None,
             found.tally.counts,
             self._options,
         )
+
+    def _said(self, found: "_Found") -> tuple[str, ...]:
+        """Return the facts about the source and what was read."""
+        facts = self._facts
+        if self._task is FinetuneTask.QUESTION_ANSWERING:
+            # Forgotten answers look the same.
+            facts += (f"{found.unanswered:,} of {found.count:,} questions have no answer",)
+        return (*self._source.facts, f"{self._source.path}: {'; '.join(facts)}")
 
     def _pass(self, found: "_Found") -> None:
         for row, item in self._good(found.log):
@@ -178,12 +189,16 @@ class _Found:
         self.groups: list[str] = []
         self._group_names: dict[str, str] = {}
         self.count = 0
+        self.unanswered = 0
 
     def add(self, item: Item, group: str) -> None:
         self.count += 1
         if self.items is not None:
             self.items.append(item)
-        name = item.group if isinstance(item, QuestionItem) and not group else group
+        name = group
+        if isinstance(item, QuestionItem):
+            name = group or item.group
+            self.unanswered += not item.answers
         # One text for all rows of a group.
         self.groups.append(self._group_names.setdefault(name, name))
         self.tally.add(item)

@@ -41,6 +41,10 @@ _ROWS_UNTOLD = 1000
 # Of English text by gzip, about.
 _COMPRESSION = 3
 _NAMES = {character: name for name, character in DELIMITERS.items()}
+# As it is written where a tab is hard to type.
+_WRITTEN = {"\\t": "\t"}
+# What has another meaning in tables.
+_NO_DELIMITERS = '"\r\n\0'
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,8 @@ def open_rows(
         path: The file, ``FILE=LABEL``, or several of them.
         file_format: One of `FORMATS`; by default what the suffix says, else the content.
         encoding: Of text formats; by default it is guessed.
-        delimiter: Of tables: a character or one of `DELIMITERS`; by default it is guessed.
+        delimiter: Of tables: a character or one of `DELIMITERS`; by default it is guessed. A file
+            whose format is not told by its suffix, and .txt, is then a table.
         header: Of tables in text files: whether there is one, or names for the columns of a table
             without; by default it is guessed.
 
@@ -219,9 +224,12 @@ class _Opening:
 
         if kind is None or (kind == "txt" and self.file_format is None):
             guessed = _guess_format(lines, plain=kind == "txt")
+            is_told = guessed == "txt" and self.delimiter is not None
+            guessed = "csv" if is_told else guessed
             if guessed != kind:
                 kind = guessed
-                facts.append(f"read as {kind} because of its content")
+                reason = "a delimiter is given" if is_told else "of its content"
+                facts.append(f"read as {kind} because {reason}")
         columns: tuple[str, ...] | None = None
         reader = _LINE_READERS.get(kind)
         if reader is not None:
@@ -251,19 +259,21 @@ class _Opening:
 
     def _delimiter(self, kind: str, lines: Callable[[], Iterator[str]], facts: list[str]) -> str:
         if self.delimiter is not None:
-            delimiter = DELIMITERS.get(self.delimiter, self.delimiter)
-            if len(delimiter) != 1:
-                raise InputError(
-                    f"A delimiter is one character or {', '.join(DELIMITERS)}, "
-                    f"not {self.delimiter!r}."
-                )
-            return delimiter
+            return _given_delimiter(self.delimiter, facts)
         sample = list(islice(lines(), _LINES_LOOKED_AT))
         if kind == "tsv" and any("\t" in line for line in sample):
             return "\t"
         delimiter = guess_delimiter(sample)
         facts.append(f"delimiter {_NAMES[delimiter]}")
         return delimiter
+
+
+def _given_delimiter(given: str, facts: list[str]) -> str:
+    delimiter = (DELIMITERS | _WRITTEN).get(given, given)
+    if len(delimiter) != 1 or delimiter in _NO_DELIMITERS:
+        raise InputError(f"A delimiter is one character or {', '.join(DELIMITERS)}, not {given!r}.")
+    facts.append(f"delimiter {_NAMES.get(delimiter, repr(delimiter))} (given)")
+    return delimiter
 
 
 def _whole(

@@ -61,7 +61,7 @@ def compare(
         models: Their directories.
         data: Rows to measure all of them on; by default each has the metrics of its own report.
         backend: As for `pipeline`.
-        **options: Of `evaluate`: columns, encoding, skip_bad_rows, label_names.
+        **options: Of `evaluate`: columns, encoding, delimiter, skip_bad_rows, label_names.
 
     Returns:
         The models, in the same order. Times are medians of an answer to one text of 49 tokens (a

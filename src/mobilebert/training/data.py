@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ class DataSource:
         dev: Files to judge by; none for a share of the others.
         columns: Field -> column, where they are not to be guessed.
         encoding: Of text files; guessed by default.
+        delimiter: Of tables in text files; guessed by default.
         group: The column that says what belongs together.
         skip_bad_rows: Whether rows that cannot be used are left out rather than refused.
         label_names: Label as the files have it -> the name it is to have.
@@ -44,6 +45,7 @@ class DataSource:
     dev: Sequence[str] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     encoding: str | None = None
+    delimiter: str | None = None
     group: str | None = None
     skip_bad_rows: bool = False
     label_names: Mapping[str, str] = field(default_factory=dict)
@@ -72,11 +74,14 @@ class DataSource:
             InputError: They cannot be read, or have rows that cannot be used.
         """
         kind = "txt" if task is FinetuneTask.MASKED_LM and all(map(_is_txt, files)) else None
-        rows = open_rows(list(files), encoding=self.encoding, file_format=kind)
+        rows = open_rows(
+            list(files), encoding=self.encoding, delimiter=self.delimiter, file_format=kind
+        )
         if on_progress is not None:
             rows = rows.watched(on_progress)
         if like is not None:
-            return read_items(task, rows, on_error=self.on_error, **like.options)
+            known = {**like.options, "reason": "as in the training data"}
+            return read_items(task, rows, on_error=self.on_error, **known)
         return read_items(
             task,
             rows,
@@ -102,6 +107,7 @@ class TrainingData:
         labels: Names of the labels, in the order of their numbers.
         summary: What a report says about them.
         are_tags: Whether the labels are those of words.
+        leaked: Items to judge by whose text stands in the training data.
     """
 
     train: Items
@@ -109,6 +115,17 @@ class TrainingData:
     labels: LabelNames
     summary: DataSummary
     are_tags: bool = False
+    leaked: tuple[Problem, ...] = ()
+
+    def judged_by(self, dev: Items) -> "TrainingData":
+        """Return the same with fewer items to judge by, and a summary that tells of them.
+
+        Args:
+            dev: Some of the items to judge by.
+        """
+        places = {item.place for item in dev} if self.leaked else set()
+        leaked = tuple(problem for problem in self.leaked if problem.place in places)
+        return replace(self, dev=dev, summary=_about_dev(self.summary, dev, leaked), leaked=leaked)
 
     def sentences(self) -> list[str]:
         """Say how the data were read, and what is wrong with them."""
@@ -156,38 +173,51 @@ def read_training_data(
     """
     read = source.read(task, source.train, on_progress=on_progress)
     check_occurring(", ".join(source.train), source.label_names, read.labels)
+    check_training(task, read)
     files = [file_summary(source.train, "train", read)]
     how = ""
-    leaked: list[Problem] = []
     if source.dev:
-        dev = source.read(task, source.dev, read, on_progress)
-        files.append(file_summary(source.dev, "dev", dev))
         train = read
-        leaked = leaks(train, dev)
+        dev = source.read(task, source.dev, read, on_progress)
+        dev = without_unseen_labels(train.labels, dev, source.on_error)
+        files.append(file_summary(source.dev, "dev", dev))
     else:
         kept, held = split(read, share=dev_share, seed=seed, groups=read.groups)
         dev = read.only(held)
         train = read.only(kept, labels=Counter(read.labels) - Counter(dev.labels))
         how = _split_sentence(read, dev_share, seed)
-    check_training(task, train)
-    dev = without_unseen_labels(train, dev, source.on_error)
+        check_training(task, train, is_part=True)
     if dev_rows is not None and len(dev) > dev_rows:
         how += f" {dev_rows:,} of {len(dev):,} rows to judge by are drawn (seed {seed})."
         places = np.random.default_rng(seed).choice(len(dev), dev_rows, replace=False)
         dev = dev.only(np.sort(places))
+    leaked = tuple(leaks(train, dev)) if source.dev else ()  # a split has none
     summary = DataSummary(
         files=files,
         train_items=len(train),
-        dev_items=len(dev),
         split=how.strip(),
         problems=reported_problems([train, dev] if source.dev else [read], source),
         train_labels=dict(train.labels),
+    )
+    return TrainingData(
+        train,
+        dev,
+        collect_labels(task, train.labels),
+        _about_dev(summary, dev, leaked),
+        task is FinetuneTask.TOKEN_CLASSIFICATION,
+        leaked,
+    )
+
+
+def _about_dev(summary: DataSummary, dev: Items, leaked: Sequence[Problem]) -> DataSummary:
+    """Return a summary with what is said about items to judge by."""
+    return replace(
+        summary,
+        dev_items=len(dev),
         dev_labels=dict(dev.labels),
         leaks=len(leaked),
         leak_examples=[str(problem) for problem in leaked[:EXAMPLES_KEPT]],
     )
-    are_tags = task is FinetuneTask.TOKEN_CLASSIFICATION
-    return TrainingData(train, dev, collect_labels(task, train.labels), summary, are_tags)
 
 
 def file_summary(paths: Sequence[str], role: str, read: Items) -> DataFile:

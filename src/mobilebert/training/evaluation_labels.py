@@ -69,7 +69,7 @@ def judge_labels(asking: Asking, items: Sequence[TextItem], options: JudgingOpti
             if (predicted[row] != wanted[row]).any()
         ),
         only_class=_only_answer(predicted, wanted, names),
-        warnings=[_TUNED_HERE] if options.tune_thresholds else [],
+        warnings=_warnings(wanted, options),
     )
     by_name = dict(zip(names, thresholds.tolist(), strict=True))
     return Evaluation(summary=summary, predictions=tuple(told), thresholds=by_name)
@@ -79,6 +79,16 @@ _TUNED_HERE = (
     "The thresholds of the labels were tuned on the items that the model is judged by, so the "
     "scores are somewhat better than on other texts."
 )
+
+
+def _warnings(wanted: BoolArray, options: JudgingOptions) -> list[str]:
+    found = [_TUNED_HERE] if options.tune_thresholds else []
+    if not wanted.any():
+        found.append(
+            f"None of the {len(wanted):,} rows to judge by has a label: whether the model finds "
+            "labels was not measured."
+        )
+    return found
 
 
 def _wanted(items: Sequence[TextItem], names: Sequence[str]) -> BoolArray:
@@ -111,8 +121,11 @@ def _thresholds(
 
 def _metrics(probabilities: Array, wanted: BoolArray, thresholds: Array) -> dict[str, float]:
     total = label_counts(probabilities >= thresholds, wanted).summed()
+    scores = dict(score_labels(probabilities, wanted, thresholds))
+    if not wanted.any():
+        del scores["mean_average_precision"]  # of labels that occur
     return {
-        **score_labels(probabilities, wanted, thresholds),
+        **scores,
         "micro_precision": float(total.precision[0]),
         "micro_recall": float(total.recall[0]),
     }

@@ -82,7 +82,7 @@ def judge_masked_words(
         items=len(items),
         metrics=_metrics(float(np.mean(told == wanted)), float(losses.mean())),
         headline="loss",
-        baseline=_metrics(float(shares.max()), float(-(shares * np.log(shares)).sum())),
+        baseline=_metrics(float(shares.max()), float((shares * np.log(1 / shares)).sum())),
         baseline_name="frequency of words",
         worst=worst_errors(_errors(asking.pipeline.tokenizer, items, found)),
         only_class=words[0] if len(set(words)) == 1 < len(shares) else None,

@@ -111,7 +111,8 @@ def is_better(metric: str, score: float, other: float | None) -> bool:
 
 def negative_log(probabilities: FloatArray) -> FloatArray:
     """Return the loss of events that were given these probabilities."""
-    return -np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
+    # Subtracted, so that the loss of 1 is not -0.
+    return 0 - np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
 
 
 def class_rows(

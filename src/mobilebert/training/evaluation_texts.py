@@ -71,8 +71,18 @@ def judge_classes(asking: Asking, items: Sequence[TextItem], options: JudgingOpt
             if predicted[row] != wanted[row]
         ),
         only_class=names[predicted[0]] if scores.predicts_one_class else None,
+        warnings=_one_class_only(names[wanted[0]], wanted),
     )
     return Evaluation(summary=summary, predictions=tuple(names[place] for place in predicted))
+
+
+def _one_class_only(name: str, wanted: IntArray) -> list[str]:
+    if (wanted != wanted[0]).any():
+        return []
+    return [
+        f"All {len(wanted):,} rows to judge by have the class {name!r}: whether the model tells "
+        "classes apart was not measured."
+    ]
 
 
 def _class_of(item: TextItem, numbers: Mapping[str, int]) -> int:
@@ -98,8 +108,17 @@ def _class_metrics(scores: ClassScores, probabilities: Array, wanted: IntArray) 
     members, of_second = wanted == 1, probabilities[:, 1]
     return metrics | {
         "f1": float(scores.counts.f1[1]),
-        "auc": roc_auc(of_second, members),
-        "average_precision": average_precision(of_second, members),
+        **_ranking(of_second, members),
+    }
+
+
+def _ranking(scores: Array, members: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Return what tells members from others; nothing where all are or none is."""
+    if members.all() or not members.any():
+        return {}
+    return {
+        "auc": roc_auc(scores, members),
+        "average_precision": average_precision(scores, members),
     }
 
 
@@ -110,7 +129,7 @@ def _majority(scores: ClassScores, wanted: IntArray) -> dict[str, float]:
     always = np.full(len(wanted), support.argmax())
     probabilities = np.broadcast_to(support / support.sum(), (len(wanted), len(support)))
     metrics = _class_metrics(score_classes(always, wanted, len(support)), probabilities, wanted)
-    return metrics | {"loss": float(-(shares * np.log(shares)).sum())}
+    return metrics | {"loss": float((shares * np.log(1 / shares)).sum())}
 
 
 def judge_numbers(asking: Asking, items: Sequence[TextItem], options: JudgingOptions) -> Evaluation:

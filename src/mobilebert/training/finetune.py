@@ -51,6 +51,7 @@ def finetune(
     output: str | os.PathLike[str],
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
+    delimiter: str | None = None,
     group: str | None = None,
     skip_bad_rows: bool = False,
     label_names: Mapping[str, str] | None = None,
@@ -73,6 +74,7 @@ def finetune(
         output: Directory for the model, its report and its card.
         columns: Field -> column, where they are not to be guessed: text, pair, label, ...
         encoding: Of text files; guessed by default.
+        delimiter: Of tables in text files: a character or its name; guessed by default.
         group: The column that says what belongs together and is never split apart.
         skip_bad_rows: Leave out rows that cannot be used, rather than refuse them all.
         label_names: Label as the files have it -> the name that it gets: `{"1": "good"}`.
@@ -102,6 +104,7 @@ def finetune(
             dev=_files(dev),
             columns=dict(columns or {}),
             encoding=encoding,
+            delimiter=delimiter,
             group=group,
             skip_bad_rows=skip_bad_rows,
             label_names=dict(label_names or {}),

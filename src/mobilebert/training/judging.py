@@ -10,6 +10,7 @@ from typing import Any
 
 from mobilebert.checkpoint.reading import load_config
 from mobilebert.config import MobileBertConfig
+from mobilebert.datasets.agreement import without_unseen_labels
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.datasets.reading import read_items
 from mobilebert.datasets.sources import open_rows
@@ -21,6 +22,7 @@ from mobilebert.reports.report import ModelSummary, Report
 from mobilebert.training.data import DataSource, file_summary, reported_problems
 from mobilebert.training.evaluation import evaluate_items
 from mobilebert.training.evaluation_results import Evaluation
+from mobilebert.training.labels import not_of_model
 from mobilebert.training.machine import machine_and_versions
 from mobilebert.training.tasks import resolve_finetune_task
 
@@ -83,6 +85,7 @@ def evaluate(
     task: FinetuneTask | str | None = None,
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
+    delimiter: str | None = None,
     skip_bad_rows: bool = False,
     label_names: Mapping[str, str] | None = None,
     backend: str = "auto",
@@ -99,6 +102,7 @@ def evaluate(
         task: What it was tuned for; by default what its configuration says.
         columns: Field -> column, where they are not to be guessed.
         encoding: Of text files; guessed by default.
+        delimiter: Of tables in text files: a character or its name; guessed by default.
         skip_bad_rows: Leave out rows that cannot be used, rather than refuse them all.
         label_names: Label as the files have it -> the name that the model has for it.
         backend: As for `pipeline`.
@@ -120,11 +124,13 @@ def evaluate(
     )
     items = read_items(
         chosen,
-        open_rows(paths, encoding=encoding),
+        open_rows(paths, encoding=encoding, delimiter=delimiter),
         columns=source.columns or None,
         on_error=source.on_error,
         label_names=label_names,
     )
+    names = list(load_config(model).id2label.values())
+    items = without_unseen_labels(names, items, source.on_error, not_of_model(names))
     evaluation = evaluate_items(
         chosen, model, None, items, backend=backend, dtype=dtype, parameters=parameters
     )

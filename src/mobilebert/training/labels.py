@@ -6,12 +6,15 @@ from typing import Any
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.datasets.problems import ProblemKind, RowError
 
-__all__ = ["OUTSIDE", "LabelNames", "collect_labels", "number_of"]
+__all__ = ["OUTSIDE", "LabelNames", "collect_labels", "not_of_model", "number_of"]
 
 LabelNames = tuple[str, ...]
 
 # The tag of a word that is part of nothing.
 OUTSIDE = "O"
+
+# Labels of a model that one error names.
+_NAMED = 8
 
 _TAGS = FinetuneTask.TOKEN_CLASSIFICATION
 _LABELLED = (FinetuneTask.TEXT_CLASSIFICATION, FinetuneTask.MULTI_LABEL, _TAGS)
@@ -47,14 +50,22 @@ def number_of(name: str, numbers: Mapping[str, int]) -> int:
         RowError: It is not among them.
     """
     if name not in numbers:
-        known = ", ".join(repr(label) for label in list(numbers)[:8])
-        more = f" and {len(numbers) - 8} more" if len(numbers) > 8 else ""
-        raise RowError(
-            ProblemKind.UNSEEN_LABEL,
-            f"The label {name!r} is not one of the model's: {known}{more}. If it has another "
-            "name there, say so with --label-names.",
-        )
+        raise RowError(ProblemKind.UNSEEN_LABEL, f"The label {name!r} {not_of_model(numbers)}.")
     return numbers[name]
+
+
+def not_of_model(names: Iterable[str]) -> str:
+    """Return what is said of a label that is not among a model's.
+
+    Args:
+        names: Those of the model.
+    """
+    known = [repr(name) for name in names]
+    more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+    return (
+        f"is not one of the model's ({', '.join(known[:_NAMED])}{more}); if it has another name "
+        "there, say so with --label-names"
+    )
 
 
 def _order(names: set[str]) -> Callable[[str], Any] | None:

@@ -1,7 +1,6 @@
 """Rows that a tokenizer or a model's length makes unusable are met before training, not within."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -73,8 +72,7 @@ def with_usable_dev(
     if not kept:
         raise InputError(f"No row to judge by can be used. {problems.kept[0]}")
     data.summary.problems += _reported(problems)
-    data.summary.dev_items = len(kept)
-    return replace(data, dev=data.dev.only(kept, problems))
+    return data.judged_by(data.dev.only(kept, problems))
 
 
 def _reported(problems: ProblemLog) -> list[ReportedProblem]:
