@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from mobilebert.errors import InputError
+from mobilebert.training.settings import LORA_ON
 
 __all__ = ["LowRankUpdate", "add_lora", "has_lora", "merge_lora", "merged_state_dict"]
 
@@ -74,7 +75,7 @@ class LowRankUpdate(nn.Module):
 
 def add_lora(
     model: nn.Module,
-    names: Iterable[str] = ("query", "value"),
+    names: Iterable[str] = LORA_ON,
     *,
     rank: int = 8,
     alpha: float = 16.0,

@@ -67,8 +67,20 @@ class ProgressBar:
         self._bar.set_postfix_str(
             f"loss {'-' if loss is None else format(loss, '.4g')}, rate {rate:.2g}", refresh=False
         )
-        self._bar.n = progress.step
-        self._bar.update(0)
+        steps = progress.step - int(self._bar.n)
+        if steps == 1:
+            self._bar.update(1)
+        elif not self._bar.disable:
+            self._jump(steps)
+
+    def _jump(self, steps: int) -> None:
+        """Show what was not computed just now: steps of an earlier session, or the way back."""
+        # All three, or time left would be reckoned from steps that took no time, and nothing be
+        # shown of a run that went back until it is where it was.
+        self._bar.initial += steps
+        self._bar.n += steps
+        self._bar.last_print_n = self._bar.n
+        self._bar.refresh()
 
     def happened(self, entry: Mapping[str, Any]) -> None:
         """Write a line for an evaluation or an event."""

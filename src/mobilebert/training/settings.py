@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mobilebert.errors import InputError
 from mobilebert.setting_tables import SettingTable, setting
 
-__all__ = ["FinetuneSettings", "Precision"]
+__all__ = ["LORA_ON", "FinetuneSettings", "Precision"]
+
+# The projections of the paper (Hu et al. 2021, arXiv:2106.09685, section 4.2).
+LORA_ON = ("query", "value")
 
 
 class Precision(StrEnum):
@@ -42,13 +46,19 @@ class FinetuneSettings(SettingTable):
         None, "Share of the steps in which the rate rises.", metavar="F", least=0, most=1
     )
     clip: float | None = setting(None, "Largest norm of the gradients.", metavar="F", least=0)
-    freeze: str | None = setting(
+    freeze: str | int | None = setting(
         None,
         "What stays as it is: embeddings, encoder, or a number of lowest layers.",
         metavar="WHAT",
     )
     lora_rank: int | None = setting(
-        None, "Train low-rank changes of the attention alone, merged at the end.", least=1
+        None, "Train low-rank changes of some projections alone, merged at the end.", least=1
+    )
+    lora_on: str | None = setting(
+        None,
+        "The projections that --lora-rank changes: last parts of their names, with commas "
+        f"between. Default: {','.join(LORA_ON)}.",
+        metavar="NAMES",
     )
     dropout: float | None = setting(
         None, "Dropout before the head.", metavar="F", least=0, most=0.95
@@ -99,3 +109,23 @@ class FinetuneSettings(SettingTable):
         None, "Rows to judge by at most, drawn from the others. Default: all.", least=1
     )
     seed: int = setting(0, "Of the split, the order, new weights and dropout.", least=0)
+
+    def __post_init__(self) -> None:
+        """Check all values, and fill in what depends on others.
+
+        Raises:
+            InputError: A value is not possible, or projections are named that do not learn so.
+        """
+        if isinstance(self.freeze, int):
+            object.__setattr__(self, "freeze", str(self.freeze))
+        super().__post_init__()
+        if self.lora_rank is None and self.lora_on is not None:
+            raise InputError("lora_on names what lora_rank trains; give lora_rank too.")
+        if self.lora_rank is not None and self.lora_on is None:
+            # So that a run that is told the default is the same run.
+            object.__setattr__(self, "lora_on", ",".join(LORA_ON))
+
+    @property
+    def lora_names(self) -> tuple[str, ...]:
+        """Names of the projections that have low-rank changes; none without them."""
+        return tuple(name.strip() for name in self.lora_on.split(",")) if self.lora_on else ()

@@ -1,0 +1,68 @@
+"""`mobilebert finetune` killed at any step goes on to the same files."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from commands.running import invoke, start
+from pipelines.random_checkpoints import write_checkpoint
+
+STEPS = 60
+# Evaluations, behind which a state is written too, are behind other steps.
+PACE = ("--max-steps", STEPS, "--evaluate-every", 4, "--checkpoint-every", 3, "--batch-size", 8)
+# From within: on a busy machine a test sees too late how far a program is.
+KILLED = """
+import os, signal, sys, threading
+from mobilebert.commands.main import main
+from mobilebert.training.loop import TrainingLoop
+steps, seconds = int(sys.argv.pop(1)), float(sys.argv.pop(1))
+step, began = TrainingLoop._step, []
+def killed(loop):
+    began.append(loop)
+    if len(began) == steps:
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    step(loop)
+TrainingLoop._step = killed
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def common(tmp_path_factory):
+    """A model with dropout, and rows: the command but for its output."""
+    directory = tmp_path_factory.mktemp("killed")
+    model = write_checkpoint(directory / "model", "fill-mask", attention_probs_dropout_prob=0.1)
+    rows = [f"{w} film {n},{s}" for n in range(30) for w, s in (("fine", "good"), ("dull", "bad"))]
+    (directory / "rows.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    where = ("--task", "text-classification", "--train", directory / "rows.csv", "--model", model)
+    return ("finetune", *where, *PACE)
+
+
+@pytest.mark.parametrize(
+    ("kills", "options"),
+    [(2, ()), (1, ("--precision", "bfloat16", "--lora-rank", 2))],
+    ids=["float32", "lora"],
+)
+def test_killed_at_random_steps_it_ends_with_the_same_files(common, tmp_path, kills, options):
+    whole, output = tmp_path / "whole", tmp_path / "output"
+    assert invoke(*common, *options, "--output", whole).exit_code == 0
+    arguments = [*map(str, (*common, *options, "--output", output))]
+    drawn = np.random.default_rng(int(time.time()))
+    # Steps of a session, and seconds from the beginning of the last one.
+    places = [(str(drawn.integers(1, 26)), str(drawn.uniform(0, 0.05))) for _ in range(kills)]
+    for place in places:
+        process = [sys.executable, "-c", KILLED, *place, *arguments]
+        ended = subprocess.run(process, stderr=subprocess.PIPE)
+        assert ended.returncode == -signal.SIGKILL, (places, ended.stderr.decode())
+        arguments = [*arguments, "--resume"] if "--resume" not in arguments else arguments
+    process = start(*arguments)
+    _, said = process.communicate()
+    assert process.returncode == 0, (places, said.decode())
+    assert b"resumed" in said
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        assert (output / name).read_bytes() == (whole / name).read_bytes(), places
+    assert not (output / "training").exists()
