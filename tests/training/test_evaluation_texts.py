@@ -10,7 +10,7 @@ from assertions import assert_close
 from mobilebert.datasets.items import FinetuneTask, TextItem
 from mobilebert.errors import InputError
 from mobilebert.training.evaluation import evaluate_items
-from mobilebert.training.evaluation_results import is_better
+from mobilebert.training.evaluation_results import is_better, negative_log
 from tolerances import FLOAT32, PIPELINE_SCORES
 from training.scripted import ScriptedBackend
 
@@ -242,6 +242,10 @@ def test_progress_and_parameters_reach_the_pipeline(tokenizer):
     )
     assert backend.sequences == 3
     assert told == [3]
+
+
+def test_what_is_sure_and_right_costs_nothing():
+    assert not np.signbit(negative_log(np.ones(2))).any()
 
 
 def test_better_depends_on_the_metric():
