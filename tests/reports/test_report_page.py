@@ -141,6 +141,16 @@ def test_nothing_is_loaded_and_nothing_runs():
     assert "default-src 'none'; style-src 'unsafe-inline'" in policy
 
 
+def test_of_many_rows_with_a_problem_five_are_shown():
+    rows = [f"rows.csv, line {number}: no label." for number in range(2, 10)]
+    report = example_report()
+    report.data.problems = [parts.ProblemKind(kind="missing label", count=8, examples=rows)]
+    page = report_page(report)
+    assert rows[4] in page
+    assert rows[5] not in page
+    assert "and 3 more in report.json" in page
+
+
 def test_very_long_texts_are_cut():
     long = "word " * 100_000
     report = example_report()
