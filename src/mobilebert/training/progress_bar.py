@@ -1,24 +1,19 @@
 """What a person sees of a run: a bar with loss, rate and time left, and a line for what happens."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
 
+from mobilebert.corpora.progress import tell
 from mobilebert.training.saved_state import Progress
 
 __all__ = ["ProgressBar", "counting", "tell"]
 
 # Seconds; what takes less needs no bar.
 _SOON = 1.0
-
-
-def tell(sentences: Iterable[str]) -> None:
-    """Write sentences to standard error, above the bar."""
-    for sentence in sentences:
-        tqdm.write(sentence, file=sys.stderr)
 
 
 @contextmanager
