@@ -12,29 +12,6 @@
 namespace mobilebert {
 namespace {
 
-// Transposes 16 rows of 16 numbers of 32 bits.
-inline void transpose(__m512i rows[16]) {
-  __m512i t[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4)
-    for (int j = 0; j < 2; ++j) {
-      rows[i + 2 * j] = _mm512_unpacklo_epi64(t[i + j], t[i + j + 2]);
-      rows[i + 2 * j + 1] = _mm512_unpackhi_epi64(t[i + j], t[i + j + 2]);
-    }
-  for (int i = 0; i < 16; i += 8)
-    for (int j = 0; j < 4; ++j) {
-      t[i + j] = _mm512_shuffle_i32x4(rows[i + j], rows[i + j + 4], 0x88);
-      t[i + j + 4] = _mm512_shuffle_i32x4(rows[i + j], rows[i + j + 4], 0xdd);
-    }
-  for (int j = 0; j < 8; ++j) {
-    rows[j] = _mm512_shuffle_i32x4(t[j], t[j + 8], 0x88);
-    rows[j + 8] = _mm512_shuffle_i32x4(t[j], t[j + 8], 0xdd);
-  }
-}
-
 // Tokens of one tile, which may be filled by several calls, also of different threads.
 struct Part {
   int first, end;  // of the tile's tokens
@@ -101,17 +78,6 @@ void pack_values_bfloat16(const float* x, std::size_t stride, int rows, int head
   }
 }
 
-// 2**x for x <= 0, for a result that is rounded to bfloat16 (by at most 2e-3): a polynomial for the
-// fraction, fitted to the least relative error on [0, 1), which is 8e-5; `scalef` takes the floor.
-inline Vec power_of_two_bfloat16(Vec x) {
-  const Vec r = {_mm512_reduce_ps(x.v, 1)};  // x - floor(x)
-  Vec p = Vec::set(7.8024521e-2f);
-  p = fma(p, r, Vec::set(2.2606716e-1f));
-  p = fma(p, r, Vec::set(6.9583356e-1f));
-  p = fma(p, r, Vec::set(9.9992520e-1f));
-  return scale_by_power(p, x);
-}
-
 constexpr int kScoresOfPanel = 4 * kSums;
 
 // Tokens of the last panel: its left and right half.
@@ -167,20 +133,12 @@ inline void exponentiate_rows(const float* scores, int length, char* probabiliti
   for (int i = 0; i < kCount; ++i) sums[i] = sum(total[i]);
 }
 
-constexpr int kTileQueries = 2 * kRows16;
 constexpr int kTogether = 4;  // rows of scores
 
 // Scores of 32 queries, their probabilities, and the queries.
 std::size_t attention_scratch_bfloat16(int longest, int head) {
   const std::size_t strip = padded(longest);
-  return kTileQueries * (strip * 6 + static_cast<std::size_t>(head) * 2);
-}
-
-template <bool kTall>
-inline void multiply_block(const char* a, std::size_t a_tall, const char* b, int steps,
-                           float* sums) {
-  sum_block<Bfloat16Products, kTall>(a, a_tall, b, steps);
-  store_block<kTall>(sums);
+  return kBlockRows * (strip * 6 + static_cast<std::size_t>(head) * 2);
 }
 
 template <bool kTall>
@@ -188,14 +146,14 @@ void attend_some(const Attention& t, int first, int rows) {
   const int strip = padded(t.length), steps = t.head / kPanel, key_steps = strip / kPanel;
   float* scores = static_cast<float*>(t.scratch);
   char* probabilities =
-      reinterpret_cast<char*>(scores + static_cast<std::size_t>(kTileQueries) * strip);
-  char* queries = probabilities + static_cast<std::size_t>(kTileQueries) * strip * 2;
+      reinterpret_cast<char*>(scores + static_cast<std::size_t>(kBlockRows) * strip);
+  char* queries = probabilities + static_cast<std::size_t>(kBlockRows) * strip * 2;
   pack_rows_bfloat16(t.query + first * t.query_stride, t.query_stride, rows, t.head, queries, 0);
   for (int panel = 0; panel < key_steps; ++panel)
     multiply_block<kTall>(queries, steps * kTileBytes,
                           static_cast<const char*>(t.keys) + panel * steps * 2 * kTileBytes, steps,
                           scores + panel * kScoresOfPanel);
-  float totals[kTileQueries];
+  float totals[kBlockRows];
   for (int i = 0; i < rows; i += kTogether)  // rows behind the last are computed and not looked at
     exponentiate_rows<kTogether>(scores + (i / kRows16) * 2 * kSums + (i % kRows16) * kRows16,
                                  t.length, packed_row(probabilities, i, strip, 0), totals + i);
@@ -222,8 +180,8 @@ void attend_some(const Attention& t, int first, int rows) {
 }
 
 void attend_bfloat16(const Attention& t) {
-  for (int first = 0; first < t.rows; first += kTileQueries) {
-    const int rows = t.rows - first < kTileQueries ? t.rows - first : kTileQueries;
+  for (int first = 0; first < t.rows; first += kBlockRows) {
+    const int rows = t.rows - first < kBlockRows ? t.rows - first : kBlockRows;
     if (rows > kRows16)
       attend_some<true>(t, first, rows);
     else

@@ -1,15 +1,11 @@
-// What a thread sets before it works on tiles of AMX, and rows of bfloat16 numbers in them.
-//
-// Layouts, in tiles (tiles.h):
-//   left matrices   [rows / 16][depth / 32], a tile is [16 rows][32 numbers]
-//   right matrices  [columns / 32][depth / 32][2], a tile is [16 pairs of rows][16 columns][2]
+// What a thread sets before it works on tiles of AMX, and blocks of products in memory.
 //
 // Included by the file that is compiled for AMX, after float32.h.
 #pragma once
 
 #include "amx_registers.h"
+#include "packed_tiles.h"
 #include "rounding.h"
-#include "vec_bfloat16.h"
 
 namespace mobilebert {
 namespace {
@@ -25,19 +21,29 @@ void leave_tiles() {
   if (!entered_rounding) _tile_release();
 }
 
-// Where row `row` of a left matrix has its numbers 32 * step, ...
-inline char* packed_row(void* packed, int row, int width, int step) {
-  const std::size_t tile = static_cast<std::size_t>(row / kRows16) * (width / kPanel) + step;
-  return static_cast<char*>(packed) + tile * kTileBytes + (row % kRows16) * kRowBytes;
+// A block of 32 x 32 as 4 tiles of sums (amx_registers.h); with `kTall` false its first 16 rows.
+template <bool kTall>
+inline void multiply_block(const char* a, std::size_t a_tall, const char* b, int steps,
+                           float* sums) {
+  sum_block<Bfloat16Products, kTall>(a, a_tall, b, steps);
+  store_block<kTall>(sums);
 }
 
-void pack_rows_bfloat16(const float* x, std::size_t stride, int rows, int width, void* packed,
-                        int first) {
-  for (int row = 0; row < rows; ++row)
-    for (int step = 0; step < width / kPanel; ++step) {
-      const float* from = x + row * stride + step * kPanel;
-      _mm512_store_si512(packed_row(packed, first + row, width, step), row_of(from));
-    }
+// Adds to the sums of a block.
+inline void add_block(const char* a, std::size_t a_tall, const char* b, int steps, float* sums) {
+  _tile_loadd(0, sums, kRowBytes);
+  _tile_loadd(1, sums + kSums, kRowBytes);
+  _tile_loadd(2, sums + 2 * kSums, kRowBytes);
+  _tile_loadd(3, sums + 3 * kSums, kRowBytes);
+  for (int step = 0; step < steps; ++step) {
+    _tile_loadd(4, a + step * kTileBytes, kRowBytes);
+    _tile_loadd(6, b + step * 2 * kTileBytes, kRowBytes);
+    _tile_loadd(7, b + (step * 2 + 1) * kTileBytes, kRowBytes);
+    Bfloat16Products::upper();
+    _tile_loadd(5, a + a_tall + step * kTileBytes, kRowBytes);
+    Bfloat16Products::lower();
+  }
+  store_block<true>(sums);
 }
 
 }  // namespace

@@ -65,11 +65,12 @@ Features features() {
   return found;
 }
 
-// AVX-512 VNNI, with products in bfloat16 too.
+// AVX-512 VNNI, with products in bfloat16 and training too.
 const Kernels& avx512vnni_with_bfloat16() {
   static const Kernels kernels = [] {
     Kernels both = kAvx512Vnni;
     both.bfloat16 = &kAvx512Bfloat16;
+    both.training = &avx512_bfloat16_training();
     return both;
   }();
   return kernels;

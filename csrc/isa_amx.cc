@@ -26,7 +26,7 @@ const Arithmetic kBfloat16{"bfloat16",
 
 #include "int8.h"
 #include "amx_int8.h"
-#include "amx_training.h"
+#include "tile_training.h"
 
 namespace mobilebert {
 const Kernels kAmx{"amx", &kFloat32, &kBfloat16, normalize, apply_tanh, &kInt8, &kTraining};

@@ -107,6 +107,7 @@ extern const Kernels kAvx512Vnni;
 extern const Kernels kAmx;
 // Of "avx512vnni", where the processor has AVX512-BF16.
 extern const Arithmetic kAvx512Bfloat16;
+const Training& avx512_bfloat16_training();
 #elif defined(MOBILEBERT_ARM64)
 extern const Kernels kNeon;
 extern const Kernels kNeonBfloat16;  // "neon" too, where the processor has FEAT_BF16

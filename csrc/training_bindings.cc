@@ -37,9 +37,14 @@ Pool& pool_of(int threads) {
   return *pool;
 }
 
-const Training& training_of(const std::string& isa) {
+const Training* find_training(const std::string& isa) {
   for (const Kernels* kernels : available_kernels())
-    if (isa == kernels->name && kernels->training) return *kernels->training;
+    if (isa == kernels->name) return kernels->training;
+  return nullptr;
+}
+
+const Training& training_of(const std::string& isa) {
+  if (const Training* found = find_training(isa)) return *found;
   refuse("This processor cannot train with " + isa + ".");
 }
 
@@ -340,6 +345,9 @@ void bind_training(nb::module_& module) {
   // Arrays are taken as they are; where something is not wanted there is None.
   const auto given = nb::arg().noconvert();
   const auto maybe = nb::arg().noconvert().none();
+  module.def(
+      "trains", [](const std::string& isa) { return find_training(isa) != nullptr; }, "isa"_a,
+      "Whether steps of training run here with an instruction set.");
   nb::class_<NativeTrainer>(module, "Trainer")
       .def(nb::init<const std::string&, int>(), "isa"_a, "threads"_a)
       .def("project", &NativeTrainer::project, given, given, given, given, given, given, given)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from mobilebert.engine import _native
-from mobilebert.engine.native import isa_dtypes
+from mobilebert.engine.native import isa_dtypes, trains
 
-TRAINS = "amx" in isa_dtypes()
+# Of x86 processors those that multiply in bfloat16.
+TRAINERS = [isa for isa, dtypes in isa_dtypes().items() if "bfloat16" in dtypes and isa != "neon"]
 ROWS, NARROW, WIDE, WORDS = 5, 32, 64, 40
 
 
@@ -149,8 +150,8 @@ CALLS = {
 }
 
 
-def call(name, arguments):
-    getattr(_native.Trainer("amx", 2), name)(*arguments)
+def call(name, arguments, isa):
+    getattr(_native.Trainer(isa, 2), name)(*arguments)
 
 
 def arrays_of(arguments):
@@ -173,13 +174,19 @@ def spoiled(array):
         yield shifted.reshape(array.shape)
 
 
+def test_who_trains():
+    assert [isa for isa in isa_dtypes() if trains(isa)] == TRAINERS
+    assert not trains("mmx")
+
+
+@pytest.mark.parametrize("isa", TRAINERS or ["amx"])
 @pytest.mark.parametrize("name", CALLS)
-def test_arguments_that_do_not_go_together_are_refused(name):
-    if not TRAINS:
+def test_arguments_that_do_not_go_together_are_refused(name, isa):
+    if not TRAINERS:
         with pytest.raises(ValueError, match="cannot train with amx"):
-            call(name, CALLS[name]())
+            call(name, CALLS[name](), isa)
         return
-    call(name, CALLS[name]())
+    call(name, CALLS[name](), isa)
     for number in range(len(list(arrays_of(CALLS[name]())))):
         for variant in range(5):
             arguments = CALLS[name]()
@@ -190,7 +197,7 @@ def test_arguments_that_do_not_go_together_are_refused(name):
                 continue
             holder[place] = others[variant]
             with pytest.raises((ValueError, TypeError)):
-                call(name, arguments)
+                call(name, arguments, isa)
 
 
 @pytest.mark.parametrize(
@@ -211,17 +218,20 @@ def test_arguments_that_do_not_go_together_are_refused(name):
         ("vocabulary", 7, None, None),
     ],
 )
-def test_numbers_that_cannot_be(name, place, value, said):
+@pytest.mark.parametrize("isa", TRAINERS or ["amx"])
+def test_numbers_that_cannot_be(name, place, value, said, isa):
     arguments = CALLS[name]()
     arguments[place] = value
-    if said is None and TRAINS:
-        call(name, arguments)  # the loss alone
+    if said is None and TRAINERS:
+        call(name, arguments, isa)  # the loss alone
         return
-    with pytest.raises(ValueError, match=said if TRAINS else "cannot train"):
-        call(name, arguments)
+    with pytest.raises(ValueError, match=said if TRAINERS else "cannot train"):
+        call(name, arguments, isa)
 
 
-@pytest.mark.parametrize(("isa", "threads"), [("generic", 1), ("mmx", 1), ("amx", 0)])
+@pytest.mark.parametrize(
+    ("isa", "threads"), [("generic", 1), ("mmx", 1), ("amx", 0), ("avx512vnni", 0)]
+)
 def test_trainers_that_cannot_be_made(isa, threads):
     with pytest.raises(ValueError, match="cannot train|between 1 and 1024"):
         _native.Trainer(isa, threads)

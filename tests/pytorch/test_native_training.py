@@ -31,7 +31,9 @@ from tolerances import (
 )
 from torch_models import build
 
-TRAINS = "amx" in isa_dtypes()
+# Of x86 processors those that multiply in bfloat16.
+TRAINERS = [isa for isa, dtypes in isa_dtypes().items() if "bfloat16" in dtypes and isa != "neon"]
+TRAINS = bool(TRAINERS)
 PANELS = {
     "hidden_size": 64,
     "intra_bottleneck_size": 32,
@@ -45,6 +47,13 @@ STEPS = {
     "feed_forward": "feed_forward",
     "enter_attention": "enter",
 }
+
+
+@pytest.fixture(autouse=True, params=TRAINERS or ["generic"])
+def isa(request, monkeypatch):
+    """The instruction set that is used, of all that train."""
+    monkeypatch.setenv(ISA_VARIABLE, request.param)
+    return request.param
 
 
 class Recorded:

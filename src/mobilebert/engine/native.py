@@ -17,6 +17,7 @@ __all__ = [
     "is_amd",
     "isa_dtypes",
     "native",
+    "trains",
 ]
 
 ISA_VARIABLE = "MOBILEBERT_ISA"
@@ -87,6 +88,16 @@ def choose_isa() -> str:
             f"{', '.join(names)}."
         )
     return wanted
+
+
+def trains(isa: str) -> bool:
+    """Tell whether there are kernels for training with an instruction set on this machine.
+
+    Args:
+        isa: Its name.
+    """
+    module = find_native()
+    return module is not None and bool(module.trains(isa))
 
 
 def choose_threads(threads: int | None = None) -> int:

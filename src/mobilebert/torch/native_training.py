@@ -1,8 +1,8 @@
 """The engine's kernels in training: rows through products in bfloat16, and back.
 
-They stand in for the functions of packed_projections.py where a processor has tiles (AMX), under
-autocast in bfloat16. What is between two products stays in a core's second cache, results are added
-to residuals before they are rounded, and gradients of weights are summed in float32.
+They stand in for the functions of packed_projections.py where a processor has AMX or AVX512-BF16,
+under autocast in bfloat16. What is between two products stays in a core's second cache, results are
+added to residuals before they are rounded, and gradients of weights are summed in float32.
 
 Dimensions: T tokens, H hidden_size, K width inside a layer, A width of all heads, F width of a
 feed-forward network.
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mobilebert.engine.native import choose_isa, find_native, native
+from mobilebert.engine.native import choose_isa, find_native, native, trains
 from mobilebert.torch.folding import FoldedDense, fold, unfold
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "vocabulary_loss",
 ]
 
-_ISA = "amx"
 # Rows of what is kept for the backward pass come in such units (csrc/training.h).
 _KEPT_UNIT = 32
 
@@ -65,7 +64,7 @@ def _has_kernels(rows: Tensor, sizes: Iterable[int]) -> bool:
     if rows.device.type != "cpu" or not len(rows):
         return False
     module = find_native()
-    if module is None or choose_isa() != _ISA:
+    if module is None or not trains(choose_isa()):
         return False
     return not any(size % module.PANEL for size in sizes)
 
@@ -160,7 +159,7 @@ def vocabulary_loss(
 
 def _trainer() -> Any:
     """Return the kernels, on as many threads as torch has."""
-    return native().Trainer(_ISA, torch.get_num_threads())
+    return native().Trainer(choose_isa(), torch.get_num_threads())
 
 
 def _array(x: Tensor) -> Any:

@@ -4,8 +4,8 @@
 // by numbers made of a seed and the place of a probability, so nothing of it is kept.
 #pragma once
 
-#include "amx_outer.h"
-#include "amx_rows.h"
+#include "tile_outer.h"
+#include "tile_rows.h"
 #include "training.h"
 
 namespace mobilebert {
@@ -77,10 +77,9 @@ void rows_as_columns(const char* packed, int rows, int width, char* right) {
 // Products of 32 packed rows with all columns, in blocks of 4 tiles.
 void multiply_strip(const char* left, const char* right, int panels, int steps, float* blocks) {
   for (int panel = 0; panel < panels; ++panel) {
-    sum_block<Bfloat16Products, true>(
+    multiply_block<true>(
         left, steps * kTileBytes, right + static_cast<std::size_t>(panel) * steps * 2 * kTileBytes,
-        steps);
-    store_block<true>(blocks + static_cast<std::size_t>(panel) * 4 * kSums);
+        steps, blocks + static_cast<std::size_t>(panel) * 4 * kSums);
   }
 }
 
@@ -155,9 +154,9 @@ void attend_rows(const TrainedAttention& step, int text, int head, char* scratch
   Pieces pieces(scratch);
   char *packed = pieces.take(bytes), *key_columns = pieces.take(bytes),
        *values = pieces.take(bytes);
-  char* probabilities = pieces.take(static_cast<std::size_t>(kTileQueries) * unit.padded * 2);
-  auto* scores = pieces.take<float>(static_cast<std::size_t>(kTileQueries) * unit.padded * 4);
-  auto* sums = pieces.take<float>(static_cast<std::size_t>(kTileQueries) * width * 4);
+  char* probabilities = pieces.take(static_cast<std::size_t>(kBlockRows) * unit.padded * 2);
+  auto* scores = pieces.take<float>(static_cast<std::size_t>(kBlockRows) * unit.padded * 4);
+  auto* sums = pieces.take<float>(static_cast<std::size_t>(kBlockRows) * width * 4);
   const std::uint16_t* joint = step.joint;
   take_part(joint + unit.at(1, step.heads, width, 3), stride, unit, width, packed);
   rows_as_columns(packed, unit.padded, width, key_columns);
@@ -166,11 +165,11 @@ void attend_rows(const TrainedAttention& step, int text, int head, char* scratch
   take_part(joint + unit.at(0, step.heads, width, 3), stride, unit, width, packed);
   const Drawn drawn(step.seed);
   const __m512i dropped = _mm512_set1_epi16(static_cast<short>(step.dropped));
-  for (int first = 0; first < unit.length; first += kTileQueries) {
-    const int rows = unit.length - first < kTileQueries ? unit.length - first : kTileQueries;
+  for (int first = 0; first < unit.length; first += kBlockRows) {
+    const int rows = unit.length - first < kBlockRows ? unit.length - first : kBlockRows;
     multiply_strip(packed + static_cast<std::size_t>(first) * width * 2, key_columns, keys, panels,
                    scores);
-    float factors[kTileQueries];
+    float factors[kBlockRows];
     for (int row = 0; row < rows; ++row) {
       const Softmax found = exponentiate(row_of_blocks(scores, row), unit, step.scale, drawn,
                                          dropped, place_of(unit, first + row, step.heads, 0),
@@ -225,8 +224,8 @@ void attention_gradients(float* scores, float* gradients, const Unit& unit, floa
 // Adds strip^T rows to blocks [padded / 32][width / 32]: of 32 packed rows of a strip, and pairs.
 void add_strip(const char* strip, const Unit& unit, const char* pairs, int width, char* room,
                float* blocks) {
-  char* columns = room + static_cast<std::size_t>(kTileQueries) * unit.padded * 2;
-  pair_rows(strip, kTileQueries, unit.padded, room);
+  char* columns = room + static_cast<std::size_t>(kBlockRows) * unit.padded * 2;
+  pair_rows(strip, kBlockRows, unit.padded, room);
   transpose_right(room, 1, unit.padded, columns);
   add_outer(columns, unit.padded, pairs, width, 1, blocks);
 }
@@ -234,8 +233,8 @@ void add_strip(const char* strip, const Unit& unit, const char* pairs, int width
 // Sums in blocks to rows of 16 bits.
 void store_sums_of(float* blocks, const Unit& unit, int panels, std::uint16_t* to,
                    std::size_t stride) {
-  for (int first = 0; first < unit.length; first += kTileQueries) {
-    const int rows = unit.length - first < kTileQueries ? unit.length - first : kTileQueries;
+  for (int first = 0; first < unit.length; first += kBlockRows) {
+    const int rows = unit.length - first < kBlockRows ? unit.length - first : kBlockRows;
     store_strip(blocks + static_cast<std::size_t>(first) / kPanel * panels * 4 * kSums, rows,
                 panels, nullptr, to + first * stride, stride);
   }
@@ -247,7 +246,7 @@ void attention_gradient_rows(const TrainedAttentionGradient& step, int text, int
   const int width = step.head, panels = width / kPanel, keys = unit.padded / kPanel;
   const std::size_t stride = 3u * step.heads * width;
   const std::size_t bytes = static_cast<std::size_t>(unit.padded) * width * 2;
-  const std::size_t strip = static_cast<std::size_t>(kTileQueries) * unit.padded;
+  const std::size_t strip = static_cast<std::size_t>(kBlockRows) * unit.padded;
   Pieces pieces(scratch);
   char *packed = pieces.take(bytes), *queries = pieces.take(bytes), *grads = pieces.take(bytes);
   char *key_columns = pieces.take(bytes), *value_columns = pieces.take(bytes);
@@ -257,8 +256,8 @@ void attention_gradient_rows(const TrainedAttentionGradient& step, int text, int
   auto *scores = pieces.take<float>(4 * strip), *gradients = pieces.take<float>(4 * strip);
   char *probabilities = pieces.take(2 * strip), *to_scores = pieces.take(2 * strip);
   char* room = pieces.take(4 * strip);
-  char* pairs = pieces.take(static_cast<std::size_t>(kTileQueries) * width * 2);
-  auto* sums = pieces.take<float>(static_cast<std::size_t>(kTileQueries) * width * 4);
+  char* pairs = pieces.take(static_cast<std::size_t>(kBlockRows) * width * 2);
+  auto* sums = pieces.take<float>(static_cast<std::size_t>(kBlockRows) * width * 4);
   const auto part = [&](int number) { return unit.at(number, step.heads, width, 3); };
   take_part(step.joint + part(1), stride, unit, width, packed);
   rows_as_columns(packed, unit.padded, width, key_columns);
@@ -272,8 +271,8 @@ void attention_gradient_rows(const TrainedAttentionGradient& step, int text, int
   const Drawn drawn(step.seed);
   const __m512i dropped = _mm512_set1_epi16(static_cast<short>(step.dropped));
   const float shown = step.scale * 0.69314718f;  // scores are in units of log 2
-  for (int first = 0; first < unit.length; first += kTileQueries) {
-    const int rows = unit.length - first < kTileQueries ? unit.length - first : kTileQueries;
+  for (int first = 0; first < unit.length; first += kBlockRows) {
+    const int rows = unit.length - first < kBlockRows ? unit.length - first : kBlockRows;
     const std::size_t at = static_cast<std::size_t>(first) * width * 2;
     multiply_strip(queries + at, key_columns, keys, panels, scores);
     multiply_strip(grads + at, value_columns, keys, panels, gradients);
@@ -289,9 +288,9 @@ void attention_gradient_rows(const TrainedAttentionGradient& step, int text, int
     clear_rest(to_scores, rows, unit.padded);
     multiply_strip(to_scores, key_pairs, panels, keys, sums);
     store_strip(sums, rows, panels, nullptr, step.to_joint + part(0) + first * stride, stride);
-    pair_rows(queries + at, kTileQueries, width, pairs);
+    pair_rows(queries + at, kBlockRows, width, pairs);
     add_strip(to_scores, unit, pairs, width, room, to_keys);
-    pair_rows(grads + at, kTileQueries, width, pairs);
+    pair_rows(grads + at, kBlockRows, width, pairs);
     add_strip(probabilities, unit, pairs, width, room, to_values);
   }
   store_sums_of(to_keys, unit, panels, step.to_joint + part(1), stride);
@@ -299,9 +298,9 @@ void attention_gradient_rows(const TrainedAttentionGradient& step, int text, int
 }
 
 std::size_t trained_attention_scratch(int longest, int head) {
-  const std::size_t rows = padded(longest), strip = kTileQueries * rows;
+  const std::size_t rows = padded(longest), strip = kBlockRows * rows;
   return rows * head * (6 * 2 + 2 * 4) + strip * (2 * 4 + 2 * 2 + 4) +
-         static_cast<std::size_t>(kTileQueries) * head * 6 + 1024;
+         static_cast<std::size_t>(kBlockRows) * head * 6 + 1024;
 }
 
 }  // namespace

@@ -1,12 +1,11 @@
 // Gradients of weights on tiles: sums over rows of what rows have in two matrices.
 //
-// Both are given as packed rows, [rows / 16][width / 32] tiles (amx_tiles.h). Two rows of a matrix
+// Both are given as packed rows, [rows / 16][width / 32] tiles (packed_tiles.h). Two rows of a matrix
 // become pairs of numbers, one tile of a right matrix for 32 rows of 16 columns; transposed, that
 // is a tile of a left matrix whose rows are the columns.
 #pragma once
 
-#include "amx_attention.h"
-#include "amx_registers.h"
+#include "packed_tiles.h"
 
 namespace mobilebert {
 namespace {
@@ -67,20 +66,8 @@ void add_outer(const char* left, int left_width, const char* right, int right_wi
     const char* b = right + panel * 2 * row_of_tiles;
     for (int block = 0; block < left_width / kPanel; ++block) {
       const char* a = left + block * 2 * row_of_tiles;
-      float* c = sums + (static_cast<std::size_t>(block) * beside + panel) * 4 * kSums;
-      _tile_loadd(0, c, kRowBytes);
-      _tile_loadd(1, c + kSums, kRowBytes);
-      _tile_loadd(2, c + 2 * kSums, kRowBytes);
-      _tile_loadd(3, c + 3 * kSums, kRowBytes);
-      for (int step = 0; step < steps; ++step) {
-        _tile_loadd(4, a + step * kTileBytes, kRowBytes);
-        _tile_loadd(6, b + step * 2 * kTileBytes, kRowBytes);
-        _tile_loadd(7, b + (step * 2 + 1) * kTileBytes, kRowBytes);
-        Bfloat16Products::upper();
-        _tile_loadd(5, a + row_of_tiles + step * kTileBytes, kRowBytes);
-        Bfloat16Products::lower();
-      }
-      store_block<true>(c);
+      add_block(a, row_of_tiles, b, steps,
+                sums + (static_cast<std::size_t>(block) * beside + panel) * 4 * kSums);
     }
   }
 }

@@ -1,11 +1,10 @@
 // Steps of training on tiles: rows through products, and back.
 #pragma once
 
-#include "amx_attention_training.h"
-#include "amx_outer.h"
-#include "amx_product.h"
-#include "amx_rows.h"
-#include "amx_vocabulary.h"
+#include "tile_attention_training.h"
+#include "tile_outer.h"
+#include "tile_rows.h"
+#include "tile_vocabulary.h"
 #include "training.h"
 
 namespace mobilebert {

@@ -4,9 +4,8 @@
 // second one scores them again and goes on with the gradients while they are in a core's cache.
 #pragma once
 
-#include "amx_outer.h"
-#include "amx_product.h"
-#include "amx_rows.h"
+#include "tile_outer.h"
+#include "tile_rows.h"
 #include "training.h"
 
 namespace mobilebert {

@@ -1,7 +1,7 @@
 // Packed rows of training, and the memory of a thread.
 #pragma once
 
-#include "amx_tiles.h"
+#include "packed_tiles.h"
 #include "training.h"
 
 namespace mobilebert {
