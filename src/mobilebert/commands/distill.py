@@ -30,10 +30,10 @@ Ctrl-C keeps what was computed, and the same command with --resume goes on.
 @setting_options(DistillSettings)
 def distill(**options: Any) -> None:
     """Run the command; its help is `HELP`."""
-    from mobilebert.commands.long_run import finish, long_run_arguments
     from mobilebert.extras import require_training
 
     require_training("Distillation")
+    from mobilebert.commands.long_run import finish, long_run_arguments
     from mobilebert.distillation.distill import distill
 
     finish(

@@ -39,10 +39,10 @@ keeps what was computed, and the same command with --resume goes on.
 @setting_options(PretrainSettings)
 def pretrain(**options: Any) -> None:
     """Run the command; its help is `HELP`."""
-    from mobilebert.commands.long_run import finish, long_run_arguments
     from mobilebert.extras import require_training
 
     require_training("Pre-training")
+    from mobilebert.commands.long_run import finish, long_run_arguments
     from mobilebert.pretraining.pretrain import pretrain
 
     finish(
