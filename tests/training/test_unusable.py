@@ -73,6 +73,14 @@ def test_a_wrong_setting_leaves_no_interrupted_run(model, tmp_path):
     assert tuned(model, tmp_path, train).output_dir == tmp_path / "m"
 
 
+@pytest.mark.parametrize("options", [{"freeze": "toes"}, {"lora_rank": 2, "lora_on": "toes"}])
+def test_parts_that_are_missing_are_named_before_data_are_read(options, model, tmp_path):
+    with pytest.raises(InputError, match="toes"):
+        tuned(model, tmp_path, tmp_path / "nowhere.csv", **options)
+    with pytest.raises(InputError, match="nowhere"):
+        tuned(model, tmp_path, tmp_path / "nowhere.csv")
+
+
 def test_other_rows_to_judge_by_are_another_run(model, tmp_path, monkeypatch):
     from mobilebert.training import finetune as module
 

@@ -29,7 +29,7 @@ from mobilebert.training.processes import Processes, joined_processes
 from mobilebert.training.progress_bar import ProgressBar, counting, tell
 from mobilebert.training.publishing import Finished, publish
 from mobilebert.training.result import FinetuneResult
-from mobilebert.training.run import Material, TuningRun
+from mobilebert.training.run import Material, TuningRun, choose_learning
 from mobilebert.training.saved_state import Progress
 from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.start import Start
@@ -158,6 +158,7 @@ class _Command:
         preset = finetune_preset(self.task, first.config(), quick=self.quick)
         settings = self.settings.filled(preset)
         check_settings(self.task, settings, first.config().max_position_embeddings)
+        choose_learning(first.outline(), settings)  # before the data are read: parts may be missing
         data = self._read(processes, settings)
         start = replace(
             first,

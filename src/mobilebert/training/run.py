@@ -41,7 +41,7 @@ from mobilebert.training.tuned_model import TunedModel, pack_examples
 from mobilebert.training.weights_digest import weights_digest
 from mobilebert.training.workload import TaskWorkload
 
-__all__ = ["Material", "TuningRun", "steps_of"]
+__all__ = ["Material", "TuningRun", "choose_learning", "steps_of"]
 
 # Tokens whose features say what is usual; enough for thousands of rows, or hundreds of sequences.
 _TOKENS_LOOKED_AT = 16384
@@ -83,6 +83,25 @@ def steps_of(settings: FinetuneSettings, plan: BatchPlan) -> int:
     assert settings.epochs is not None  # filled from the preset
     steps = max(1, math.ceil(settings.epochs * plan.steps_per_epoch))
     return steps if settings.max_steps is None else min(steps, settings.max_steps)
+
+
+def choose_learning(
+    model: TaskModel[Any], settings: FinetuneSettings, generator: torch.Generator | None = None
+) -> None:
+    """Freeze what is to keep its values, and add what learns in its place.
+
+    Args:
+        model: The model; changed.
+        settings: The settings.
+        generator: Draws what is added.
+
+    Raises:
+        InputError: Settings name parts that the model does not have.
+    """
+    if settings.freeze is not None:
+        freeze(model, settings.freeze)
+    if settings.lora_rank is not None:
+        add_lora(model, settings.lora_names, rank=settings.lora_rank, generator=generator)
 
 
 class TuningRun:
@@ -133,11 +152,8 @@ class TuningRun:
         if task is not FinetuneTask.MASKED_LM:
             tuned.start_head(batches, targets, self._prior())
         scales = outlier_scales(self.model, batches)
-        if settings.freeze is not None:
-            freeze(self.model, settings.freeze)
+        choose_learning(self.model, settings, torch.Generator().manual_seed(self.seed))
         if settings.lora_rank is not None:
-            drawn = torch.Generator().manual_seed(self.seed)
-            add_lora(self.model, settings.lora_names, rank=settings.lora_rank, generator=drawn)
             shrink_low_rank(self.model, scales)
         tuned.train()
         workload = TaskWorkload(

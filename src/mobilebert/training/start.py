@@ -104,6 +104,17 @@ class Start:
             )
         return tokenizer
 
+    def outline(self) -> TaskModel[Any]:
+        """Return the model without memory for its weights, to see what parts it has.
+
+        Raises:
+            CheckpointError: There is no such checkpoint.
+        """
+        with torch.device("meta"):
+            made: Any = MODEL_CLASSES[MODEL_OF_TASK[self.task].name](self.config())
+        model: TaskModel[Any] = made
+        return model
+
     def model(self, seed: int) -> TaskModel[Any]:
         """Load the model; what is new in it is drawn by the seed.
 
