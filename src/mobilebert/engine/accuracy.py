@@ -48,8 +48,8 @@ FASTER: dict[str, tuple[str, ...]] = {
 
 # What differs where AMD made the processor, which has no AMX: a VDPBF16PS does twice the work of a
 # float32 FMA. A Zen 5, 24 layers, one thread, milliseconds for a text of 16 tokens and of 128:
-# float32 3.2 and 22.6, bfloat16 2.1 and 12.6, int8 2.0 and 12.8. Intel's with AMX start half as many
-# (measured: 48e9 numbers a second, float32 96e9): bfloat16 without AMX is slower there.
+# float32 3.2 and 22.6, bfloat16 2.1 and 12.6, int8 2.0 and 12.8. Intel's with AMX start half as
+# many (measured: 48e9 numbers a second, float32 96e9): bfloat16 without AMX is slower there.
 FASTER_ON_AMD: dict[str, tuple[str, ...]] = {"avx512vnni": ("int8", "bfloat16")}
 
 
