@@ -12,6 +12,7 @@ command goes on where it was interrupted. Runs of ours are kept beside it, in FI
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import math
 import statistics
@@ -28,7 +29,7 @@ from side_by_side import machine
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import MobileBertError
 from mobilebert.files import write_atomic
-from mobilebert.hub import BUNDLED_MODEL
+from mobilebert.hub import BUNDLED_MODEL, BUNDLED_MODELS
 from mobilebert.training.batching import BatchPlan
 from mobilebert.training.data import DataSource, read_training_data
 from mobilebert.training.encoder import EncodingOptions
@@ -58,7 +59,7 @@ SIDES = ("ours", "transformers")
 
 PAGE = """# Figures of fine-tuning
 
-Fine-tuning of the bundled model with `mobilebert finetune`, beside transformers' MobileBERT and its
+Fine-tuning of {weights} with `mobilebert finetune`, beside transformers' MobileBERT and its
 ordinary loop: same checkpoint, steps, examples of a step, rate, warm-up, weight decay, clipping and
 rows to judge by. Mean ± standard deviation (median) over seeds, in points; of each run the best of
 {judged} judgings counts, for both. The majority is the answer that reads no text.
@@ -105,12 +106,27 @@ class Ready:
         names = ("batch_size", "learning_rate", "warmup", "clip", "weight_decay", "max_length")
         return {
             "model": str(self.model),
+            "weights": weights_of(self.model),
             "train": len(self.examples),
             "dev": len(self.dev),
             "steps": self.steps,
             "seeds": seeds,
             **{name: getattr(self.settings, name) for name in names},
         }
+
+
+def weights_of(model):
+    """Return the first letters of the SHA-256 of a checkpoint's weights."""
+    file = BUNDLED_MODELS.get(str(model), Path(model)) / "model.safetensors"
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+
+
+def weights_told(content):
+    """Name the checkpoint that rows began with."""
+    found = sorted({entry["budget"]["weights"] for _, entry in complete(content)})
+    if not found or found == [weights_of(BUNDLED_MODEL)]:
+        return "the bundled model"
+    return f"checkpoint {' and '.join(found)} (SHA-256), not the one that is bundled now,"
 
 
 def make_ready(row, data, limits, model=BUNDLED_MODEL):
@@ -335,6 +351,7 @@ def page(content):
     alike = f"Judged otherwise from disk than in the run: {', '.join(differing) or 'none'}."
     return PAGE.format(
         judged=JUDGED,
+        weights=weights_told(content),
         table="\n".join(table),
         below=said,
         differing=alike,

@@ -84,9 +84,13 @@ def test_ctrl_c_keeps_what_is_there(table, given, measured, tmp_path, monkeypatc
     assert set(json.loads((directory / "found.json").read_text())["rows"]) == set(ROWS)
 
 
+WEIGHTS = "0123456789ab"
+
+
 def entry(ours, theirs, diverged=None):
     runs = [{"seed": n, "metrics": m and {"accuracy": m}} for n, m in enumerate(theirs)]
     budget = {"train": 1000, "dev": 10, "steps": 5, "batch_size": 4, "seeds": len(ours)}
+    budget["weights"] = WEIGHTS
     return {
         "title": "MR sentence polarity",
         "budget": budget,
@@ -133,6 +137,14 @@ def test_another_way_to_judge_is_told(saved, told, table):
     row["ours"]["best_of_saved"]["accuracy"] = saved
     page = table.page({"rows": {"mr": row}, "facts": {"machine": "", "transformers": "4"}})
     assert f"from disk than in the run: {told}." in page
+
+
+def test_a_page_says_whose_figures_it_has(table, monkeypatch):
+    content = {"rows": {"mr": entry([0.8], [0.7])}, "facts": {"machine": "", "transformers": "4"}}
+    told = f"Fine-tuning of checkpoint {WEIGHTS} (SHA-256), not the one that is bundled now, with"
+    assert told in table.page(content)
+    monkeypatch.setattr(table, "weights_of", lambda model: WEIGHTS)
+    assert "Fine-tuning of the bundled model with" in table.page(content)
 
 
 def test_divergence_is_told(table):
