@@ -7,8 +7,9 @@
 # address: AddressSanitizer and UndefinedBehaviorSanitizer; thread: ThreadSanitizer; coverage: lines
 # that were run, by gcov, at least 90 %; plain: as it is installed. The amount is seconds, or
 # executions if an x follows it: 60 or 1000000x. Fails if another set of instruction sets ran than
-# the processor reports. CXX is the compiler, for this or another processor; RUNNER is put before
-# each program, such as "qemu-aarch64 -L /usr/aarch64-linux-gnu".
+# the processor reports. Where it has AVX512-BF16 and no AMX, tiles are emulated. CXX is the
+# compiler, for this or another processor; RUNNER is put before each program, such as "qemu-aarch64
+# -L /usr/aarch64-linux-gnu".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=csrc/tests/sanitizers.sh
@@ -37,6 +38,7 @@ tests="fuzz_encoder test_kernels test_rounding $trained"
 sources="cpu.cc encoder.cc isa_generic.cc threads.cc training.cc"
 declare -A own=([isa_generic.cc]="-ffp-contract=off")
 machine="$("$compiler" -dumpmachine)"
+emulated=""
 if [[ "$machine" == x86_64* ]]; then
   flags="$flags -DMOBILEBERT_X86"
   sources="$sources isa_avx2.cc isa_avx512.cc isa_avx512vnni.cc isa_avx512vnni_bfloat16.cc"
@@ -46,7 +48,12 @@ if [[ "$machine" == x86_64* ]]; then
   own[isa_avx512vnni.cc]="${own[isa_avx512.cc]} -mavx512vnni"
   own[isa_avx512vnni_bfloat16.cc]="${own[isa_avx512.cc]} -mavx512bf16"
   own[isa_avx512vnni_training.cc]="${own[isa_avx512vnni_bfloat16.cc]}"
-  own[isa_amx.cc]="${own[isa_avx512.cc]} -mavx512bf16 -mamx-tile -mamx-bf16 -mamx-int8"
+  own[isa_amx.cc]="${own[isa_avx512vnni_bfloat16.cc]} -mamx-tile -mamx-bf16 -mamx-int8"
+  if grep -q '^flags.* avx512_bf16' /proc/cpuinfo && ! grep -q '^flags.* amx_bf16' /proc/cpuinfo; then
+    flags="$flags -DMOBILEBERT_EMULATED_TILES"
+    own[isa_amx.cc]="${own[isa_avx512vnni_bfloat16.cc]} -include tests/emulated_tiles.h"
+    emulated=" amx_tile amx_bf16 amx_int8"
+  fi
 elif [[ "$machine" == aarch64* || "$machine" == arm64* ]]; then
   flags="$flags -DMOBILEBERT_ARM64"
   sources="$sources isa_neon.cc isa_neon_bfloat16.cc"
@@ -95,7 +102,7 @@ declare -A needs=(
   [neon]=""
 )
 if [[ -r /proc/cpuinfo && "$machine" == "$(uname -m)"* ]]; then
-  reported=" $(grep -m1 '^flags' /proc/cpuinfo || true) "
+  reported=" $(grep -m1 '^flags' /proc/cpuinfo || true)$emulated "
   wanted=""
   for source in $sources; do
     isa="$(sed -n 's/^isa_\(.*\)\.cc$/\1/p' <<< "$source")"
@@ -125,7 +132,7 @@ if [[ -r /proc/cpuinfo && "$machine" == "$(uname -m)"* ]]; then
       done
     done
   fi
-  echo "All instruction sets that the processor reports ran:" $ran
+  echo "All instruction sets that the processor reports ran:" $ran ${emulated:+(AMX emulated)}
 fi
 
 if [[ "$kind" == coverage ]]; then

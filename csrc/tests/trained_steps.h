@@ -95,6 +95,7 @@ int test_trainers(const char* what, void (*test)(Trainer&, bool brief), bool bri
   for (const Kernels* kernels : available_kernels()) {
     if (!kernels->training) continue;
     const std::string name = kernels->name;
+    numbers = Numbers();  // whatever trained before, the same
     for (int threads : {1, 3}) {
       if (threads == 1 && brief) continue;
       path = name + " on " + std::to_string(threads) + " threads";
