@@ -8,6 +8,7 @@ import pytest
 from commands.running import answers, assert_refused, invoke
 from mobilebert.commands import pack_facts
 from mobilebert.engine import Engine
+from mobilebert.engine.accuracy import BOUNDS
 from mobilebert.engine.native import choose_isa, choose_threads
 from packed_checkpoints import write
 
@@ -37,8 +38,8 @@ def test_the_choice_and_its_pack_are_told(checkpoint, directory):
     assert found["dtype"] == chosen.dtype
     assert found["packs"] == {str(pack): pack.stat().st_size}
     assert set(found["measured"] or {}) == set(chosen.measured)
-    for row in (found["measured"] or {}).values():
-        assert "at most 0.02" in row
+    for dtype, row in (found["measured"] or {}).items():
+        assert f"at most {BOUNDS[dtype].error:g}" in row
         assert "within the bound" in row
     assert str(pack) in answers("info", checkpoint)
 
