@@ -10,6 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=csrc/tests/sanitizers.sh
 source csrc/tests/sanitizers.sh
+# shellcheck source=csrc/tests/emulated_tiles.sh
+source csrc/tests/emulated_tiles.sh
 
 compiler="${CXX:-g++}"
 python="$(command -v "${PYTHON:-python3}")"
@@ -20,7 +22,8 @@ trap 'rm -rf "$build"' EXIT
 tool() { PATH="$build/tools/bin:$PATH" PYTHONPATH="$build/tools" "$@"; }
 tool cmake -G Ninja -S . -B "$build/module" -DCMAKE_CXX_COMPILER="$compiler" \
   -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1 $sanitized $unscoped" \
-  -DPython_EXECUTABLE="$python" -Dnanobind_DIR="$(tool "$python" -m nanobind --cmake_dir)"
+  -DMOBILEBERT_EMULATED_TILES="${emulated:+ON}" -DPython_EXECUTABLE="$python" \
+  -Dnanobind_DIR="$(tool "$python" -m nanobind --cmake_dir)"
 tool cmake --build "$build/module" -- --quiet
 
 mkdir "$build/package"

@@ -14,6 +14,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=csrc/tests/sanitizers.sh
 source tests/sanitizers.sh
+# shellcheck source=csrc/tests/emulated_tiles.sh
+source tests/emulated_tiles.sh
 
 kind="${1:-address}"
 amount="${2:-60}"
@@ -38,7 +40,6 @@ tests="fuzz_encoder test_kernels test_rounding $trained"
 sources="cpu.cc encoder.cc isa_generic.cc threads.cc training.cc"
 declare -A own=([isa_generic.cc]="-ffp-contract=off")
 machine="$("$compiler" -dumpmachine)"
-emulated=""
 if [[ "$machine" == x86_64* ]]; then
   flags="$flags -DMOBILEBERT_X86"
   sources="$sources isa_avx2.cc isa_avx512.cc isa_avx512vnni.cc isa_avx512vnni_bfloat16.cc"
@@ -49,10 +50,9 @@ if [[ "$machine" == x86_64* ]]; then
   own[isa_avx512vnni_bfloat16.cc]="${own[isa_avx512.cc]} -mavx512bf16"
   own[isa_avx512vnni_training.cc]="${own[isa_avx512vnni_bfloat16.cc]}"
   own[isa_amx.cc]="${own[isa_avx512vnni_bfloat16.cc]} -mamx-tile -mamx-bf16 -mamx-int8"
-  if grep -q '^flags.* avx512_bf16' /proc/cpuinfo && ! grep -q '^flags.* amx_bf16' /proc/cpuinfo; then
+  if [[ -n "$emulated" ]]; then
     flags="$flags -DMOBILEBERT_EMULATED_TILES"
     own[isa_amx.cc]="${own[isa_avx512vnni_bfloat16.cc]} -include tests/emulated_tiles.h"
-    emulated=" amx_tile amx_bf16 amx_int8"
   fi
 elif [[ "$machine" == aarch64* || "$machine" == arm64* ]]; then
   flags="$flags -DMOBILEBERT_ARM64"
