@@ -53,9 +53,9 @@ tags:
 # mobilebert-mini-uncased
 
 A small MobileBERT that comes with the package: NoNorm, relu, trigram input, {parameters:,}
-parameters, stored as float16 ({megabytes:.1f} MB). It was {made}, with the code of the package
-(`recipes/mini/`). For the best answers load `google/mobilebert-uncased` or a checkpoint tuned for
-your task.
+parameters, stored as float16 ({megabytes:.1f} MB). It was {made},
+with the code of the package (`recipes/mini/`). For the best answers load
+`google/mobilebert-uncased` or a checkpoint tuned for your task.
 
 ## How good it is
 

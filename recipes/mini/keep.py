@@ -39,6 +39,7 @@ def main(given: Sequence[str] | None = None) -> None:
     trained, rounds = map(Path, sys.argv[1:] if given is None else given)
     report = read_json(trained / "words" / "report.json")
     told = {name: value for name, value in report.items() if name != "history"}
+    told["model"] |= {"start": Path(told["model"]["start"]).name}  # no place on this machine
     told["unpacked"] = sorted(path.name for path in trained.iterdir() if path.is_dir())
     told["judged"] = read_json(trained / "judged.json")
     directory = make_directory(rounds / str(len(rounds_of(rounds)) + 1))

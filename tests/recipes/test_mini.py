@@ -104,6 +104,7 @@ def test_a_checkpoint_may_be_trained_further(made, tmp_path, wheel, monkeypatch)
     weights = load_file(again / "model/model.safetensors")
     assert any(not torch.equal(tensor, before[name]) for name, tensor in weights.items())
     told = keep.rounds_of(rounds)
+    assert str(made) not in json.dumps(told)
     assert [one["settings"]["seed"] for one in told] == [1, 1]
     assert told[0]["judged"] == json.loads((made / "judged.json").read_text())
     curve = (rounds / "2/curves.jsonl").read_text()
