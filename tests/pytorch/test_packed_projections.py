@@ -68,7 +68,12 @@ def test_the_usual_model_runs_on_them(monkeypatch):
 @pytest.mark.parametrize(
     ("variant", "changes", "used"),
     [
-        ("no_opt", {}, {"project": 0, "feed_forward": 0, "enter_attention": 0}),
+        ("no_opt", {}, {"project": 2 * 2 + 3 * 2, "feed_forward": 0, "enter_attention": 0}),
+        (
+            "mobilebert",
+            {"normalization_type": "layer_norm"},
+            {"project": 2 * 2, "feed_forward": 3 * 2 + 2 * 0, "enter_attention": 0},
+        ),
         ("gelu", {}, {"project": 2 * 2 + 3 * 2, "feed_forward": 0, "enter_attention": 2}),
         ("tiny", {}, {"project": 2 * 2, "feed_forward": 2 * 2, "enter_attention": 0}),
         (

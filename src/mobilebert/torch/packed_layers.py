@@ -3,6 +3,7 @@
 For a NoNorm `y -> w * y + b` behind a dense layer with residual r:
 `w * (W x + c + r) + b == (w * W) x + (w * c + b) + w * r`. The small matrices are folded anew at
 every call, so gradients reach W, c, w and b, and one pass over the rows remains of the norm.
+A true layer normalisation comes behind the same functions, with w = 1 and b = 0.
 Weights are read as attributes of their modules: what a module computes them from gets gradients
 too.
 
@@ -101,7 +102,8 @@ def add_normed(
     if not isinstance(norm, NoNorm):
         projected = F.dropout(dense(x, module), dropout)
         summed = projected if residual is None else projected + residual
-        normed: Tensor = norm(summed)
+        # Under autocast the product alone is of the lower precision, as behind a NoNorm.
+        normed: Tensor = norm(summed.to(cast(Tensor, norm.weight).dtype))
         return normed
     factor, shift = widened(norm.weight), widened(norm.bias)
     weight = widened(module.weight) * factor[:, None]
@@ -131,7 +133,8 @@ def _read(
     ):
         entries = layer.bottleneck.input, layer.bottleneck.attention
         folded = [_folded(entry.dense, entry.LayerNorm, stream) for entry in entries]
-        if folded[0] is not None and folded[1] is not None:
+        whole = all(isinstance(entry.LayerNorm, NoNorm) for entry in entries)
+        if whole and folded[0] is not None and folded[1] is not None:
             weights = [widened(x) for module in projections for x in (module.weight, module.bias)]
             residual, joint = enter_attention(
                 stream, None if rows is None else wanted, folded[0], folded[1], tuple(weights)
@@ -148,11 +151,22 @@ def _read(
 
 
 def _folded(module: nn.Linear, norm: nn.Module, residual: Tensor) -> FoldedDense | None:
-    """Return what functions with gradients of their own read; None where they do not apply."""
-    if not isinstance(norm, NoNorm):
+    """Return what functions with gradients of their own read; None where they do not apply.
+
+    Of a layer normalisation nothing is folded: `_behind` applies it to what they return.
+    """
+    weight, bias = widened(module.weight), widened(module.bias)
+    if weight.dtype != residual.dtype:
         return None
-    found = FoldedDense(*(widened(y) for y in (module.weight, module.bias, norm.weight, norm.bias)))
-    return found if found.weight.dtype == residual.dtype else None
+    if isinstance(norm, NoNorm):
+        return FoldedDense(weight, bias, widened(norm.weight), widened(norm.bias))
+    return FoldedDense(weight, bias, torch.ones_like(bias), torch.zeros_like(bias))
+
+
+def _behind(norm: nn.Module, x: Tensor) -> Tensor:
+    """Apply what was not folded of a norm."""
+    normed: Tensor = x if isinstance(norm, NoNorm) else norm(x)
+    return normed
 
 
 def _bottlenecks(
@@ -177,7 +191,8 @@ def _feed_forward(intermediate: Intermediate, output: ResidualProjection, x: Ten
     if intermediate.intermediate_act_fn is F.relu and not _dropout(output):
         folded = _folded(output.dense, output.LayerNorm, x)
         if folded is not None:
-            return feed_forward(x, widened(module.weight), widened(module.bias), folded)
+            narrow = feed_forward(x, widened(module.weight), widened(module.bias), folded)
+            return _behind(output.LayerNorm, narrow)
     activation = intermediate.intermediate_act_fn
     wide = _IN_PLACE.get(activation, activation)(dense(x, module))
     return _project(output, wide, x)
@@ -187,7 +202,7 @@ def _project(output: ResidualProjection, x: Tensor, residual: Tensor) -> Tensor:
     dropout = _dropout(output)
     folded = None if dropout else _folded(output.dense, output.LayerNorm, residual)
     if folded is not None:
-        return project(x, folded, residual)
+        return _behind(output.LayerNorm, project(x, folded, residual))
     return add_normed(x, output.dense, output.LayerNorm, residual, dropout)
 
 
