@@ -14,14 +14,14 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))
 from corpus import LICENSED
-from keep import ROUNDS, rounds_of
+from keep import ROUNDS, STAGES, rounds_of
 
 from mobilebert.files import read_json, write_atomic
 
 __all__ = ["LAST", "card", "main"]
 
 LAST = "README.md"
-TRAININGS = ("teacher", "student", "words")
+TRAININGS = ("teacher", "student", *STAGES)
 # Where there is a checkpoint that was trained further.
 BEGUN = "begun"
 # Settings that are numbers of steps.
@@ -31,6 +31,7 @@ STEPS = ("steps", "transfer_steps", "distillation_steps")
 TAUGHT = "taught layer by layer by a LayerNorm teacher"
 GUIDED = "trained on masked words, next sentences and the hidden states of a published encoder"
 ALONE = "trained on masked words and next sentences"
+NORMED = f"{ALONE}, most of the time with layer normalisation in place of NoNorm"
 # Directory of what came out of a published package -> what is said of it.
 PUBLISHED = {
     "embeddings": "The first training began with word embeddings of the BERT-tiny in the package "
@@ -128,6 +129,8 @@ def card(
     made = TAUGHT
     if "teacher" not in reports:
         made = GUIDED if any(report["teacher"] for report in reports.values()) else ALONE
+        if any(name.startswith(STAGES[0]) for name in reports):
+            made = NORMED
     numbers = {
         "made": made,
         "begun": " ".join((*(x for name, x in PUBLISHED.items() if name in unpacked), CURVES)),
@@ -155,10 +158,12 @@ def main(given: Sequence[str] | None = None) -> None:
     unpacked = {name for name in PUBLISHED if (trained / name).exists()}
     if (trained / BEGUN).exists():
         before = rounds_of(ROUNDS)
-        reports = {f"words, round {i}": told for i, told in enumerate(before, 1)} | {
-            f"words, round {len(before) + 1}": reports["words"]
+        reports = {
+            f"{name}, round {number}": told
+            for number, one in enumerate([*before, reports], 1)
+            for name, told in one.items()
         }
-        unpacked.update(*(told["unpacked"] for told in before))
+        unpacked.update(*(one[STAGES[-1]]["unpacked"] for one in before))
     text = card(read_json(judged), reports, read_json(data / "manifest.json"), unpacked)
     write_atomic(model / LAST, text)
 

@@ -14,20 +14,28 @@ from typing import Any
 
 from mobilebert.files import make_directory, read_json, write_atomic
 
-__all__ = ["ROUNDS", "main", "rounds_of"]
+__all__ = ["ROUNDS", "STAGES", "main", "rounds_of"]
 
 ROUNDS = Path(__file__).parent / "rounds"
-_TOLD, _CURVES = "round.json", "curves.jsonl"
+# Trainings of a round, in their order; the last one is always there.
+STAGES = ("normed", "words")
 
 
-def rounds_of(directory: Path) -> list[dict[str, Any]]:
-    """Return what is told of the rounds that are kept, the first one first.
+def rounds_of(directory: Path) -> list[dict[str, dict[str, Any]]]:
+    """Return what is told of the trainings of the rounds that are kept, the first one first.
 
     Args:
         directory: Of all rounds.
     """
-    kept = sorted(directory.glob(f"*/{_TOLD}"), key=lambda file: int(file.parent.name))
-    return [read_json(file) for file in kept]
+    kept = sorted((path for path in directory.glob("*/")), key=lambda path: int(path.name))
+    return [
+        {
+            name: read_json(path / f"{name}.json")
+            for name in STAGES
+            if (path / f"{name}.json").exists()
+        }
+        for path in kept
+    ]
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -37,14 +45,18 @@ def main(given: Sequence[str] | None = None) -> None:
         given: The directories of what was trained, and of all rounds.
     """
     trained, rounds = map(Path, sys.argv[1:] if given is None else given)
-    report = read_json(trained / "words" / "report.json")
-    told = {name: value for name, value in report.items() if name != "history"}
-    told["model"] |= {"start": Path(told["model"]["start"]).name}  # no place on this machine
-    told["unpacked"] = sorted(path.name for path in trained.iterdir() if path.is_dir())
-    told["judged"] = read_json(trained / "judged.json")
     directory = make_directory(rounds / str(len(rounds_of(rounds)) + 1))
-    shutil.copyfile(trained / "words" / _CURVES, directory / _CURVES)
-    write_atomic(directory / _TOLD, json.dumps(told, indent=1, allow_nan=False) + "\n")
+    for name in STAGES:
+        if not (trained / name).exists():
+            continue
+        report = read_json(trained / name / "report.json")
+        told = {key: value for key, value in report.items() if key != "history"}
+        told["model"] |= {"start": Path(told["model"]["start"]).name}  # no place on this machine
+        if name == STAGES[-1]:
+            told["unpacked"] = sorted(path.name for path in trained.iterdir() if path.is_dir())
+            told["judged"] = read_json(trained / "judged.json")
+        shutil.copyfile(trained / name / "curves.jsonl", directory / f"{name}.jsonl")
+        write_atomic(directory / f"{name}.json", json.dumps(told, indent=1, allow_nan=False) + "\n")
     print(f"Kept: {directory}")
 
 

@@ -5,22 +5,23 @@
         --encoder-from WHEEL
     python recipes/mini/mini.py --data DIR --output DIR --further mobilebert-mini-uncased --seed N
 
-Word embeddings of a published BERT, words (at the scale guided with the hidden states of a
-published encoder, at the larger ones behind a LayerNorm teacher and a student that is taught layer
-by layer), float16, the judgement and the card. Or, with --further, another round of words for a
-checkpoint that there is. It prints each command before it runs it; the same command goes on where
-it was interrupted. OUTPUT/model is the checkpoint.
+Word embeddings of a published BERT, words (first with layer normalisation and then with NoNorm; at
+the scale guided with the hidden states of a published encoder, at the larger ones behind a
+LayerNorm teacher and a student that is taught layer by layer), float16, the judgement and the card.
+Or, with --further, another round of words for a checkpoint that there is. It prints each command
+before it runs it; the same command goes on where it was interrupted. OUTPUT/model is the
+checkpoint.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
-import begin
 import card
+import exchange
 import halve
 import judge
 import published
@@ -32,13 +33,14 @@ __all__ = ["main", "mini_steps"]
 
 # Documents are held out by a hash of their text: one in a hundred characters of each file.
 PREPARATION = {"max_length": 128, "held_out": 0.01}
-# The preset mobilebert-mini without dropout.
+# The preset mobilebert-mini without dropout, and the same with true layer normalisation.
 STUDENT = str(Path(__file__).parent / "student.json")
+NORMED = str(Path(__file__).parent / "normed.json")
 JUDGED_FILE = "judged.json"
 # The rate of the last steps, as a share of the highest before.
 LAST_RATE = 0.25
-# That of a further round, whose checkpoint has learned most of it.
-FURTHER = {"warmup": 0.02, "share": 2 / 3}
+# That of a model which has learned most of it, and how fast it rises.
+AGAIN = {"share": 2 / 3, "warmup": 0.02}
 
 
 def _own(name: str) -> str:
@@ -63,6 +65,22 @@ class Sources:
     seed: int = 0
 
 
+def _pretraining(title: str, output: Path, settings: Mapping[str, object]) -> Step:
+    arguments = ("pretrain", *options_of({**settings, "output": output}))
+    return Step(title=title, arguments=arguments, output=output)
+
+
+def _exchanging(title: str, model: Path | str, kind: str, output: Path) -> Step:
+    return Step(
+        title=title,
+        program=_own("exchange"),
+        main=exchange.main,
+        arguments=(str(model), str(output.parent / "data"), kind, str(output)),
+        output=output,
+        last=exchange.LAST,
+    )
+
+
 def training_steps(output: Path, scale: Scale, sources: Sources) -> list[Step]:
     """Return the commands that train: teacher, student, words alone; or the student alone.
 
@@ -79,17 +97,29 @@ def training_steps(output: Path, scale: Scale, sources: Sources) -> list[Step]:
         "precision": scale.precision,
         "checkpoint_every": scale.checkpoint_every,
     }
-    begun = {"vocabulary_from": sources.words, "learning_rate": scale.learning_rate}
+    rate = scale.learning_rate
+    begun = {"vocabulary_from": sources.words, "learning_rate": rate}
+    again = {"learning_rate": AGAIN["share"] * rate, "warmup": AGAIN["warmup"]}
+    if scale.normed_steps:
+        first = {"config": NORMED, **begun}
+        if sources.further is not None:
+            first = {"init": sources.further, **again}
+        return [
+            _pretraining(
+                "The student with layer normalisation, which learns faster",
+                output / "normed",
+                {**first, "steps": scale.normed_steps, **common},
+            ),
+            _exchanging("NoNorm in its place", output / "normed", "no_norm", output / "exchanged"),
+            _pretraining(
+                "The student itself",
+                alone,
+                {"init": output / "exchanged", "steps": scale.word_steps, **again}
+                | {**common, "seed": sources.seed + 1},
+            ),
+        ]
     if scale.teacher is None:
         settings = {"config": STUDENT, "steps": scale.word_steps, **begun, **common}
-        if sources.further is not None:
-            settings = {
-                "init": sources.further,
-                "steps": scale.word_steps,
-                "learning_rate": FURTHER["share"] * scale.learning_rate,
-                "warmup": FURTHER["warmup"],
-                **common,
-            }
         title = "The student, from words alone"
         if scale.encoder_layer is not None:
             title = "The student, from words and states of the encoder"
@@ -98,13 +128,7 @@ def training_steps(output: Path, scale: Scale, sources: Sources) -> list[Step]:
                 "encoder_layer": scale.encoder_layer,
                 "state_factor": scale.state_factor,
             }
-        return [
-            Step(
-                title=title,
-                arguments=("pretrain", *options_of({**settings, "output": alone})),
-                output=alone,
-            )
-        ]
+        return [_pretraining(title, alone, settings)]
     first = {"config": scale.teacher, "steps": scale.teacher_steps, **begun}
     second = {
         "teacher": teacher,
@@ -121,23 +145,15 @@ def training_steps(output: Path, scale: Scale, sources: Sources) -> list[Step]:
         "learning_rate": LAST_RATE * scale.learning_rate,
         "warmup": 0.05,
     }
-    again = {**common, "seed": sources.seed + 1}
+    common_again = {**common, "seed": sources.seed + 1}
     return [
-        Step(
-            title="The teacher, with layer normalisation",
-            arguments=("pretrain", *options_of({**first, **common, "output": teacher})),
-            output=teacher,
-        ),
+        _pretraining("The teacher, with layer normalisation", teacher, {**first, **common}),
         Step(
             title="The student: layer by layer, then the teacher's words",
             arguments=("distill", *options_of({**second, **common, "output": student})),
             output=student,
         ),
-        Step(
-            title="Words alone, with a falling rate",
-            arguments=("pretrain", *options_of({**third, **again, "output": alone})),
-            output=alone,
-        ),
+        _pretraining("Words alone, with a falling rate", alone, {**third, **common_again}),
     ]
 
 
@@ -194,28 +210,23 @@ def mini_steps(data: Path, output: Path, scale: Scale, sources: Sources) -> list
         words = _unpacked(title, words, output / "embeddings", steps)
     if encoder is not None:
         encoder = _unpacked("A published encoder", encoder, output / "encoder", steps)
-    if further is not None:
-        steps.append(
-            Step(
-                title="The checkpoint that is trained further",
-                program=_own("begin"),
-                main=begin.main,
-                arguments=(further, str(output / card.BEGUN)),
-                output=output / card.BEGUN,
-                last=begin.LAST,
-            )
-        )
-        further = str(output / card.BEGUN)
-    found = Sources(words=words, further=further, encoder=encoder, seed=sources.seed)
     prepared = output / "data"
     sequences = {"input": files_of(data, LICENSED), **PREPARATION, "output": prepared}
-    return [
-        *steps,
+    steps.append(
         Step(
             title="Text to sequences",
             arguments=("prepare-pretraining", *options_of(sequences)),
             output=prepared,
-        ),
+        )
+    )
+    if further is not None:
+        begun = output / card.BEGUN
+        title = "The checkpoint that is trained further, with layer normalisation"
+        steps.append(_exchanging(title, further, "layer_norm", begun))
+        further = str(begun)
+    found = Sources(words=words, further=further, encoder=encoder, seed=sources.seed)
+    return [
+        *steps,
         *training_steps(output, scale, found),
         *closing_steps(output),
     ]
@@ -272,7 +283,7 @@ def main(given: Sequence[str] | None = None) -> None:
     if (options.encoder_from is None) != (scale.encoder_layer is None):
         needing = ", ".join(name for name, known in SCALES.items() if known.encoder_layer)
         parser.error(f"--encoder-from is for --scale {needing}, which needs it")
-    if options.further is not None and (scale.teacher or scale.encoder_layer):
+    if options.further is not None and not scale.normed_steps:
         parser.error("--further is for --scale alone: words, without a teacher")
     sources = Sources(
         words=options.words_from,

