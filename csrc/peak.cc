@@ -48,12 +48,14 @@ std::vector<const PeakLoop*> available_peak_loops() {
 #if defined(MOBILEBERT_X86)
   unsigned a, b, c = 0, d = 0;
   __get_cpuid_count(7, 0, &a, &b, &c, &d);
-  const bool vnni = (c >> 11) & 1, amx_int8 = (d >> 25) & 1;
+  const bool vnni = (c >> 11) & 1;
   if (has_kernels("avx2")) loops.push_back(&kPeakAvx2Float32);
   if (has_kernels("avx512")) loops.push_back(&kPeakAvx512Float32);
   if (has_kernels("avx512") && vnni) loops.push_back(&kPeakAvx512VnniInt8);
-  if (has_kernels("amx")) loops.push_back(&kPeakAmxBfloat16);
-  if (has_kernels("amx") && amx_int8) loops.push_back(&kPeakAmxInt8);
+  if (has_kernels("amx")) {  // which are there where tiles multiply both
+    loops.push_back(&kPeakAmxBfloat16);
+    loops.push_back(&kPeakAmxInt8);
+  }
 #endif
   return loops;
 }
