@@ -2,8 +2,8 @@
 
     python recipes/mini/exchange.py MODEL DATA layer_norm|no_norm OUTPUT
 
-With layer normalisation a small model learns about twice as much of the same words; NoNorm is what
-it is to have in the end. A layer normalisation takes the mean of each token's numbers away and
+With layer normalisation a small model learns faster (`scales.py`); NoNorm is what it is to have in
+the end. A layer normalisation takes the mean of each token's numbers away and
 divides them by their deviation, ``w * (x - m) / d + b``. Both differ little between tokens, so a
 NoNorm with the means of ``m / d`` and ``1 / d`` over some text, ``(w / d) * x + (b - w * m / d)``,
 says nearly the same; what is lost is learned again within some steps. The other way round w and b
@@ -110,9 +110,9 @@ def main(given: Sequence[str] | None = None) -> None:
     tokenizer = MobileBertTokenizerFast.from_pretrained(name)
     # There are more words than a model of this size can learn by heart.
     model.config.attention_probs_dropout_prob = model.config.hidden_dropout_prob = 0.0
+    exchanged = exchange_norms(model, kind, **some_text(Path(data), tokenizer))
     directory = make_directory(Path(output))
-    text = some_text(Path(data), tokenizer)
-    exchange_norms(model, kind, **text).save_pretrained(directory)
+    exchanged.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
 
 
