@@ -31,7 +31,7 @@ STEPS = ("steps", "transfer_steps", "distillation_steps")
 TAUGHT = "taught layer by layer by a LayerNorm teacher"
 GUIDED = "trained on masked words, next sentences and the hidden states of a published encoder"
 ALONE = "trained on masked words and next sentences"
-NORMED = f"{ALONE}, most of the time with layer normalisation in place of NoNorm"
+NORMED = f"{ALONE}, a part of the time with layer normalisation in place of NoNorm"
 # Directory of what came out of a published package -> what is said of it.
 PUBLISHED = {
     "embeddings": "The first training began with word embeddings of the BERT-tiny in the package "
