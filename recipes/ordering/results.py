@@ -22,13 +22,14 @@ METRICS = {
 
 PAGE = """# Which transfer helps, at small scale
 
-One teacher ({teacher_layers} layers, LayerNorm, {teacher_points:.1f} % of masked words found), and
-students of equal size and budget: {steps:,} steps of {batch_size} sequences of at most {max_length}
-tokens. Students with transfer have {transfer_steps:,} steps of it (auxiliary: in all steps) and
-{word_steps:,} steps of words. Judged by {words:,} masked words of held-out text, and by
-{task_title} (its dev set, after {tuning_steps:,} steps). Mean ± standard deviation over seeds, in
-points. The text is the modern part of the corpus ({text}); all else stands in
-recipes/ordering/variants.py.
+One teacher ({teacher_layers} layers, LayerNorm, {teacher_points:.1f} % of masked words found after
+{teacher_steps:,} steps), and students of equal size and budget: {steps:,} steps of {batch_size}
+sequences of at most {max_length} tokens in {precision}. Students with transfer have
+{transfer_steps:,} steps of it (auxiliary: in all steps) and {word_steps:,} steps of words. Judged
+by {words:,} masked words of held-out text, and by {task_title} (its dev set, after {tuning_steps:,}
+steps). Mean ± standard deviation over seeds, in points. The text is the modern part of the corpus
+({text});
+all else stands in recipes/ordering/variants.py.
 
 {table}
 

@@ -51,6 +51,7 @@ class Budget:
             "learning_rate": 2e-3,
             "warmup": 0.05,
             "evaluate_every": 600,
+            "precision": "bfloat16",
         }
     )
     tuning_steps: int = 400

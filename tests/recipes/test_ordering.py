@@ -1,6 +1,7 @@
 import dataclasses
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 
@@ -133,3 +134,13 @@ def test_only_students_of_the_same_seed_are_compared():
 
 def test_nothing_to_compare():
     assert "Nothing to compare yet." in results.page(content(words=[0.1]))
+
+
+def test_the_page_is_that_of_the_results():
+    root = Path(__file__).parents[2]
+    kept = json.loads((root / "benchmarks/results/ordering/ordering.json").read_text())
+    assert (root / "docs/ordering.md").read_text() == results.page(kept)
+    facts = json.loads(json.dumps(ordering.facts(variants.BUDGET)))
+    assert kept["budget"] == facts  # a budget that is changed is measured again
+    assert {len(seeds) for seeds in kept["runs"].values()} == {3}
+    assert kept["runs"].keys() == variants.VARIANTS.keys()
