@@ -92,7 +92,12 @@ def bert(tmp_path_factory):
     """A published encoder of width 48."""
     directory = tmp_path_factory.mktemp("bert")
     torch.manual_seed(0)
-    BertModel(ENCODER).save_pretrained(directory)
+    model = BertModel(ENCODER)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if ".LayerNorm." in name:  # fresh ones do nothing
+                weight += torch.rand_like(weight) - 0.5
+    model.save_pretrained(directory)
     load_tokenizer(None).save_pretrained(directory)
     return directory
 
@@ -156,6 +161,18 @@ def test_a_transplanted_teacher_says_what_the_encoder_says(bert, changes, least)
     told = explained(bert, teacher, **unseen)
     assert chance < told - 0.2
     assert told > least
+    narrow = teacher.mobilebert.encoder.layer[1].bottleneck.input.LayerNorm.state_dict()
+    for name, weight in encoder.get_submodule(
+        "encoder.layer.0.output.LayerNorm"
+    ).named_parameters():
+        assert torch.equal(narrow[name], weight)
+    bias = teacher.cls.predictions.bias
+    assert torch.equal(bias.argmax(), counts.argmax())
+    with torch.no_grad():
+        scores = teacher(**unseen).prediction_logits - bias
+    read = unseen["input_ids"]
+    named = torch.take_along_dim(scores, read[..., None], 2) >= scores.topk(10).values[..., -1:]
+    assert named.float().mean() > 0.4  # the words that stand there, among the first ten of all
     # A layer that was put in wrongly is noticed.
     weight = teacher.mobilebert.encoder.layer[0].attention.self.value.weight
     with torch.no_grad():
