@@ -97,26 +97,23 @@ def training_steps(output: Path, scale: Scale, sources: Sources) -> list[Step]:
         scale: How long.
         sources: Directories only.
     """
-    common = {
+    return (_taught if scale.has_teacher else _alone)(output, scale, sources)
+
+
+def _common(output: Path, scale: Scale, seed: int) -> Mapping[str, object]:
+    return {
         "data": output / "data",
         "batch_size": scale.batch_size,
         "precision": scale.precision,
         "checkpoint_every": scale.checkpoint_every,
+        "seed": seed,
     }
-    first, then = ({**common, "seed": sources.seed + number} for number in range(2))
-    steps = _taught if scale.has_teacher else _alone
-    # Another seed: another order and other masks than before.
-    return steps(output, scale, sources, first, then)
 
 
-def _alone(
-    output: Path,
-    scale: Scale,
-    sources: Sources,
-    first: Mapping[str, object],
-    then: Mapping[str, object],
-) -> list[Step]:
+def _alone(output: Path, scale: Scale, sources: Sources) -> list[Step]:
     """Return the commands of a student without a teacher."""
+    # Another seed for the second: another order and other masks.
+    first, then = (_common(output, scale, sources.seed + number) for number in range(2))
     again = {
         "learning_rate": AGAIN["share"] * scale.learning_rate,
         "warmup": AGAIN["warmup"],
@@ -141,14 +138,10 @@ def _alone(
     ]
 
 
-def _taught(
-    output: Path,
-    scale: Scale,
-    sources: Sources,
-    first: Mapping[str, object],
-    then: Mapping[str, object],
-) -> list[Step]:
+def _taught(output: Path, scale: Scale, sources: Sources) -> list[Step]:
     """Return the commands of a teacher and a student."""
+    # Another seed for the last.
+    first, then = (_common(output, scale, sources.seed + number) for number in range(2))
     teacher, student = output / "teacher", output / "student"
     steps = []
     begun: dict[str, object] = {"config": scale.teacher, "vocabulary_from": sources.words}
