@@ -113,6 +113,11 @@ def test_a_teacher_may_begin_as_an_encoder(tmp_path, bert):
     )
     name = "mobilebert.encoder.layer.1.intermediate.dense.weight"
     assert torch.equal(begun[name], load_file(bert / "model.safetensors")[name[11:]])
+    read = transplant.PreparedCorpus.open(made / "data", "train")
+    counts = np.bincount(np.concatenate([x.ids for x in read[:]]), minlength=VOCABULARY) + 1.0
+    often = np.log(counts / counts.sum())
+    wanted = torch.from_numpy(often - often.mean()).float()
+    torch.testing.assert_close(begun["cls.predictions.bias"], wanted)
     # A few small steps leave it where it was.
     assert 0 < (taught[name] - begun[name]).abs().max() < 0.05
     text = (made / "model/README.md").read_text()
