@@ -1,6 +1,8 @@
 """Processes that are ended from outside: one sentence, and what is finished stays."""
 
 import multiprocessing
+import subprocess
+import sys
 
 import pytest
 
@@ -47,6 +49,20 @@ def test_a_process_that_is_ended_is_told(work):
 
     with pytest.raises(TrainingError, match="was ended.*the same command goes on"):
         list(make_shards(ending(), arguments, 2))
+
+
+def test_a_script_that_begins_anew_in_each_process_is_told(tmp_path):
+    # With the bundled tokenizer, which is more than a pipe takes at once.
+    write(tmp_path, "a.txt", documents(400))
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import mobilebert\nmobilebert.prepare_pretraining('a.txt', 'out', processes=2)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 1
+    assert "below `if __name__ == '__main__':`" in ran.stderr.splitlines()[-1]
 
 
 def test_no_more_is_read_than_there_is_time_for(work):

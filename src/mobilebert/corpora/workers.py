@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
+from multiprocessing.queues import Queue
 from typing import Any
 
 from mobilebert.corpora.making import ShardMaker
@@ -49,7 +50,13 @@ def make_shards(
         for unit in units:
             yield unit.size, maker.make(unit)
         return
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start, arguments)
+    context = multiprocessing.get_context("spawn")
+    # A tokenizer is more than a pipe takes at once: given to the start of a process that ends
+    # before it reads, it would be waited for forever. A queue writes from a thread.
+    given = context.Queue()
+    for _ in range(processes):
+        given.put(arguments)
+    pool = ProcessPoolExecutor(processes, context, _start, (given,))
     waiting: dict[Future[ShardRecord], int] = {}
     try:
         for unit in units:
@@ -67,6 +74,7 @@ def make_shards(
     finally:
         # What is being made is finished and noted, so that an interruption loses nothing.
         pool.shutdown(wait=True, cancel_futures=True)
+        given.cancel_join_thread()
 
 
 def _finished(waiting: dict[Future[ShardRecord], int]) -> Iterator[tuple[int, ShardRecord]]:
@@ -75,13 +83,13 @@ def _finished(waiting: dict[Future[ShardRecord], int]) -> Iterator[tuple[int, Sh
         yield waiting.pop(future), future.result()
 
 
-def _start(*arguments: Any) -> None:
+def _start(given: "Queue[tuple[Any, ...]]") -> None:
     """Prepare a process: it works with one thread, and ends with the one that started it."""
     global _maker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that feeds this one
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _maker = ShardMaker(*arguments)
+    _maker = ShardMaker(*given.get())
 
 
 def _end_with_parent() -> None:
