@@ -47,6 +47,42 @@ def test_weights_decide_how_often_examples_are_drawn():
     assert (drawn < 10).mean() == pytest.approx(0.5, abs=0.05)
 
 
+@given(
+    passes=st.lists(st.floats(0, 4), min_size=1, max_size=60).filter(lambda x: sum(x) >= 1),
+    size=st.integers(1, 9),
+    seed=st.integers(0, 5),
+)
+def test_an_epoch_has_an_example_as_often_as_its_passes(passes, size, seed):
+    plan = BatchPlan(lengths(len(passes)), size, seed, passes=np.array(passes))
+    first, second = (
+        np.concatenate([plan.batch(step) for step in range(start, start + plan.steps_per_epoch)])
+        for start in (0, plan.steps_per_epoch)
+    )
+    for drawn in (first, second):
+        assert len(drawn) == plan.examples_per_epoch == round(sum(passes))
+        often = np.bincount(drawn, minlength=len(passes))
+        # The sum is rounded, and distances with it.
+        exact = np.array(passes) * (len(drawn) / sum(passes))
+        assert (np.abs(often - exact) < 1 + 1e-6).all()
+
+
+def test_passes_are_kept_on_the_mean_and_examples_drawn_anew():
+    passes = np.repeat([0.0, 0.5, 1.0, 3.0], 250)
+    plan = BatchPlan(lengths(1000), 1, 0, passes=passes)
+    epochs = [
+        np.concatenate(
+            [plan.batch(n * plan.steps_per_epoch + s) for s in range(plan.steps_per_epoch)]
+        )
+        for n in range(2)
+    ]
+    often = np.array([np.bincount(epoch, minlength=1000) for epoch in epochs])
+    np.testing.assert_array_equal(often.reshape(2, 4, 250).sum(2), [[0, 125, 250, 750]] * 2)
+    assert (often[:, 500:] == passes[500:]).all()
+    assert (often[0] != often[1]).sum() > 50  # another half
+    # What is read three times is not read three times in a row.
+    assert (epochs[0][1:] == epochs[0][:-1]).mean() < 0.02
+
+
 @given(count=st.integers(1, 50), tokens=st.integers(1, 300))
 def test_parts_are_as_large_as_allowed(count, tokens):
     sizes = lengths(count)

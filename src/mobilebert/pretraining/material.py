@@ -16,8 +16,9 @@ from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.pretraining.batches import PretrainingData
 from mobilebert.pretraining.devices import resolve_device
 from mobilebert.pretraining.settings import RunSettings
+from mobilebert.pretraining.source_passes import sequence_passes
 from mobilebert.text import MobileBertTokenizerFast
-from mobilebert.training.batching import BatchPlan
+from mobilebert.training.batching import BatchPlan, FloatArray
 from mobilebert.training.loop import LoopSettings
 from mobilebert.training.settings import Precision
 
@@ -55,6 +56,7 @@ class Material:
         held_out: What is judged by; None if nothing was held out.
         settings: The settings, none open.
         device: Where is computed.
+        passes: How often an epoch reads each sequence; None for once.
     """
 
     tokenizer: Any
@@ -62,6 +64,7 @@ class Material:
     held_out: PretrainingData | None
     settings: RunSettings
     device: torch.device
+    passes: FloatArray | None = None
 
     @classmethod
     def read(
@@ -93,7 +96,10 @@ class Material:
             )
         train = PretrainingData(corpus, tokenizer, vocab_size, seed=settings.seed, device=device)
         held_out = judging_data(directory, tokenizer, vocab_size, device)
-        return cls(tokenizer, train, held_out, settings, device)
+        passes = None
+        if settings.source_passes is not None:
+            passes = sequence_passes(corpus, settings.source_passes)
+        return cls(tokenizer, train, held_out, settings, device, passes)
 
     @property
     def precision(self) -> Precision:
@@ -102,8 +108,9 @@ class Material:
 
     def plan(self) -> BatchPlan:
         """Return the batches of the steps."""
-        assert self.settings.batch_size is not None  # filled from the preset
-        return BatchPlan(self.train.lengths, self.settings.batch_size, self.settings.seed)
+        lengths, settings = self.train.lengths, self.settings
+        assert settings.batch_size is not None  # filled from the preset
+        return BatchPlan(lengths, settings.batch_size, settings.seed, passes=self.passes)
 
     def loop_settings(self, steps: int) -> LoopSettings:
         """Return how a loop of some steps runs."""

@@ -16,6 +16,11 @@ class RunSettings(SettingTable):
     """
 
     batch_size: int | None = setting(None, "Sequences of a step.", least=1)
+    source_passes: str | None = setting(
+        None,
+        "How often an epoch reads a source of the data. Default: once each.",
+        metavar="SOURCE=F[,...]",
+    )
     learning_rate: float | None = setting(None, "Highest rate.", metavar="R", least=0)
     weight_decay: float = setting(0.01, "Weight decay of matrices.", metavar="F", least=0)
     optimizer: str | None = setting(None, "What takes the steps.", choices=("adamw", "lamb"))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BatchPlan", "micro_batches"]
+__all__ = ["BatchPlan", "FloatArray", "micro_batches"]
 
 IntArray = npt.NDArray[np.integer[Any]]
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -32,17 +32,27 @@ class BatchPlan:
         seed: Of the order.
         weights: How often an example is drawn, relative to others, [examples]. With them an epoch
             draws as many examples as there are, with replacement; without, each one once.
+        passes: How often an epoch has an example on the mean, [examples]: that often, up to the
+            whole number below or above. None for once.
     """
 
     lengths: IntArray
     batch_size: int
     seed: int
     weights: FloatArray | None = None
+    passes: FloatArray | None = None
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch."""
-        return -(-len(self.lengths) // self.batch_size)
+        return -(-self.examples_per_epoch // self.batch_size)
+
+    @property
+    def examples_per_epoch(self) -> int:
+        """Examples that an epoch has, those that it has twice counted twice."""
+        if self.passes is None:
+            return len(self.lengths)
+        return max(1, round(float(self.passes.sum())))
 
     def batch(self, step: int) -> IntArray:
         """Return the examples of a step, longest first.
@@ -60,14 +70,27 @@ class BatchPlan:
 @lru_cache(maxsize=2)
 def _epoch_batches(plan: BatchPlan, epoch: int) -> list[IntArray]:
     draw = np.random.default_rng([plan.seed, epoch])
-    count = len(plan.lengths)
-    if plan.weights is None:
+    count = plan.examples_per_epoch
+    if plan.passes is not None:
+        order = draw.permutation(_passed(plan.passes, count, draw))
+    elif plan.weights is None:
         order = draw.permutation(count)
     else:
         order = draw.choice(count, size=count, p=plan.weights / plan.weights.sum())
     batches = [order[i : i + plan.batch_size] for i in range(0, count, plan.batch_size)]
     # Stable, so that equal lengths stay in the drawn order on every platform.
     return [part[np.argsort(-plan.lengths[part], kind="stable")] for part in batches]
+
+
+def _passed(passes: FloatArray, count: int, draw: np.random.Generator) -> IntArray:
+    """Return the examples of an epoch, by systematic sampling (Madow 1949) in a drawn order."""
+    order = draw.permutation(len(passes))
+    ends = np.cumsum(passes[order])
+    # Equal distances, from anywhere: an example has as many as its part of the way is long.
+    places = (np.arange(count) + draw.random()) * (ends[-1] / count)
+    # Rounding may put the last one at the end of the way.
+    passed: IntArray = order[np.searchsorted(ends[:-1], places, side="right")]
+    return passed
 
 
 def micro_batches(examples: IntArray, lengths: IntArray, tokens: int) -> Iterator[IntArray]:
