@@ -4,7 +4,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mobilebert import MobileBertConfig
 from mobilebert.distillation.distill import distill
+from mobilebert.distillation.presets import distillation_preset
+from mobilebert.distillation.settings import DistillSettings
 from mobilebert.errors import CheckpointError, InputError
 from mobilebert.pretraining.pretrain import pretrain
 from pretraining.small_fixtures import prepared, tokenizer, tokenizer_dir
@@ -103,6 +106,14 @@ def test_a_taught_student_knows_more_than_one_taught_nothing(run):
     taught = run("taught", **settings)
     alone = run("alone", strategy="distillation", hard_share=1.0, no_copies=True, **settings)
     assert taught.metrics["masked_lm_loss"] < alone.metrics["masked_lm_loss"]
+
+
+def test_no_steps_of_a_transfer_are_told_where_there_is_none():
+    preset = distillation_preset(MobileBertConfig())
+    words = DistillSettings(strategy="distillation").filled(preset)
+    assert words.transfer_steps is None
+    assert words.distillation_steps == 500_000
+    assert DistillSettings().filled(preset).transfer_steps == 240_000
 
 
 def test_the_teacher_stays_as_it_is(run, teacher):

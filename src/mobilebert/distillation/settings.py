@@ -1,7 +1,8 @@
 """The settings of distillation: one table, which Python and the command line both read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from mobilebert.distillation.choices import (
     EmbeddingNorm,
@@ -87,6 +88,11 @@ class DistillSettings(RunSettings):
         choices=tuple(str(name) for name in EmbeddingNorm),
     )
 
+    def filled(self, preset: Mapping[str, Any]) -> Self:
+        """Return settings whose open values are those of a preset, where they have a meaning."""
+        left_out = ("transfer_steps",) if self.strategy == DISTILLATION_ALONE else ()
+        return super().filled({key: x for key, x in preset.items() if key not in left_out})
+
     def factors(self) -> TransferFactors:
         """Return the factors on the terms of the transfer."""
         return TransferFactors(
@@ -123,14 +129,14 @@ class DistillSettings(RunSettings):
             InputError: Numbers that give no stages.
         """
         transfer, words = self.transfer_steps, self.distillation_steps
-        assert transfer is not None  # filled from the preset
-        assert words is not None
+        assert words is not None  # filled from the preset
         assert self.warmup is not None
         # A warm-up in steps that is longer than a short stage would not fit into it.
         warmup = min(self.warmup, max(words - 1, 0)) if self.warmup >= 1 else self.warmup
         common: dict[str, Any] = {"hard_share": self.hard_share, "warmup": warmup}
         if self.strategy == DISTILLATION_ALONE:
             return (pretraining_stage(layers, words, dropout=False, **common),)
+        assert transfer is not None
         return stages_of(
             self.strategy,
             layers,
