@@ -1,16 +1,17 @@
 """Runs that lose their numbers go back, and say where."""
 
+from functools import partial
 from typing import ClassVar
 
 import pytest
 import torch
 
 from mobilebert.errors import TrainingError
-from mobilebert.pretraining import pretrain as module
+from mobilebert.pretraining import material, pretrain as module
 from mobilebert.pretraining.workload import PretrainingWorkload
-from mobilebert.training.loop import BatchLoss
+from mobilebert.training.loop import BatchLoss, LoopSettings
 
-SETTINGS = {"steps": 30, "batch_size": 16, "learning_rate": 3e-3, "checkpoint_every": 5}
+SETTINGS = {"steps": 30, "batch_size": 16, "learning_rate": 3e-3}
 SETTINGS |= {"evaluate_every": 10}
 
 
@@ -38,7 +39,9 @@ def poisoned(monkeypatch):
 
 
 @pytest.fixture
-def run(prepared, tokenizer_dir, config_file, tmp_path):
+def run(prepared, tokenizer_dir, config_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(material, "LoopSettings", partial(LoopSettings, remember_every=5))
+
     def run(**options):
         given = {"data": prepared, "tokenizer": tokenizer_dir} | SETTINGS | options
         return module.pretrain(config_file, output=tmp_path / "model", **given)

@@ -4,7 +4,7 @@ import math
 
 from mobilebert.training.saved_state import Progress
 
-__all__ = ["MOST_RETURNS", "Fault", "follow_loss"]
+__all__ = ["MOST_RETURNS", "Fault", "follow_loss", "is_well"]
 
 # Share of the running mean that a step replaces.
 _NEW = 0.1
@@ -20,7 +20,12 @@ class Fault(Exception):
 
     Args:
         reason: What was seen.
+        is_lost: Whether there are numbers that are none, so that it can be seen where they are.
     """
+
+    def __init__(self, reason: str, *, is_lost: bool = True) -> None:
+        super().__init__(reason)
+        self.is_lost = is_lost
 
 
 def follow_loss(
@@ -47,11 +52,32 @@ def follow_loss(
     if progress.smoothed_loss > limit:
         raise Fault(
             f"the loss has grown to {progress.smoothed_loss:.4g} (it began at "
-            f"{progress.first_loss:.4g})"
+            f"{progress.first_loss:.4g})",
+            is_lost=False,
         )
     lowest = progress.smoothed_loss if progress.lowest_loss is None else progress.lowest_loss
     if spike is not None and progress.smoothed_loss > spike * lowest:
         raise Fault(
-            f"the loss has grown to {progress.smoothed_loss:.4g} (it had come to {lowest:.4g})"
+            f"the loss has grown to {progress.smoothed_loss:.4g} (it had come to {lowest:.4g})",
+            is_lost=False,
         )
     progress.lowest_loss = min(lowest, progress.smoothed_loss)
+
+
+def is_well(progress: Progress, guessing: float, spike: float | None = None) -> bool:
+    """Tell whether a state is good to go back to.
+
+    It is if the loss is no higher than at the beginning, and not on its way up either: the running
+    mean rises slowly, so that weights may be lost some steps before it is too much.
+
+    Args:
+        progress: The numbers of the run, at least one step of it.
+        guessing: Loss of a model that knows nothing.
+        spike: As of `follow_loss`.
+    """
+    smoothed, first, lowest = progress.smoothed_loss, progress.first_loss, progress.lowest_loss
+    assert smoothed is not None  # a step was taken
+    assert first is not None
+    assert lowest is not None
+    rising = spike is not None and smoothed > (1 + spike) / 2 * lowest
+    return smoothed <= max(first, guessing) and not rising

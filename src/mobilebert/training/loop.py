@@ -18,21 +18,18 @@ from torch.optim import Optimizer
 
 from mobilebert.errors import TrainingError
 from mobilebert.training.batching import BatchPlan, IntArray, micro_batches
-from mobilebert.training.guard import MOST_RETURNS, Fault, follow_loss
+from mobilebert.training.guard import MOST_RETURNS, Fault, follow_loss, is_well
 from mobilebert.training.processes import Processes
 from mobilebert.training.saved_state import (
     Progress,
     Snapshot,
-    read_snapshot,
+    read_snapshots,
     read_weights,
     write_weights,
 )
 from mobilebert.training.stopping import StopRequest, stop_requests
 
 __all__ = ["BatchLoss", "Listener", "LoopSettings", "Score", "TrainingLoop", "Workload"]
-
-# Steps between states in memory, to go back to; those on disk are written more seldom.
-_REMEMBERED_EVERY = 50
 
 STATE_FILE, BEST_FILE = "state.safetensors", "best.safetensors"
 
@@ -113,7 +110,9 @@ class LoopSettings:
         clip: Largest norm of all gradients together.
         micro_tokens: Tokens that go through the model at once.
         evaluate_every: Steps between evaluations.
-        checkpoint_every: Steps between states on disk, and to go back to.
+        checkpoint_every: Steps between states on disk.
+        remember_every: Steps between states to go back to; no matter which of them are on disk, so
+            that an interruption changes nothing.
         report_every: Steps between entries of losses.
         patience: Evaluations without gain after which to stop; None for never.
         seed: Of dropout.
@@ -126,6 +125,7 @@ class LoopSettings:
     micro_tokens: int = 16384
     evaluate_every: int = 100
     checkpoint_every: int = 100
+    remember_every: int = 50
     report_every: int = 10
     patience: int | None = None
     seed: int = 0
@@ -190,10 +190,11 @@ class TrainingLoop:
         with torch.random.fork_rng(devices=list(devices)), stop_requests() as stop:
             state = self.directory / STATE_FILE if self.directory else None
             if resume and state and state.exists():
-                self._last_good = read_snapshot(state, self.fingerprint)
-                self._go_back(self._last_good)
+                present, self._last_good = read_snapshots(state, self.fingerprint)
+                self._go_back(present)
                 self.note({"event": "resumed"})
             else:
+                self._last_good = self._snapshot()
                 self._keep()
             while not self._is_done():
                 self._advance(stop)
@@ -234,7 +235,9 @@ class TrainingLoop:
         evaluating = self.evaluate and (step % settings.evaluate_every == 0 or last)
         stopping = self.processes.any(stop.was_made)
         keeping = step % settings.checkpoint_every == 0 or evaluating or last or stopping
-        remembering = step % _REMEMBERED_EVERY == 0 and self._is_well()
+        remembering = step % settings.remember_every == 0 and is_well(
+            self.progress, self.workload.guessing, settings.spike
+        )
         if (keeping or remembering) and not self._weights_are_finite():
             # The next step would notice, but then this state would be the last good one.
             self._recover(Fault("the step left weights that are no numbers"))
@@ -246,10 +249,10 @@ class TrainingLoop:
         if stopping:
             self.note({"event": "interrupted", "reason": "--resume goes on from here"})
         # After an evaluation too: the state has to know of the best weights on disk.
+        if remembering:
+            self._last_good = self._snapshot()
         if keeping:
             self._keep()
-        elif remembering:
-            self._last_good = self._snapshot()
         if stopping:
             self._stop(stop)
 
@@ -257,7 +260,8 @@ class TrainingLoop:
         started, progress = time.perf_counter(), self.progress
         examples = self.plan.batch(progress.step)
         mine = examples[self.processes.rank :: self.processes.count]
-        self.optimizer.zero_grad(set_to_none=True)
+        for weight in self.workload.weights.values():
+            weight.grad = None  # those of weights that rest now, too
         torch.manual_seed(self._seed())
         totals = torch.zeros(2 + 2 * len(self.workload.part_names), dtype=torch.float64)
         for part in micro_batches(mine, self.plan.lengths, self.settings.micro_tokens):
@@ -313,12 +317,13 @@ class TrainingLoop:
 
     def _recover(self, fault: Fault) -> None:
         """Go back to the last good state, with half the rate."""
-        examples = self.plan.batch(self.progress.step)
-        layer = self.workload.fault(examples, self.progress.step)
+        layer = self._first_lost() if fault.is_lost else ""
         step, scale = self.progress.step, self.progress.rate_scale / 2
         reason = f"step {step + 1}: {fault}" + (f"; first seen in {layer}" if layer else "")
         assert self._last_good is not None  # kept before the first step
         self._go_back(self._last_good)
+        # Where the very next step was too much, no smaller rate makes it less.
+        is_stuck = step == self.progress.step and not fault.is_lost
         if scale < 0.5**MOST_RETURNS:
             raise TrainingError(
                 f"Training diverges even with 1/{2**MOST_RETURNS} of the learning rate ({reason}). "
@@ -327,9 +332,11 @@ class TrainingLoop:
             )
         self.progress.rate_scale = scale
         self.progress.smoothed_loss = None
+        if is_stuck:
+            self.progress.lowest_loss = None
+        self.note({"event": "went back", "to": self.progress.step, "reason": reason})
         # From here on the halved rate is part of the state.
         self._last_good = self._snapshot()
-        self.note({"event": "went back", "to": self.progress.step, "reason": reason})
         self._moved()
 
     def _go_back(self, snapshot: Snapshot) -> None:
@@ -338,20 +345,20 @@ class TrainingLoop:
     def _snapshot(self) -> Snapshot:
         return Snapshot.take(self.progress, self.workload.weights, self.optimizer)
 
+    def _first_lost(self) -> str:
+        """Name the layer that gives no numbers, if one does in the batch of this step."""
+        step = self.progress.step
+        parts = micro_batches(self.plan.batch(step), self.plan.lengths, self.settings.micro_tokens)
+        return next(filter(None, (self.workload.fault(part, step) for part in parts)), "")
+
     def _keep(self) -> None:
-        self._last_good = self._snapshot()
         if self.directory and self.processes.is_first:
-            self._last_good.write(self.directory / STATE_FILE, self.fingerprint)
+            assert self._last_good is not None  # kept before the first step
+            present = self._snapshot()
+            present.write(self.directory / STATE_FILE, self.fingerprint, self._last_good)
 
     def _weights_are_finite(self) -> bool:
         return all(bool(x.isfinite().all()) for x in self.workload.weights.values())
-
-    def _is_well(self) -> bool:
-        """Tell whether the loss is no higher than at the beginning."""
-        progress = self.progress
-        assert progress.smoothed_loss is not None  # a step was taken
-        assert progress.first_loss is not None
-        return progress.smoothed_loss <= max(progress.first_loss, self.workload.guessing)
 
     def _stop(self, stop: StopRequest) -> None:
         self.processes.wait()

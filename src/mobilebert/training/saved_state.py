@@ -22,10 +22,12 @@ from torch.optim import Optimizer
 from mobilebert.errors import CheckpointError, InputError
 from mobilebert.files import atomic_path
 
-__all__ = ["Progress", "Snapshot", "read_snapshot", "read_weights", "write_weights"]
+__all__ = ["Progress", "Snapshot", "read_snapshots", "read_weights", "write_weights"]
 
 _FORMAT = "mobilebert training state 2"
 _WEIGHTS, _OPTIMIZER = "weights/", "optimizer/"
+# In front of the names of a state to go back to, and behind the key of its numbers.
+_GOOD = "good"
 
 
 @dataclass
@@ -118,12 +120,13 @@ class Snapshot:
                 optimizer.state[tensor] = slots
         return self.progress.copy()
 
-    def write(self, path: Path, fingerprint: str) -> None:
+    def write(self, path: Path, fingerprint: str, good: "Snapshot") -> None:
         """Write it to a file, whole or not at all.
 
         Args:
             path: The file.
             fingerprint: What the run is made of: settings, data and first weights.
+            good: The state to go back to, which is written too where it is another one.
 
         Raises:
             CheckpointError: It cannot be written; the state before is untouched.
@@ -133,11 +136,15 @@ class Snapshot:
             "fingerprint": fingerprint,
             "progress": json.dumps(dataclasses.asdict(self.progress)),
         }
-        _write(path, self.tensors, metadata)
+        tensors = dict(self.tensors)
+        if good.progress != self.progress:
+            metadata[_GOOD] = json.dumps(dataclasses.asdict(good.progress))
+            tensors |= {f"{_GOOD}/{name}": tensor for name, tensor in good.tensors.items()}
+        _write(path, tensors, metadata)
 
 
-def read_snapshot(path: Path, fingerprint: str) -> Snapshot:
-    """Read the state of an interrupted run.
+def read_snapshots(path: Path, fingerprint: str) -> tuple[Snapshot, Snapshot]:
+    """Read the state of an interrupted run, and the one that it would go back to.
 
     Args:
         path: The file.
@@ -157,9 +164,13 @@ def read_snapshot(path: Path, fingerprint: str) -> Snapshot:
         )
     try:
         progress = Progress(**json.loads(metadata["progress"]))
+        before = Progress(**json.loads(metadata[_GOOD])) if _GOOD in metadata else None
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: {error}.") from None
-    return Snapshot(progress, tensors)
+    prefix = f"{_GOOD}/"
+    good = {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
+    present = Snapshot(progress, {n: x for n, x in tensors.items() if not n.startswith(prefix)})
+    return present, present if before is None else Snapshot(before, good)
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
