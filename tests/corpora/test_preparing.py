@@ -250,6 +250,31 @@ def test_data_that_are_there_are_not_made_again(tmp_path, corpus, tokenizer):
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
 
 
+def test_files_of_one_document_among_others_are_the_same_again(tmp_path, tokenizer):
+    for name, count, seed in (("a.txt", 1, 0), ("b.txt", 3, 1), ("c.txt", 1, 2)):
+        write(tmp_path / "text", name, documents(count, paragraphs=40, seed=seed))
+    for _ in range(2):
+        result, _, _ = prepare(tmp_path / "text", tmp_path / "out", tokenizer, held_out=0.1)
+    assert result.characters == 0
+    assert [len(source.files) for source in result.manifest.sources] == [2, 1]
+
+
+def test_replacing_that_was_broken_off_goes_on(
+    tmp_path, corpus, tokenizer, small_units, monkeypatch
+):
+    output, options = tmp_path / "out", {"tokenizer": tokenizer, "held_out": 0.1}
+    prepare_pretraining(corpus, output, seed=3, **options)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(Stopped):
+            prepare_pretraining(corpus, output, overwrite=True, **options)
+    result = prepare_pretraining(corpus, output, overwrite=True, **options)
+    assert 0 < result.characters < sum(x.characters for x in result.manifest.sources)
+    # What is finished is replaced.
+    again = prepare_pretraining(corpus, output, overwrite=True, **options)
+    assert again.characters == sum(x.characters for x in result.manifest.sources)
+
+
 def test_other_data_in_the_same_place_are_refused(tmp_path, corpus, tokenizer, small_units):
     output = tmp_path / "out"
     prepare(corpus, output, tokenizer, held_out=0.1)

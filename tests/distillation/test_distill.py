@@ -12,6 +12,7 @@ from mobilebert.errors import CheckpointError, InputError
 from mobilebert.pretraining.pretrain import pretrain
 from pretraining.small_fixtures import prepared, tokenizer, tokenizer_dir
 from pretraining.small_text import (
+    WORDS,
     killed_at,
     small_tokenizer,
     write_config,
@@ -114,6 +115,40 @@ def test_no_steps_of_a_transfer_are_told_where_there_is_none():
     assert words.transfer_steps is None
     assert words.distillation_steps == 500_000
     assert DistillSettings().filled(preset).transfer_steps == 240_000
+
+
+def test_a_warm_up_is_shortened_by_the_stage_that_has_it():
+    settings = {"transfer_steps": 700, "distillation_steps": 50, "warmup": 600.0}
+    warmups = {
+        name: DistillSettings(strategy=name, **settings).stages(2)[-1].background.warmup
+        for name in ("auxiliary", "joint", "distillation")
+    }
+    assert warmups == {"auxiliary": 600, "joint": 49, "distillation": 49}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"feature_map_factor": 0.0},
+        {"mean_factor": 1.0},
+        {"variance_factor": 1.0},
+        {"statistics": "all-maps"},
+    ],
+)
+def test_what_the_paper_does_not_have_is_refused_in_its_form(given):
+    (name,) = given
+    with pytest.raises(InputError, match=f"{name} is of the code's objectives"):
+        DistillSettings(form="paper", **given)
+    assert getattr(DistillSettings(**given), name) == given[name]
+    assert DistillSettings(form="paper", attention_factor=0.0).attention_factor == 0
+
+
+def test_a_student_of_another_vocabulary_is_refused(run, tmp_path):
+    begun = run(transfer_steps=2, distillation_steps=1).output_dir
+    small_tokenizer(begun, WORDS[::-1])  # as many, in another order
+    with pytest.raises(InputError, match="vocabular"):
+        run("other", student=None, init=begun)
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_teacher_stays_as_it_is(run, teacher):

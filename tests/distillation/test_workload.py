@@ -15,7 +15,7 @@ from mobilebert.distillation.stage_loss import encode_both, transfer_loss
 from mobilebert.distillation.strategies import auxiliary
 from mobilebert.distillation.workload import TransferWorkload
 from mobilebert.pretraining.batches import PretrainingData
-from mobilebert.pretraining.workload import next_sentence_scores
+from mobilebert.pretraining.workload import MASKED_WORDS, next_sentence_scores
 from mobilebert.torch.models import MobileBertForPreTraining
 from mobilebert.training.batching import BatchPlan
 from pretraining.small_fixtures import config_file, prepared, tokenizer, tokenizer_dir
@@ -73,3 +73,13 @@ def test_parts_of_a_batch_add_up(workload):
     parts = [workload.loss(np.array([number]), 0) for number in batch]
     added = torch.stack([part.total.detach() for part in parts]).sum().item()
     assert added == pytest.approx(whole.total.item(), rel=FOLDED_LOGITS)
+
+
+def test_a_part_without_masked_words(workload):
+    batch = workload.data.batch(workload.plan.batch(0), 0)
+    alone = replace(batch, rows=batch.rows[:0], wanted=batch.wanted[:0])
+    workload.data.batch = lambda *_: alone
+    found = workload.loss(workload.plan.batch(0), 0)
+    assert found.parts[MASKED_WORDS] == (0, 0)
+    found.total.backward()
+    assert workload.student.get_parameter("cls.seq_relationship.weight").grad.any()

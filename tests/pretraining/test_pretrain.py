@@ -10,7 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mobilebert import AutoTokenizer, MobileBertForMaskedLM
+from mobilebert import (
+    AutoTokenizer,
+    MobileBertConfig,
+    MobileBertForMaskedLM,
+    MobileBertForPreTraining,
+)
 from mobilebert.directory_lock import alone_in
 from mobilebert.errors import (
     ArgumentError,
@@ -21,7 +26,13 @@ from mobilebert.errors import (
 )
 from mobilebert.pretraining.curves import read_curves
 from mobilebert.pretraining.pretrain import pretrain
-from pretraining.small_text import killed_at, small_tokenizer, write_config, write_prepared
+from pretraining.small_text import (
+    WORDS,
+    killed_at,
+    small_tokenizer,
+    write_config,
+    write_prepared,
+)
 
 REST = 1e-12  # a rate that moves no weight by as much as it can show
 SETTINGS = {"batch_size": 16, "learning_rate": 3e-3, "checkpoint_every": 7, "micro_tokens": 200}
@@ -132,8 +143,10 @@ def test_gradient_checkpointing_changes_nothing(run, tmp_path):
 
 
 def test_epochs_are_passes_over_the_data(run):
-    result = run(epochs=2.0)
+    result = run(epochs=2.0, steps=None)
     assert result.history[-1]["step"] == 2 * 96 // 16
+    with pytest.raises(InputError, match="steps is 20 and epochs 2: give one of them"):
+        run("other", epochs=2.0)
 
 
 def test_text_that_is_not_held_out_judges_nothing(run, tokenizer, tmp_path):
@@ -257,10 +270,27 @@ def test_models_that_do_not_fit_the_data_are_refused(run, tmp_path, tokenizer):
     assert not (tmp_path / "model").exists()
 
 
-def test_data_that_were_truncated_are_refused(run, tokenizer, tmp_path):
+def test_words_of_another_vocabulary_are_refused(run, tmp_path):
+    run(steps=1)
+    small_tokenizer(tmp_path / "model", WORDS[::-1])  # as many, in another order
+    with pytest.raises(InputError, match="tokenizer of another vocabulary"):
+        run("taken", vocabulary_from=tmp_path / "model")
+    assert not (tmp_path / "taken").exists()
+
+
+def test_a_model_of_fewer_rows_than_there_are_tokens_is_refused(run, tmp_path):
+    config = MobileBertConfig.from_json_file(write_config(tmp_path, 9))
+    MobileBertForPreTraining(config).save_pretrained(tmp_path / "few")
+    with pytest.raises(InputError, match="has 25 tokens, and the model rows for 9"):
+        run(init=tmp_path / "few")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_data_that_were_truncated_are_refused(run, tokenizer, tmp_path, split):
     (tmp_path / "data").mkdir()
     write_prepared(tmp_path / "data", tokenizer)
-    tokens = next((tmp_path / "data").glob("train*tokens*"))
+    tokens = next((tmp_path / "data").glob(f"{split}*tokens*"))
     tokens.write_bytes(tokens.read_bytes()[:-40])
     with pytest.raises(InputError, match=tokens.name):
         run(data=tmp_path / "data")

@@ -3,12 +3,19 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from mobilebert import MobileBertConfig, MobileBertForPreTraining
 from mobilebert.pretraining.curves import read_curves
+from mobilebert.pretraining.material import Material
+from mobilebert.pretraining.running import StageContext
+from mobilebert.pretraining.settings import PretrainSettings
+from mobilebert.pretraining.workload import PretrainingWorkload
+from mobilebert.training.processes import Processes
 from pretraining.small_encoder import write_encoder
 from pretraining.small_text import killed_at, write_config
 from tolerances import TWO_PROCESSES
@@ -79,3 +86,18 @@ def test_they_pretrain_and_distil(one_and_two, prepared, tokenizer_dir, tokenize
     student = write_config(tmp_path, len(tokenizer))
     arguments = ["distill", "--teacher", tmp_path / "teacher", "--student", student, *common]
     one_and_two(arguments, {"transfer-steps": 6, "distillation-steps": 4})
+
+
+def test_another_number_of_processes_is_another_run(prepared, tokenizer, config_file, tmp_path):
+    settings = PretrainSettings(batch_size=8, device="cpu")
+    material = Material.read(prepared, tokenizer, len(tokenizer), settings, 32)
+    model = MobileBertForPreTraining(MobileBertConfig.from_json_file(config_file))
+    workload = PretrainingWorkload(model, material.train, material.plan())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    fingerprints = []
+    for count in (1, 1, 2):
+        processes = Processes(1, count)
+        context = StageContext(material, "d", tmp_path, processes, ["s"], ExitStack())
+        loop = context.loop("s", workload, optimizer, lambda step: 1.0, 2, tmp_path, None)
+        fingerprints.append(loop.fingerprint)
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]

@@ -55,7 +55,8 @@ class Wanted:
         ]
         if there.get("vocabulary") != self.vocabulary:
             found.append("the vocabulary is another one")
-        if there.get("files") != list(self.files):
+        # Sources with a file of one document each have theirs together: the order may be another.
+        if sorted(there.get("files", ())) != sorted(self.files):
             found.append("the files are others, or have changed")
         return found
 
@@ -126,7 +127,7 @@ class PreparationDirectory:
             CheckpointError: It cannot be written, or the disk is too full.
         """
         make_directory(self.path)
-        if overwrite:
+        if overwrite and not self._is_begun(wanted):
             self._empty()
         make_directory(self._records)
         with atomic_path(self._records / "probe") as probe:
@@ -142,6 +143,16 @@ class PreparationDirectory:
         started = self._records / _STARTED
         if not started.exists():
             write_atomic(started, json.dumps(wanted.as_json(), indent=1) + "\n")
+
+    def _is_begun(self, wanted: Wanted) -> bool:
+        """Whether an earlier call was interrupted that had emptied it for the same."""
+        started = self._records / _STARTED
+        if (self.path / MANIFEST_FILE).exists() or not started.exists():
+            return False
+        try:
+            return not wanted.differences(read_json(started))
+        except CheckpointError:
+            return False
 
     def _empty(self) -> None:
         """Remove data and records; what is not ours stays."""

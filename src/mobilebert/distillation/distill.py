@@ -55,7 +55,7 @@ def distill(
         data: Directory that `mobilebert.prepare_pretraining` wrote.
         output: Directory for the student, its curves, its report and its card.
         init: In place of `student`, a checkpoint to go on from.
-        tokenizer: Directory or Hub name; the teacher's by default.
+        tokenizer: Directory or Hub name; that of `init`, or the teacher's, by default.
         overwrite: Replace a model that is in `output`.
         resume: Go on with a run that was interrupted in `output`.
         progress: Whether to show a bar on standard error.
@@ -78,11 +78,12 @@ def distill(
     request = RunRequest.of(
         output, overwrite=overwrite, resume=resume, progress=progress, tensorboard=tensorboard
     )
+    own = teacher if init is None else init
     plan = _Plan(
         teacher=teacher,
         student=student,
         init=init,
-        tokenizer=load_tokenizer(teacher if tokenizer is None else tokenizer),
+        tokenizer=load_tokenizer(own if tokenizer is None else tokenizer),
         data=data,
         settings=DistillSettings.read(settings),
     )

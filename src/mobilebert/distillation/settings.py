@@ -1,5 +1,6 @@
 """The settings of distillation: one table, which Python and the command line both read."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -28,6 +29,8 @@ __all__ = ["DISTILLATION_ALONE", "DistillSettings"]
 DISTILLATION_ALONE = "distillation"
 
 _FACTORS = TransferFactors()
+# Settings of what the paper's objectives do not have.
+_OF_THE_CODE = ("feature_map_factor", "mean_factor", "variance_factor", "statistics")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,18 @@ class DistillSettings(RunSettings):
         choices=tuple(str(name) for name in EmbeddingNorm),
     )
 
+    def __post_init__(self) -> None:
+        """Check all values, and refuse what has no meaning beside others."""
+        super().__post_init__()
+        if self.form == TransferForm.PAPER:
+            table = {known.name: known.default for known in dataclasses.fields(self)}
+            given = [name for name in _OF_THE_CODE if getattr(self, name) != table[name]]
+            if given:
+                raise InputError(
+                    f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} of the code's "
+                    "objectives, and form is 'paper'; leave that out, or take --form code."
+                )
+
     def filled(self, preset: Mapping[str, Any]) -> Self:
         """Return settings whose open values are those of a preset, where they have a meaning."""
         left_out = ("transfer_steps",) if self.strategy == DISTILLATION_ALONE else ()
@@ -131,8 +146,12 @@ class DistillSettings(RunSettings):
         transfer, words = self.transfer_steps, self.distillation_steps
         assert words is not None  # filled from the preset
         assert self.warmup is not None
+        warmed = words
+        if self.strategy == StrategyName.AUXILIARY:
+            assert transfer is not None
+            warmed += transfer  # one stage for both
         # A warm-up in steps that is longer than a short stage would not fit into it.
-        warmup = min(self.warmup, max(words - 1, 0)) if self.warmup >= 1 else self.warmup
+        warmup = min(self.warmup, max(warmed - 1, 0)) if self.warmup >= 1 else self.warmup
         common: dict[str, Any] = {"hard_share": self.hard_share, "warmup": warmup}
         if self.strategy == DISTILLATION_ALONE:
             return (pretraining_stage(layers, words, dropout=False, **common),)

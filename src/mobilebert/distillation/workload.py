@@ -135,11 +135,13 @@ class TransferWorkload:
         ours = states if rows is None else states.index_select(0, rows)
         theirs = None
         if both.teacher is not None and self.stage.needs_words:
-            states = both.teacher.last_hidden_state
-            theirs = (states if rows is None else states.index_select(0, rows))[:count]
+            shown = both.teacher.last_hidden_state
+            theirs = (shown if rows is None else shown.index_select(0, rows))[:count]
+        # Parts of a batch may have no masked words, as texts of unknown ones alone.
+        found = {MASKED_WORDS: Summed(0.0 * states.sum(), torch.tensor(0))}
         with arithmetic(self.precision, self.student.device):
-            found = {
-                MASKED_WORDS: pretraining_distillation(
+            if count:
+                found[MASKED_WORDS] = pretraining_distillation(
                     self.student,
                     ours[:count],
                     batch.wanted,
@@ -149,7 +151,6 @@ class TransferWorkload:
                     temperature=self.objectives.temperature,
                     form=self.objectives.form,
                 )
-            }
             if self.data.has_pairs:
                 scores = next_sentence_scores(self.student, ours[count:])
                 found[NEXT_SENTENCE] = next_sentence(scores, batch.other)

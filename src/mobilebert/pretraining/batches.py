@@ -15,6 +15,7 @@ from torch import Tensor
 from mobilebert.corpora.masking import MaskedTokens, Masking, mask_tokens
 from mobilebert.corpora.prepared import PreparedCorpus, PreparedSequence
 from mobilebert.corpora.settings import MaskingTime
+from mobilebert.errors import InputError
 from mobilebert.torch.packed import PackedBatch, pack
 
 __all__ = ["PretrainingBatch", "PretrainingData"]
@@ -54,7 +55,7 @@ class PretrainingData:
         device: Where batches are to be.
 
     Raises:
-        InputError: The data were prepared with another vocabulary.
+        InputError: The data were prepared with another vocabulary, or the model has fewer rows.
     """
 
     def __init__(
@@ -67,6 +68,12 @@ class PretrainingData:
         device: torch.device | str = "cpu",
     ) -> None:
         corpus.check_vocabulary(tokenizer)
+        if len(tokenizer) > vocab_size:
+            raise InputError(
+                f"The tokenizer has {len(tokenizer):,} tokens, and the model rows for "
+                f"{vocab_size:,}: take the model's own tokenizer and data prepared with it, or "
+                "give the model more rows (resize_token_embeddings)."
+            )
         self.corpus, self.device = corpus, torch.device(device)
         self._seed = seed
         self._masking: Masking | None = None

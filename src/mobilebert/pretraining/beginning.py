@@ -2,14 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from mobilebert.checkpoint.reading import read_weights
 from mobilebert.checkpoint.torch_file import torch_from_stored
 from mobilebert.config import MobileBertConfig
-from mobilebert.errors import InputError
+from mobilebert.errors import InputError, MobileBertError
 from mobilebert.presets import PRESETS
+from mobilebert.text import MobileBertTokenizerFast
 from mobilebert.torch.models import MobileBertForPreTraining
 
 __all__ = ["begin_model", "read_configuration", "take_vocabulary", "told_name"]
@@ -90,7 +92,9 @@ def begin_model(
 
 
 @torch.no_grad()
-def take_vocabulary(model: MobileBertForPreTraining, checkpoint: str | os.PathLike[str]) -> None:
+def take_vocabulary(
+    model: MobileBertForPreTraining, checkpoint: str | os.PathLike[str], tokenizer: Any
+) -> None:
     """Give a model what another one of BERT's family knows of single words.
 
     Word embeddings, and the bias of the vocabulary head if there is one.
@@ -98,11 +102,14 @@ def take_vocabulary(model: MobileBertForPreTraining, checkpoint: str | os.PathLi
     Args:
         model: The model.
         checkpoint: Directory, weights file or Hub name of the other.
+        tokenizer: The model's.
 
     Raises:
         CheckpointError: It cannot be read.
-        InputError: It has no word embeddings, or they have another shape.
+        InputError: It has no word embeddings, they have another shape, or its tokenizer, if it
+            comes with one, is of another vocabulary.
     """
+    _check_words(checkpoint, tokenizer)
     source = read_weights(checkpoint)
     found = {
         ending: stored
@@ -121,3 +128,18 @@ def take_vocabulary(model: MobileBertForPreTraining, checkpoint: str | os.PathLi
                 "embedding_size and vocab_size are those."
             )
         taken.copy_(torch_from_stored(stored))
+
+
+def _check_words(checkpoint: str | os.PathLike[str], tokenizer: Any) -> None:
+    """Refuse words that mean others, as far as it can be told."""
+    try:
+        theirs = MobileBertTokenizerFast.from_pretrained(checkpoint)
+    except MobileBertError:
+        return  # many checkpoints come without a tokenizer
+    found, wanted = (sorted(known.get_vocab().items()) for known in (theirs, tokenizer))
+    if found != wanted:
+        raise InputError(
+            f"{checkpoint} has a tokenizer of another vocabulary ({len(theirs):,} tokens; the "
+            f"model's has {len(tokenizer):,}), so its rows mean other words. Take a checkpoint of "
+            "the same vocabulary, or --tokenizer with that one's."
+        )

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import torch
 
-from mobilebert.corpora.manifest import Split
+from mobilebert.corpora.manifest import Manifest, Split
 from mobilebert.corpora.prepared import PreparedCorpus
 from mobilebert.errors import InputError
 from mobilebert.hub import BUNDLED_MODEL
@@ -37,12 +37,9 @@ def judging_data(
     device: torch.device | str = "cpu",
 ) -> PretrainingData | None:
     """Open the held-out split of prepared data; None if nothing was held out."""
-    try:
-        corpus = PreparedCorpus.open(directory, Split.HELD_OUT)
-    except InputError:
-        # Without held-out text the data are whole; whatever else is wrong the other split tells.
-        PreparedCorpus.open(directory, Split.TRAIN)
+    if not Manifest.read(Path(directory)).total(Split.HELD_OUT).sequences:
         return None
+    corpus = PreparedCorpus.open(directory, Split.HELD_OUT)
     return PretrainingData(corpus, tokenizer, vocab_size, seed=_JUDGING_SEED, device=device)
 
 

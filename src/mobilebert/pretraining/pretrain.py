@@ -161,7 +161,7 @@ class _Plan:
             config = read_configuration(self.config, len(self.tokenizer))
         model = begin_model(config, self.init, self.settings.seed)
         if self.vocabulary_from is not None:
-            take_vocabulary(model, self.vocabulary_from)
+            take_vocabulary(model, self.vocabulary_from, self.tokenizer)
         return model
 
 

@@ -118,7 +118,8 @@ class StageContext:
             self.material.loop_settings(steps),
             evaluate=judge if self.material.held_out is not None else None,
             directory=directory,
-            fingerprint=f"{self.digest} {name}",
+            # The number of processes decides dropout, and in which order is summed.
+            fingerprint=f"{self.digest} {name} {self.processes.count}",
             processes=self.processes,
         )
         loop.listener = Listeners(self._listeners(name, loop, steps))

@@ -1,7 +1,10 @@
 """The settings of pre-training: one table, which Python and the command line both read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
+from mobilebert.errors import InputError
 from mobilebert.setting_tables import SettingTable, setting
 from mobilebert.training.settings import Precision
 
@@ -82,3 +85,17 @@ class PretrainSettings(RunSettings):
     encoder_layer: int | None = setting(
         None, "The encoder's layer whose states they are. Default: the last.", least=1
     )
+
+    def __post_init__(self) -> None:
+        """Check all values, and refuse what says the same twice."""
+        super().__post_init__()
+        if self.steps is not None and self.epochs is not None:
+            raise InputError(
+                f"steps is {self.steps:,} and epochs {self.epochs:g}: give one of them, both say "
+                "how long the run is."
+            )
+
+    def filled(self, preset: Mapping[str, Any]) -> Self:
+        """Return settings whose open values are those of a preset, but for steps beside epochs."""
+        left_out = () if self.epochs is None else ("steps",)
+        return super().filled({key: x for key, x in preset.items() if key not in left_out})
