@@ -121,6 +121,22 @@ def test_a_second_save_leaves_nothing_of_the_first(tmp_path):
         same(load_checkpoint(tmp_path).arrays(), tensors)
 
 
+@pytest.mark.parametrize("variant", [None, "fp16"])
+def test_a_save_for_torch_is_not_hidden_by_an_earlier_safetensors(tmp_path, variant):
+    pytest.importorskip("torch")
+    config = small_config()
+    first, second = (random_tensors(config, "masked_lm", seed=seed) for seed in (1, 2))
+    other = None if variant else "fp16"
+    kept = save_checkpoint(tmp_path, config, first, variant=other, max_shard_size="40KB")
+    for size in ("5GB", "40KB"):
+        save_checkpoint(tmp_path, config, first, variant=variant, max_shard_size=size)
+        files = save_checkpoint(
+            tmp_path, config, second, task="masked_lm", variant=variant, safe_serialization=False
+        )
+        same(load_checkpoint(tmp_path, variant=variant).arrays(), second)
+        assert set(tmp_path.iterdir()) == {*files, *kept}
+
+
 def test_a_failed_save_leaves_the_first_untouched(tmp_path):
     config = small_config()
     tensors = random_tensors(config, "masked_lm")

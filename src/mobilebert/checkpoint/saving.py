@@ -16,6 +16,7 @@ from mobilebert.checkpoint.directory import dominant_dtype
 from mobilebert.checkpoint.reading import (
     INDEX_SUFFIX,
     SAFETENSORS_NAME,
+    STANDARD_FORMATS,
     TORCH_NAME,
     with_variant,
 )
@@ -146,11 +147,19 @@ def _index(tensors: Tensors, groups: list[list[str]], names: list[str]) -> str:
 def _remove_stale(folder: Path, filename: str, keep: list[str]) -> None:
     """Remove weights of an earlier save that would be read instead of the ones written now."""
     stem, _, suffix = filename.rpartition(".")
-    pattern = re.compile(rf"{re.escape(stem)}(-\d{{5}}-of-\d{{5}})?\.{suffix}")
     single = SAFETENSORS_NAME if suffix == "safetensors" else TORCH_NAME
     variant = stem.removeprefix(single.rpartition(".")[0]).removeprefix(".")
-    index = with_variant(single + INDEX_SUFFIX, variant)
+    # Of its own format, and of those that are looked for first.
+    formats = STANDARD_FORMATS[: STANDARD_FORMATS.index(single) + 1]
+    stale = [pattern for name in formats for pattern in _weights_patterns(name, variant)]
     for path in folder.iterdir():
-        stale = pattern.fullmatch(path.name) or path.name == index
-        if stale and path.name not in keep and path.is_file():
+        matches = any(pattern.fullmatch(path.name) for pattern in stale)
+        if matches and path.name not in keep and path.is_file():
             path.unlink()
+
+
+def _weights_patterns(single: str, variant: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return what the files of one format and variant match: weights, and their index."""
+    stem, _, suffix = with_variant(single, variant).rpartition(".")
+    weights = re.compile(rf"{re.escape(stem)}(-\d{{5}}-of-\d{{5}})?\.{suffix}")
+    return weights, re.compile(re.escape(with_variant(single + INDEX_SUFFIX, variant)))
