@@ -71,6 +71,19 @@ def test_a_file_with_only_the_tied_name_is_read(tmp_path):
     same(load_checkpoint(tmp_path).arrays(), tensors)
 
 
+def test_a_table_without_numbers_is_not_missing(tmp_path):
+    """Google's checkpoints of models whose words are as wide as their states have none."""
+    config = small_config("plain_embedding")
+    tensors = random_tensors(config, "masked_lm")
+    assert tensors["cls.predictions.dense.weight"].size == 0
+    rest = {name: x for name, x in tensors.items() if name != "cls.predictions.dense.weight"}
+    for place, saved in ((tmp_path / "whole", tensors), (tmp_path / "rest", rest)):
+        save_checkpoint(place, config, saved, task="masked_lm")
+        loaded = load_checkpoint(place)
+        assert loaded.report.missing == loaded.report.unexpected == ()
+        same(loaded.arrays(), tensors)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_the_dtype_is_kept_and_written(tmp_path, dtype):
     config = small_config()

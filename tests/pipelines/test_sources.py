@@ -77,6 +77,24 @@ def test_an_untrained_model_object_is_refused():
     assert pipeline("ner", model, BUNDLED_MODEL, allow_untrained=True)("hi") is not None
 
 
+@pytest.mark.parametrize("backend", ["torch", "engine", "numpy", "keras"])
+def test_a_table_without_numbers_is_not_untrained(tmp_path, backend):
+    pytest.importorskip("keras" if backend == "keras" else "numpy")
+    widths = {"embedding_size": 32, "trigram_input": False}
+    left_out = ("cls.predictions.dense.weight",)
+    directory = write_checkpoint(tmp_path, "masked_lm", leave_out=left_out, **widths)
+    assert len(pipeline("fill-mask", directory, backend=backend)("a [MASK]")) == 5
+
+
+def test_a_model_object_with_a_table_without_numbers_is_not_refused(tmp_path):
+    widths = {"embedding_size": 32, "trigram_input": False}
+    left_out = ("cls.predictions.dense.weight",)
+    directory = write_checkpoint(tmp_path, "masked_lm", leave_out=left_out, **widths)
+    model = models.MobileBertForMaskedLM.from_pretrained(directory)
+    assert not model.newly_initialized_weights
+    assert len(pipeline("fill-mask", model, directory)("a [MASK]")) == 5
+
+
 def test_a_missing_pooler_does_not_matter_for_features(tmp_path):
     directory = write_checkpoint(tmp_path, "masked_lm")
     assert len(pipeline("feature-extraction", directory)("a b")[0]) == 4

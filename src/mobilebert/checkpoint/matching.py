@@ -111,6 +111,7 @@ def match(
     _untie(found, specs)
     _check_dtypes(found, specs, source)
     free = tuple(row for row in specs if row.tied_to is None)
+    _add_empty(found, free)
     result = differences(free, {name: tensor.shape for name, tensor in found.items()})
     report = LoadReport(source, result.missing, result.unexpected, result.mismatched)
     if result.mismatched and not ignore_mismatched_sizes:
@@ -162,6 +163,17 @@ def _untie(found: dict[str, StoredTensor], specs: Sequence[WeightSpec]) -> None:
         if row.tied_to is not None and row.name in found:
             tensor = found.pop(row.name)
             found.setdefault(row.tied_to, tensor)
+
+
+def _add_empty(found: dict[str, StoredTensor], specs: Sequence[WeightSpec]) -> None:
+    """Put tensors without numbers where the file has none: nothing of them can be missing.
+
+    Where embedding_size is hidden_size, nothing extends the word table, and not every writer
+    stores the empty extension.
+    """
+    for row in specs:
+        if row.size == 0 and row.name not in found:
+            found[row.name] = StoredTensor.from_array(np.empty(row.shape, np.float32))
 
 
 def _check_dtypes(

@@ -127,5 +127,5 @@ class StoredTensor:
 
 
 def _bytes_of(array: npt.NDArray[Any]) -> memoryview:
-    # memoryview cannot cast an array with an axis of size 0.
-    return array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
+    # memoryview cannot cast an array with an axis of size 0; torch warns of memory it cannot write.
+    return array.reshape(-1).view(np.uint8).data if array.size else memoryview(bytearray())
