@@ -174,3 +174,12 @@ def test_students_of_another_depth():
         enter_stage(model, stage)
     with pytest.raises(InputError, match="lr is 0"):
         stage_optimizer("lamb", model, progressive(3, 3, 0)[0], lr=0)
+
+
+def test_a_table_without_numbers_learns_in_no_stage():
+    model = toy()
+    model.cls.extension = nn.Parameter(torch.empty(0, 3, dtype=torch.float64))
+    for stage in joint(LAYERS, 5, 5):
+        enter_stage(model, stage)
+        assert not model.cls.extension.requires_grad
+        stage_optimizer("lamb", model, stage, lr=RATE)

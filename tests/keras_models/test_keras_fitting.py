@@ -1,5 +1,7 @@
 """`fit`, `evaluate` and `predict`."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -150,6 +152,24 @@ def test_frozen_variables_stay():
     model.fit(batch, LABELS, verbose=0)
     assert np.array_equal(model.mobilebert.embeddings.word_embeddings.embeddings.numpy(), before)
     assert not np.array_equal(model.classifier.kernel.numpy(), head)
+
+
+def test_a_table_without_numbers_does_not_train():
+    """Keras would warn that it has no gradient."""
+    fields = {"hidden_dropout_prob": 0.0, "embedding_size": 32}
+    model = build("masked_lm", **SHALLOW, **fields)
+    batch = batch_for(model, rows=8, length=20)
+    names = [variable.path for variable in model.weights]
+    model.compile("sgd", run_eagerly=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(batch, batch["input_ids"], verbose=0)
+    extension = model.cls.predictions.dense.weight
+    model.resize_token_embeddings(120)
+    assert model.cls.predictions.dense.weight.shape == (0, 120)
+    assert not model.cls.predictions.dense.weight.trainable
+    assert not any(variable is extension for variable in model.weights)
+    assert [variable.path for variable in model.weights] == names
 
 
 def test_predict_joins_the_batches():

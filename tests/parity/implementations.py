@@ -134,9 +134,11 @@ def scalar(outputs, seed=3):
 
 def gradients(model, loss):
     """Differentiate by every parameter; a parameter that plays no part has a gradient of zeros."""
-    names, parameters = zip(*model.named_parameters(), strict=True)
-    found = torch.autograd.grad(loss, parameters, allow_unused=True)
+    named = dict(model.named_parameters())
+    learning = {name: parameter for name, parameter in named.items() if parameter.requires_grad}
+    found = torch.autograd.grad(loss, list(learning.values()), allow_unused=True)
+    by_name = dict(zip(learning, found, strict=True))
     return {
-        name: torch.zeros_like(parameter) if gradient is None else gradient
-        for name, parameter, gradient in zip(names, parameters, found, strict=True)
+        name: torch.zeros_like(parameter) if by_name.get(name) is None else by_name[name]
+        for name, parameter in named.items()
     }

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from assertions import assert_close
+from mobilebert.torch import MobileBertForMaskedLM
 from tolerances import FLOAT32, FLOAT64
 from torch_models import Calls, batch_for, build
 
@@ -54,3 +55,20 @@ def test_a_new_decoder_brings_its_bias():
     bias = model.cls.predictions.bias
     model.set_output_embeddings(torch.nn.Linear(16, 97, bias=False, dtype=torch.float64))
     assert model.get_output_embeddings().bias is bias
+
+
+@pytest.mark.parametrize("tie", [True, False])
+def test_what_learns_without_an_extension_has_a_gradient(tie, tmp_path):
+    widths = {"embedding_size": 32, "tie_word_embeddings": tie}
+    build("masked_lm", **widths).save_pretrained(tmp_path)
+    model = MobileBertForMaskedLM.from_pretrained(tmp_path)
+    batch = batch_for(model)
+    model(**batch, labels=batch["input_ids"]).loss.backward()
+    learning = {name for name, x in model.named_parameters() if x.requires_grad}
+    assert {name for name, x in model.named_parameters() if x.grad is not None} == learning
+    assert {name for name, _ in model.named_parameters()} - learning == {
+        "cls.predictions.dense.weight"
+    }
+    model.resize_token_embeddings(120)
+    assert model.cls.predictions.dense.weight.shape == (0, 120)
+    assert not model.cls.predictions.dense.weight.requires_grad

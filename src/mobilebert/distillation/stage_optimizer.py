@@ -30,7 +30,8 @@ def enter_stage(model: nn.Module, stage: Stage) -> None:
     rates = _rates(model, stage)
     for name, parameter in model.named_parameters():
         depth = depth_of(name)
-        parameter.requires_grad_(rates[-1 if depth is None else depth] > 0)
+        rate = rates[-1 if depth is None else depth]
+        parameter.requires_grad_(rate > 0 and parameter.numel() > 0)
     model.train(stage.dropout)
 
 

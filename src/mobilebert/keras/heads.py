@@ -70,8 +70,10 @@ class VocabularyExtension(keras.layers.Layer):
 
     def __init__(self, width: int, rows: int) -> None:
         super().__init__()
-        shape = (width, rows)
-        self.weight = self.add_weight(shape=shape, initializer="zeros", name="weight")
+        # Without numbers it is in no graph; optimizers would warn of its gradient.
+        self.weight = self.add_weight(
+            shape=(width, rows), initializer="zeros", trainable=width > 0, name="weight"
+        )
         self.built = True
 
     def call(self, x: Any) -> Any:

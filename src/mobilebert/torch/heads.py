@@ -89,6 +89,8 @@ class VocabularyHead(nn.Module):
             # Nothing is left to extend where both widths are equal.
             warnings.filterwarnings("ignore", "Initializing zero-element tensors")
             self.dense = nn.Linear(v, h - e, bias=False)  # weight (H - E, V)
+        # Without numbers it is in no graph; DistributedDataParallel would wait for its gradient.
+        self.dense.weight.requires_grad_(h > e)
         self.decoder = nn.Linear(e, v, bias=False)  # weight (V, E), the word table
         self.tie_bias()
 

@@ -235,8 +235,9 @@ def _allocate(model: MobileBertPreTrainedModel, names: tuple[str, ...]) -> None:
     for name in names:
         path, _, attribute = name.rpartition(".")
         module = model.get_submodule(path)
-        shape = module.get_parameter(attribute).shape
-        setattr(module, attribute, nn.Parameter(torch.empty(shape, device="cpu")))
+        given = module.get_parameter(attribute)
+        made = nn.Parameter(torch.empty(given.shape, device="cpu"), given.requires_grad)
+        setattr(module, attribute, made)
     model.init_weights(names)
 
 
