@@ -1,5 +1,6 @@
 import json
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -109,6 +110,18 @@ def test_any_json_header_gives_our_error_or_a_file(tmp_path_factory, header):
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(16))
     with pytest.raises(CheckpointError):
         read_safetensors(path)
+
+
+def test_a_name_that_stands_twice_among_many_is_found_at_once(tmp_path):
+    """Counting each name would take half a minute, and hours at the limit of a header."""
+    path = tmp_path / "twice.safetensors"
+    names = [*range(50_000), 49_999]
+    text = ("{" + ",".join(f'"{name}":0' for name in names) + "}").encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text)
+    start = time.process_time()
+    with pytest.raises(CheckpointError, match="'49999' twice"):
+        read_safetensors(path)
+    assert time.process_time() - start < 5
 
 
 def test_an_unwritable_place_is_one_sentence(tmp_path):

@@ -118,11 +118,11 @@ def _parse_header(text: bytes) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _Refusal(f"names {twice!r} twice in its header")
+    table: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in table:
+            raise _Refusal(f"names {name!r} twice in its header")
+        table[name] = value
     return table
 
 
