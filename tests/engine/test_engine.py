@@ -47,6 +47,17 @@ def test_without_a_mask_every_id_is_a_token(engine):
     assert (engine(ids).logits[0] == engine([[5, 0, 0, 7]]).logits[0]).all()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "uint64", "int8", "int32"])
+def test_ids_of_every_integer_type_are_the_same(engine, dtype):
+    ids, mask, types = random_batch(engine.config)
+    wanted = engine(ids, mask, types).logits
+    arrays = (array.astype(dtype) for array in (ids, mask, types))
+    assert (engine(*arrays).logits == wanted).all()
+    assert (engine(ids.astype(dtype)).logits == engine(ids).logits).all()
+    positions = np.array([(2, 3), (0, 10)], dtype)
+    assert (engine(ids, positions=positions).logits == engine(ids).logits[[2, 0], [3, 10]]).all()
+
+
 def test_positions_choose_and_order_the_rows(engine):
     ids, mask, types = random_batch(engine.config)
     everything = engine(ids, mask, types).logits

@@ -369,11 +369,9 @@ def _arrays(*given: Any, axes: int) -> tuple[IntArray, IntArray, IntArray]:
 
 def _integers(name: str, value: Any) -> IntArray:
     array = np.asarray(value)
-    if array.dtype == np.bool_:
-        return array.astype(np.int64)
-    if not np.issubdtype(array.dtype, np.integer):
+    if array.dtype != np.bool_ and not np.issubdtype(array.dtype, np.integer):
         raise InputError(f"{name} must hold integers, not {array.dtype}.")
-    return array
+    return array.astype(np.int64, copy=False)  # unsigned ones have no -1 for "no neighbour"
 
 
 def _pairs(positions: Any) -> IntArray:
