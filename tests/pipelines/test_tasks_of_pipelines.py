@@ -233,6 +233,19 @@ def test_a_slow_tokenizer_tags_without_offsets_and_cannot_answer_questions(check
         pipeline("question-answering", checkpoints["question-answering"], slow)
 
 
+@pytest.mark.parametrize(
+    "task", ["text-classification", "token-classification", "zero-shot-classification"]
+)
+def test_labels_with_other_numbers_are_refused_in_one_sentence(task, tmp_path):
+    """They load, as in transformers: features have no labels."""
+    names = {1: "entailment", 2: "neutral", 3: "contradiction"}
+    directory = write_checkpoint(tmp_path, task, id2label=names)
+    assert pipeline("feature-extraction", directory)("a")
+    labels = {"candidate_labels": "x,y"} if task.startswith("zero") else {}
+    with pytest.raises(ConfigError, match=r"id2label has the numbers \[1, 2, 3\].* from 0 to 2"):
+        pipeline(task, directory)("some text", **labels)
+
+
 def test_entailment_needs_a_label_of_that_name(tmp_path, caplog):
     directory = write_checkpoint(tmp_path / "nli", "sequence_classification", num_labels=3)
     with caplog.at_level(logging.WARNING, logger="mobilebert"):

@@ -8,6 +8,7 @@ import numpy as np
 
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import TokenizedText, check_text
+from mobilebert.pipelines.label_names import label_names
 from mobilebert.pipelines.label_thresholds import (
     TUNED,
     is_threshold,
@@ -124,7 +125,7 @@ class TextClassificationPipeline(Pipeline[TextClassificationParameters]):
         """Score the labels: the mean over the windows of their scores."""
         apply = self._function(options.function_to_apply)
         scores = np.mean([apply(output["logits"]) for output in outputs], axis=0)
-        names = self.config.id2label
+        names = label_names(self.config)
 
         def entry(place: int) -> dict[str, Any]:
             return {"label": names[place], "score": float(scores[place])}
@@ -155,7 +156,7 @@ class TextClassificationPipeline(Pipeline[TextClassificationParameters]):
         """Return what the scores have to reach, for all labels or for each."""
         if threshold != TUNED:
             return threshold
-        names = self.config.id2label
+        names = label_names(self.config)
         ordered = [names[number] for number in sorted(names)]
         return threshold_array(ordered, stored_thresholds(self.config))
 

@@ -16,6 +16,7 @@ from mobilebert.pipelines.entities import (
     tag_words,
     unite,
 )
+from mobilebert.pipelines.label_names import label_names
 from mobilebert.pipelines.parameters import read_choice, read_count
 from mobilebert.pipelines.pipeline import Output, Pipeline, Request
 from mobilebert.pipelines.scores import softmax
@@ -145,7 +146,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationParameters]):
         return [answers] if isinstance(inputs, list) and not several else answers
 
     def _entries(self, tokens: list[Token], options: Any) -> list[dict[str, Any]]:
-        labels, strategy = self.config.id2label, options.aggregation_strategy
+        labels, strategy = label_names(self.config), options.aggregation_strategy
         ignored = options.ignore_labels
         if strategy is AggregationStrategy.NONE:
             return [

@@ -9,6 +9,7 @@ import numpy as np
 
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import TokenizedText, check_text
+from mobilebert.pipelines.label_names import label_names
 from mobilebert.pipelines.parameters import LengthOptions
 from mobilebert.pipelines.pipeline import Output, Pipeline, Request
 from mobilebert.pipelines.scores import best, softmax
@@ -68,15 +69,16 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotClassificationParameters])
 
     def __init__(self, model: Any, tokenizer: Any, **parameters: Any) -> None:
         super().__init__(model, tokenizer, **parameters)
+        names = ", ".join(label_names(self.config).values())
         if self.config.num_labels < 2:
             raise InputError(
                 "zero-shot-classification needs a model trained for entailment, with a label that "
-                f"starts with 'entail'; this one has {', '.join(self.config.id2label.values())}."
+                f"starts with 'entail'; this one has {names}."
             )
         if self.entailment_id == -1:
             logger.warning(
                 "No label of the model starts with 'entail' (%s); the last one is taken for it.",
-                ", ".join(self.config.id2label.values()),
+                names,
             )
 
     @property
