@@ -284,3 +284,21 @@ def test_features_need_no_pooler(checkpoints):
     by_object = pipeline("feature-extraction", model)
     by_name = pipeline("feature-extraction", directory, backend="torch")
     assert by_object("a b") == by_name("a b")
+
+
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+def test_features_of_a_model_object_do_not_ask_for_its_head(framework, tmp_path):
+    directory = write_checkpoint(tmp_path / "words", "masked_lm")  # without a pooler too
+    library = models if framework == "torch" else pytest.importorskip("mobilebert.keras")
+    prefix = "" if framework == "torch" else "TF"
+    kind = getattr(library, f"{prefix}MobileBertForTokenClassification")
+    model = kind.from_pretrained(directory)
+    assert model.newly_initialized_weights
+    by_name = pipeline("feature-extraction", directory, backend=framework)
+    assert pipeline("feature-extraction", model, directory)("a b") == by_name("a b")
+
+    lost = "mobilebert.encoder.layer.1.output.dense.weight"
+    write_checkpoint(tmp_path / "torn", "masked_lm", leave_out=(lost,))
+    model = kind.from_pretrained(tmp_path / "torn")
+    with pytest.raises(WeightsError, match=r"encoder\.layer\.1\.output\.dense\.weight"):
+        pipeline("feature-extraction", model, directory)

@@ -16,6 +16,7 @@ from mobilebert.backend import (
     wants_cpu,
 )
 from mobilebert.checkpoint import LoadReport, check_vocabulary, load_checkpoint, task_of_config
+from mobilebert.checkpoint.names import ENCODER_PREFIX
 from mobilebert.checkpoint.reading import load_config
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError, WeightsError
@@ -198,9 +199,7 @@ def load_model(model: Any, task: str, source: ModelSource) -> Backend:
         MissingExtraError: The backend's library is not installed.
     """
     if not _is_name(model):
-        # The features of a model with a head are those of its encoder.
-        encoder = getattr(model, "mobilebert", model) if task == "feature-extraction" else model
-        return _checked(_run_by(encoder, source), model, task, source)
+        return _of_object(model, task, source)
     name = source.backend_name
     made_by = backend_class(name)  # an unknown or missing backend is told before files are read
     spec = PIPELINE_TASKS[task]
@@ -286,7 +285,23 @@ def _run_by(model: Any, source: ModelSource) -> Backend:
     )
 
 
-def _checked(backend: Backend, model: Any, task: str, source: ModelSource) -> Backend:
+def _of_object(model: Any, task: str, source: ModelSource) -> Backend:
+    """Return the backend of a model object that is made for the task and trained for it."""
+    untrained = tuple(getattr(model, "newly_initialized_weights", ()))
+    asked = model
+    # The features of a model with a head are those of its encoder.
+    if task == "feature-extraction" and hasattr(model, "mobilebert"):
+        asked = model.mobilebert
+        inside = [name for name in untrained if name.startswith(ENCODER_PREFIX)]
+        untrained = tuple(name.removeprefix(ENCODER_PREFIX) for name in inside)
+    backend = _run_by(asked, source)
+    _check_task(backend, task)
+    if not source.allow_untrained:
+        _refuse_untrained(type(model).__name__, task, untrained)
+    return backend
+
+
+def _check_task(backend: Backend, task: str) -> None:
     wanted = PIPELINE_TASKS[task]
     both = backend.task.name == "pretraining" and task in ("fill-mask", "next-sentence-prediction")
     if backend.task is not wanted and not both:
@@ -295,11 +310,6 @@ def _checked(backend: Backend, model: Any, task: str, source: ModelSource) -> Ba
             f"The task {task!r} needs a {prefix}{wanted.class_name}, "
             f"not a {prefix}{backend.task.class_name}."
         )
-    if not source.allow_untrained:
-        _refuse_untrained(
-            type(model).__name__, task, tuple(getattr(model, "newly_initialized_weights", ()))
-        )
-    return backend
 
 
 def _refuse_untrained(model: str, task: str, names: tuple[str, ...]) -> None:
