@@ -23,6 +23,7 @@ OPTIONS = [
     (["--task", "fill-mask", ""], "empty"),
     (["--task", "fill-mask", "[MASK] " + "x " * 600], "truncation=True"),
     (["--task", "fill-mask", "[MASK]", "--top-k", "0"], "--top-k"),
+    (["--task", "fill-mask", "[MASK]", "--top-k", "2", "-p", "top_k=3"], "give one"),
     (["--task", "fill-mask", "[MASK]", "-p", "foo=1"], "no parameter 'foo'"),
     (["--task", "fill-mask", "[MASK]", "-p", "foo"], "NAME=VALUE"),
     (["--task", "fill-mask", "[MASK]", "-p", "model=x"], "no parameter 'model'"),

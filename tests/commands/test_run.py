@@ -175,6 +175,25 @@ def test_top_k_gives_a_line_for_each_prediction(reviews, checkpoints):
     assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("parameter", "options", "lines"),
+    [
+        ("top_k=2", {"top_k": 2}, 2),
+        ("top_k=null", {"top_k": None}, 3),
+        ("threshold=0.0001", {"threshold": 0.0001}, 3),
+        ("return_all_scores=true", {"return_all_scores": True}, 3),
+        ("threshold=null", {"top_k": 1}, 1),
+    ],
+)
+def test_csv_has_what_parameters_choose(parameter, options, lines, checkpoints):
+    directory = checkpoints["text-classification"]
+    out = answers("run", "--model", directory, "--format", "csv", "-p", parameter, "some text")
+    found = [row["label"] for row in csv.DictReader(io.StringIO(out))]
+    wanted = pipeline(model=directory).answer_all(["some text"], **options)[0]
+    assert found == [entry["label"] for entry in wanted]
+    assert len(found) == lines
+
+
 def test_an_input_without_entities_keeps_its_line(tmp_path, checkpoints):
     path = tmp_path / "texts.txt"
     path.write_text("a\nb\n")

@@ -34,6 +34,9 @@ LINES_AHEAD = 8
 
 STANDARD = "-"
 
+# Parameters that choose labels in place of `top_k`; unset, or false, they do not.
+_CHOOSING = ("threshold", "return_all_scores")
+
 
 @dataclass
 class BatchRun:
@@ -82,13 +85,15 @@ class BatchRun:
         parameters = _read_parameters(options["parameters"])
         if options["candidate_labels"] is not None:
             parameters["candidate_labels"] = options["candidate_labels"]
+        if options["top_k"] is not None and "top_k" in parameters:
+            raise InputError("--top-k and --parameter top_k=... say the same; give one.")
         if task:
             # Wrong parameters are told before a model is loaded.
             merged(task, pipeline_class(task).defaults, parameters)
         answerer = _load(task, options)
         task = answerer.task
         form = options["output_format"] or _format_of(options["output_path"])
-        top_k = _top_k(options["top_k"], form, answerer)
+        top_k = _top_k(options["top_k"], form, answerer, parameters)
         if top_k is not None and hasattr(answerer.defaults, "top_k"):
             parameters["top_k"] = top_k
         facts = {
@@ -246,7 +251,9 @@ def _format_of(path: str | None) -> str:
     return suffix if suffix in OUTPUT_FORMATS else "text"
 
 
-def _top_k(given: int | None, form: str, answerer: Pipeline[Any]) -> int | None:
+def _top_k(
+    given: int | None, form: str, answerer: Pipeline[Any], parameters: dict[str, Any]
+) -> int | None:
     limits = hasattr(answerer.defaults, "top_k") or answerer.task == "zero-shot-classification"
     if given is not None:
         if not limits:
@@ -254,7 +261,9 @@ def _top_k(given: int | None, form: str, answerer: Pipeline[Any]) -> int | None:
         if given < 1:
             raise InputError(f"--top-k must be at least 1, not {given}.")
         return given
-    return 1 if form == "csv" and limits else None
+    # What says by itself how many labels there are is not cut to the best one.
+    chosen = "top_k" in parameters or any(parameters.get(name) for name in _CHOOSING)
+    return 1 if form == "csv" and limits and not chosen else None
 
 
 def _open_source(

@@ -21,7 +21,8 @@ mobilebert run --model DIR --input reviews.csv --column text=review --output lab
 
 Question answering takes a question and a context, next-sentence-prediction two texts,
 multiple-choice a text and its choices. csv has one line for each prediction, and only the best
-prediction unless --top-k says otherwise. A TEXT that begins with - goes behind --.
+prediction unless --top-k (or -p threshold) says otherwise. A TEXT that begins with - goes
+behind --.
 """
 
 
