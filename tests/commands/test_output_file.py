@@ -153,6 +153,8 @@ def test_resume_of_a_complete_file_says_so(command, tmp_path):
         (["--batch-size", "2"], "--batch-size"),
         (["--dtype", "float64"], "--backend"),
         (["--column", "text=text"], "--column"),
+        (["--revision", "other"], "--revision"),
+        (["--allow-untrained"], "--allow-untrained"),
     ],
 )
 def test_resume_refuses_other_options(change, what, command, tmp_path, monkeypatch):
@@ -164,6 +166,19 @@ def test_resume_refuses_other_options(change, what, command, tmp_path, monkeypat
     result = invoke(*command, "--output", output, "--resume", *change)
     assert_refused(result, f"begun with another {what}")
     assert (tmp_path / "out.csv.partial").read_bytes() == before
+
+
+def test_resume_refuses_another_number_of_candidate_labels(tmp_path, checkpoints, monkeypatch):
+    """Zero-shot classification has no parameter of that name."""
+    (tmp_path / "in.txt").write_text("text\n" * 200)
+    model = ["--model", checkpoints["zero-shot-classification"], "--candidate-labels", "x,y,z"]
+    command = ["run", *model, "--task", "zero-shot-classification", "--input", tmp_path / "in.txt"]
+    command += ["--output", tmp_path / "out.jsonl"]
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        invoke(*command, "--top-k", 2)
+    result = invoke(*command, "--resume", "--top-k", 1)
+    assert_refused(result, "begun with another --top-k")
 
 
 def test_resume_refuses_another_input(command, tmp_path, monkeypatch):

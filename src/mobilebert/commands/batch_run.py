@@ -99,9 +99,12 @@ class BatchRun:
         facts = {
             "input": None,
             "model": str(options["model"]),
+            "--revision": options["revision"],
+            "--allow-untrained": options["allow_untrained"],
             "task": task,
             "format": form,
             "parameters": {name: str(value) for name, value in sorted(parameters.items())},
+            "--top-k": top_k,
             "--column": list(options["columns"]),
             "--batch-size": options["batch_size"],
             "--backend": [answerer.model.name, str(options["device"]), str(options["dtype"])],
