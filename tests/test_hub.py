@@ -121,20 +121,62 @@ def test_what_can_be_no_name_is_not_asked_for(hub, name):
     assert calls == []
 
 
-def _no_connection(*arguments, **options):
-    raise OSError("no route")
+@pytest.fixture
+def probing(hub, tmp_path, monkeypatch):
+    """Let the probe be the real one, and the connections it makes a list; none succeeds."""
+    probe = mobilebert.hub._is_reachable
+    calls = hub(tmp_path / "config.json")
+    tries = []
+
+    def no_connection(*arguments, **options):
+        tries.append(arguments)
+        raise OSError("no route")
+
+    monkeypatch.setattr(mobilebert.hub, "_is_reachable", probe)
+    monkeypatch.setattr(mobilebert.hub, "_reached", set())
+    monkeypatch.setattr(mobilebert.hub, "_unreached", {})
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(socket, "create_connection", no_connection)
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {})
+    return calls, tries
 
 
 @pytest.mark.parametrize(("proxied", "local_only"), [(False, True), (True, False)])
-def test_an_unreachable_hub_is_asked_for_its_cache_only(
-    hub, tmp_path, monkeypatch, proxied, local_only
-):
-    probe = mobilebert.hub._is_reachable
-    calls = hub(tmp_path / "config.json")
-    monkeypatch.setattr(mobilebert.hub, "_is_reachable", probe)
-    monkeypatch.setattr(mobilebert.hub, "_reached", set())
-    monkeypatch.setattr(socket, "create_connection", _no_connection)
+def test_an_unreachable_hub_is_asked_for_its_cache_only(probing, monkeypatch, proxied, local_only):
     proxies = {"https": "http://proxy.invalid"} if proxied else {}
     monkeypatch.setattr("urllib.request.getproxies", lambda: proxies)
     resolve_file("owner/name", "config.json")
-    assert calls[0][2]["local_files_only"] is local_only
+    assert probing[0][0][2]["local_files_only"] is local_only
+
+
+def test_an_unreachable_hub_is_tried_once_a_minute(probing, monkeypatch):
+    calls, tries = probing
+    now = 1000.0
+    monkeypatch.setattr(mobilebert.hub.time, "monotonic", lambda: now)
+    for _ in range(3):
+        resolve_file("owner/name", "config.json")
+    assert len(tries) == 1
+    now += 61
+    resolve_file("owner/name", "config.json")
+    assert len(tries) == 2
+    assert all(options["local_files_only"] for _, _, options in calls)
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_the_hub_is_not_asked_where_the_environment_forbids_it(probing, monkeypatch, proxied):
+    calls, tries = probing
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    proxies = {"https": "http://proxy.invalid"} if proxied else {}
+    monkeypatch.setattr("urllib.request.getproxies", lambda: proxies)
+    resolve_file("owner/name", "config.json")
+    assert calls[0][2]["local_files_only"]
+    assert not tries
+
+
+def test_what_forbids_to_ask_is_named(hub, monkeypatch):
+    hub(LocalEntryNotFoundError("x"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(CheckpointError, match="HF_HUB_OFFLINE is set"):
+        resolve_file("owner/name", "config.json")
+    with pytest.raises(CheckpointError, match="local_files_only=True is set"):
+        resolve_file("owner/name", "config.json", HubOptions(local_files_only=True))

@@ -7,6 +7,7 @@ when a Hub name is used).
 
 import importlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ BUNDLED_MODELS = {BUNDLED_MODEL: Path(__file__).parent / "bundled" / BUNDLED_MOD
 PUBLISHED_MODEL = "google/mobilebert-uncased"
 
 _CONNECT_SECONDS = 5.0
+_SECONDS_UNREACHED = 60.0  # a checkpoint has some ten files; not each waits for a dead connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,14 +167,17 @@ def _from_hub(name: str, relative: Path, options: HubOptions, required: bool) ->
 
 
 _reached: set[str] = set()
+_unreached: dict[str, float] = {}  # endpoint -> when it was last tried in vain
 
 
 def _is_reachable(hub: Any) -> bool:
-    """Tell whether the Hub answers at all.
+    """Tell whether the Hub answers at all, and may be asked.
 
     huggingface_hub tries six times over 23 seconds before it gives up, for each file and also when
     the file is in its cache. Behind a proxy only the proxy knows, so the question is left to it.
     """
+    if hub.constants.HF_HUB_OFFLINE:
+        return False
     # Imported here: they take 25 ms, and most checkpoints are not on the Hub.
     import socket
     from urllib.parse import urlsplit
@@ -182,10 +187,13 @@ def _is_reachable(hub: Any) -> bool:
     address = urlsplit(endpoint)
     if endpoint in _reached or address.scheme in getproxies():
         return True
+    if endpoint in _unreached and time.monotonic() - _unreached[endpoint] < _SECONDS_UNREACHED:
+        return False
     port = address.port or (443 if address.scheme == "https" else 80)
     try:
         socket.create_connection((address.hostname or "", port), _CONNECT_SECONDS).close()
     except OSError:
+        _unreached[endpoint] = time.monotonic()
         return False
     _reached.add(endpoint)
     return True
@@ -195,7 +203,10 @@ def _offline(name: str, relative: Path, options: HubOptions, required: bool) -> 
     """A file that is neither cached nor reachable: None only where its absence is known."""
     if not required and _is_cached(name, options):
         return None
-    where = "local_files_only=True is set" if options.local_files_only else "no connection"
+    hub: Any = importlib.import_module("huggingface_hub")
+    where = "HF_HUB_OFFLINE is set" if hub.constants.HF_HUB_OFFLINE else "no connection"
+    if options.local_files_only:
+        where = "local_files_only=True is set"
     raise CheckpointError(
         f"Cannot get {relative} of {name!r}: the Hub is not reachable ({where}) and the file is "
         f"not in the cache. Use a local directory, a cached model with local_files_only=True, or "
