@@ -1,6 +1,7 @@
 """Names and paths to files; the Hub itself is a stand-in, no test uses the network."""
 
 import socket
+from pathlib import PureWindowsPath
 
 import huggingface_hub
 import pytest
@@ -86,6 +87,22 @@ def test_hub_options_arrive(hub, tmp_path):
         "local_files_only": True,
         "force_download": False,
     }
+
+
+def test_folders_on_the_hub_are_separated_as_there(hub, monkeypatch):
+    calls = hub("config.json")
+    asked = []
+
+    def cached(name, filename, **options):
+        asked.append(filename)
+
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", cached)
+    monkeypatch.setattr(mobilebert.hub, "Path", PureWindowsPath)
+    options = HubOptions(subfolder="a\\b")
+    place = PureWindowsPath("a\\b", "config.json")
+    mobilebert.hub._from_hub("owner/name", place, options, required=True)
+    mobilebert.hub._is_cached("owner/name", options)
+    assert [calls[0][1], *asked] == ["a/b/config.json"] * 2
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def _from_hub(name: str, relative: Path, options: HubOptions, required: bool) ->
         return Path(
             hub.hf_hub_download(
                 name,
-                str(relative),
+                relative.as_posix(),  # on the Hub, whatever separates folders here
                 cache_dir=options.cache_dir,
                 revision=options.revision,
                 token=options.token,
@@ -218,7 +218,7 @@ def _is_cached(name: str, options: HubOptions) -> bool:
     hub: Any = importlib.import_module("huggingface_hub")
     found = hub.try_to_load_from_cache(
         name,
-        str(Path(options.subfolder or "") / "config.json"),
+        (Path(options.subfolder or "") / "config.json").as_posix(),
         cache_dir=options.cache_dir,
         revision=options.revision,
     )
