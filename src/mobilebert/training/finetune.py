@@ -160,6 +160,7 @@ class _Command:
         check_settings(self.task, settings, first.config().max_position_embeddings)
         choose_learning(first.outline(), settings)  # before the data are read: parts may be missing
         data = self._read(processes, settings)
+        data = replace(data, labels=first.in_its_order(data.labels))
         start = replace(
             first,
             labels=data.labels,

@@ -19,6 +19,7 @@ from mobilebert.pipelines.null_answers import store_null_threshold
 from mobilebert.tasks import TASKS, TaskSpec
 from mobilebert.text import MobileBertTokenizerFast
 from mobilebert.torch.models import MODEL_CLASSES
+from mobilebert.torch.new_weights import NewWeights
 from mobilebert.torch.task_model import TaskModel
 from mobilebert.training.labels import LabelNames
 
@@ -67,6 +68,20 @@ class Start:
     labels: LabelNames
     dropout: float | None = None
     gradient_checkpointing: bool = False
+
+    def in_its_order(self, labels: LabelNames) -> LabelNames:
+        """Return labels in the order of the checkpoint's, if it has the same ones.
+
+        The scores of its head then keep their meaning.
+
+        Args:
+            labels: Names of labels, each once.
+
+        Raises:
+            CheckpointError: There is no such checkpoint.
+        """
+        known = _labels_of(load_config(self.name, HubOptions()))
+        return known if sorted(known) == sorted(labels) else labels
 
     def config(self) -> MobileBertConfig:
         """Return the configuration of the tuned model.
@@ -118,6 +133,8 @@ class Start:
     def model(self, seed: int) -> TaskModel[Any]:
         """Load the model; what is new in it is drawn by the seed.
 
+        A head that was trained for other labels, or for these in another order, is new too.
+
         Raises:
             CheckpointError: The checkpoint cannot be read.
             InputError: Its weights are not of this model.
@@ -131,6 +148,8 @@ class Start:
                 # Another number of labels means another head.
                 ignore_mismatched_sizes=True,
             )
+            if self.labels and self.labels != _labels_of(load_config(self.name, HubOptions())):
+                _renew_head(model)
         strange = [name for name in model.newly_initialized_weights if ".encoder." in name]
         if strange:
             raise InputError(
@@ -140,6 +159,22 @@ class Start:
         if self.gradient_checkpointing:
             model.gradient_checkpointing_enable()
         return model
+
+
+def _labels_of(config: MobileBertConfig) -> LabelNames:
+    """Return names of labels in the order of their numbers."""
+    return tuple(name for _, name in sorted(config.id2label.items()))
+
+
+def _renew_head(model: TaskModel[Any]) -> None:
+    """Draw the projection of a model anew, and count it as new."""
+    projection = model.task.projection
+    assert projection is not None  # tasks with labels have one
+    drawn = {f"{projection.name}.{part}" for part in ("weight", "bias")}
+    model.init_weights(drawn)
+    names = {*model.newly_initialized_weights, *drawn}
+    weights = {name: x for name, x in model.named_parameters() if name in names}
+    model.newly_initialized_weights = NewWeights(weights)
 
 
 @contextmanager
