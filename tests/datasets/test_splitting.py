@@ -134,6 +134,17 @@ def test_items_of_every_kind(make):
     assert len(leaks(items, [items[3], make(200, "other")])) == 1
 
 
+@pytest.mark.parametrize("rare", ["I-product", "UH", "O"])
+def test_the_only_sentence_with_a_tag_is_learned(rare):
+    tags = [("B-product", "NN") if n % 2 else ("NN", "NN") for n in range(20)]
+    tags[7] = ("B-product", rare)
+    items = [TaggedItem(f"F{n}", ("word", str(n)), pair) for n, pair in enumerate(tags)]
+    for seed in range(30):
+        train, dev = split(items, share=0.3, seed=seed)
+        assert 7 in train
+        assert len(dev) in {6, 7}
+
+
 def test_leaks_are_placed():
     train = [TextItem("train, line 1", "A fine\nfilm"), TextItem("train, line 2", "a", "b")]
     dev = [TextItem("dev, line 1", "a", "c"), TextItem("dev, line 2", "a  fine FILM")]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from sys import intern
 from typing import overload
 
 import numpy as np
@@ -223,7 +224,8 @@ def _strata(item: Item) -> tuple[str, ...]:
         case TextItem(label=tuple() as labels):
             return (_EVERYTHING, *(f"={label}" for label in labels))
         case TaggedItem():
-            return (_EVERYTHING, *sorted({tag.partition("-")[2] for tag in item.tags} - {""}))
+            # Whole tags, "O" among them: one that is held alone would be unknown to the model.
+            return (_EVERYTHING, *(intern(f"={tag}") for tag in sorted(set(item.tags))))
         case QuestionItem():
             return (_EVERYTHING, "=answer" if item.answers else "=nothing")
         case ChoiceItem():
