@@ -95,6 +95,26 @@ def test_a_word_has_the_tag_of_its_first_token(tokenizer):
     assert evaluate_items(TASK, backend, tokenizer, items).predictions == (("O", "B-PER", "B-LOC"),)
 
 
+@pytest.mark.parametrize("before", [0, 80], ids=["one window", "several windows"])
+def test_a_syllable_has_the_tag_of_its_first_jamo(tokenizer, before):
+    """The pieces of a syllable all have its place; the later ones are more certain here."""
+    ids = tokenizer("\ud55c")["input_ids"][1:-1]
+    assert len(ids) == 3
+
+    def first_is_a_person(found, types):
+        rows = script(found, types)
+        rows[found == ids[0]] = [0, 2, 0, 0]
+        rows[np.isin(found, ids[1:])] = [0, 0, 0, 9]
+        return rows
+
+    backend = ScriptedBackend(
+        "token-classification", first_is_a_person, id2label=dict(enumerate(TAGS))
+    )
+    item = tagged(1, *[("a", "O")] * before, ("\ud55c", "B-PER"), ("a", "O"))
+    (tags,) = evaluate_items(TASK, backend, tokenizer, [item]).predictions
+    assert tags == item.tags
+
+
 def test_words_agree_with_the_pipeline(checkpoints):
     """Long texts too: what overlapping windows say is united as in the pipeline."""
     directory = checkpoints["token-classification"]

@@ -133,7 +133,8 @@ def grouped(tags: list[Tag]) -> Iterator[list[Tag]]:
 def unite(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Unite what overlapping windows found: of two entries at one place the longer one stays.
 
-    Of equally long ones the more certain stays.
+    Of equally long ones the earlier token stays, as pieces of one character have the same place; of
+    what two windows say about one token, the more certain.
 
     Args:
         entries: Entries with ``start``, ``end`` and ``score``, of all windows.
@@ -150,5 +151,6 @@ def unite(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return united
 
 
-def _rank(entry: dict[str, Any]) -> tuple[int, float]:
-    return entry["end"] - entry["start"], entry["score"]
+def _rank(entry: dict[str, Any]) -> tuple[int, int, float]:
+    # Entities have no index.
+    return entry["end"] - entry["start"], -entry.get("index", 0), entry["score"]

@@ -108,7 +108,8 @@ def _words(asking: Asking, items: Sequence[TaggedItem]) -> list[list[_Word]]:
 def _by_word(item: TaggedItem, entries: Sequence[Mapping[str, Any]]) -> list[_Word]:
     starts = [0, *accumulate(len(word) + 1 for word in item.words)]
     words = [_Word()] * len(item.words)
-    for entry in sorted(entries, key=lambda entry: -entry["start"]):
+    # Pieces of one character, such as the jamo of a Hangul syllable, start at the same place.
+    for entry in sorted(entries, key=lambda entry: (-entry["start"], -entry["index"])):
         # The first token of a word is the last one here, and stays.
         words[bisect_right(starts, entry["start"]) - 1] = _Word(entry["entity"], entry["score"])
     return words
