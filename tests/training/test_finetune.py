@@ -121,7 +121,8 @@ OPTIONS = [
     {"freeze": "encoder"},
     {"layer_decay": 0.8, "head_learning_rate": 1e-2},
     {"r_drop": 1.0, "label_smoothing": 0.1},
-    {"class_weights": "balanced", "sampling": "balanced"},
+    {"class_weights": "balanced"},
+    {"sampling": "balanced"},
     {"precision": "bfloat16", "gradient_checkpointing": True, "micro_tokens": 40},
     {"schedule": "cosine", "patience": 1, "evaluate_every": 2, "max_steps": 9, "clip": 0},
 ]

@@ -153,6 +153,14 @@ def test_settings_of_other_tasks_are_refused(task, settings):
         check_settings(FinetuneTask(task), FinetuneSettings(**settings), 512)
 
 
+def test_rare_classes_are_made_up_for_once():
+    both = {"class_weights": "balanced", "sampling": "balanced"}
+    for name, value in both.items():
+        check_settings(FinetuneTask.TEXT_CLASSIFICATION, FinetuneSettings(**{name: value}), 512)
+    with pytest.raises(InputError, match="class_weights=balanced and .* twice; leave one of them"):
+        check_settings(FinetuneTask.TEXT_CLASSIFICATION, FinetuneSettings(**both), 512)
+
+
 def test_longer_sequences_than_the_model_has_positions_are_refused():
     task = FinetuneTask.TEXT_CLASSIFICATION
     check_settings(task, FinetuneSettings(max_length=64), 64)

@@ -37,6 +37,8 @@ _OF_TASKS: dict[str, tuple[Any, tuple[FinetuneTask, ...]]] = {
 def check_settings(task: FinetuneTask, settings: FinetuneSettings, longest: int) -> None:
     """Refuse settings that a task does not have, and sequences that the model does not read.
 
+    Two settings that do the same are refused too.
+
     Args:
         task: The task.
         settings: The settings, none open.
@@ -53,6 +55,11 @@ def check_settings(task: FinetuneTask, settings: FinetuneSettings, longest: int)
     for name, (nothing, tasks) in _OF_TASKS.items():
         if getattr(settings, name) != nothing and task not in tasks:
             raise InputError(f"The task {task} has no {name}; it is for {', '.join(tasks)}.")
+    if settings.class_weights != "none" and settings.sampling != "natural":
+        raise InputError(
+            f"class_weights={settings.class_weights} and sampling={settings.sampling} would make "
+            "up for rare classes twice; leave one of them out."
+        )
 
 
 def judging_parameters(
