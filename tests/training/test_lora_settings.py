@@ -36,8 +36,12 @@ def tuned(checkpoints, reviews, tmp_path):
     def tune(name, **options):
         given = {"max_steps": 3, "batch_size": 8, "learning_rate": 1e-2, "max_length": 32} | options
         model, output = checkpoints["fill-mask"], tmp_path / name
-        return finetune(TASK, train=reviews, model=model, output=output, **given).model.state_dict()
+        result = finetune(TASK, train=reviews, model=model, output=output, **given)
+        counts.append(result.report.model.trained_parameters)
+        return result.model.state_dict()
 
+    counts = []
+    tune.counts = counts
     return tune
 
 
@@ -56,6 +60,24 @@ def test_the_names_say_which_weights_move(checkpoints, tuned, names, precision):
     found = moved(checkpoints, weights)
     encoder = [name for name in weights if ".encoder." in name]
     assert found == {name for name in encoder if name.endswith(CHOICES[names])}
+
+
+@pytest.mark.parametrize("part", ["1", "encoder"])
+def test_frozen_layers_have_no_low_rank_changes(checkpoints, tuned, part):
+    found = moved(checkpoints, tuned("m", lora_rank=2, freeze=part))
+    assert not any(".layer.0." in name for name in found)
+    assert any(".layer.1." in name for name in found) == (part == "1")
+
+
+def test_the_report_counts_what_was_trained(tuned):
+    weights = tuned("m", lora_rank=2)
+    encoder = {name: tensor for name, tensor in weights.items() if ".encoder." in name}
+    chosen = [tensor for name, tensor in encoder.items() if name.endswith(CHOICES[None])]
+    low_rank = sum(2 * sum(tensor.shape) for tensor in chosen)
+    above = sum(x.numel() for n, x in weights.items() if not n.startswith("mobilebert.e"))
+    assert tuned.counts == [low_rank + above]
+    tuned("all")
+    assert tuned.counts[1] is None
 
 
 def test_without_low_rank_changes_everything_moves(checkpoints, tuned):

@@ -52,7 +52,7 @@ class ModelSummary:
         start: What it was tuned from, as the user named it.
         base_model: The Hub name of that, or None where it has none.
         parameters: How many numbers it has.
-        trained_parameters: How many of them were changed; None for all.
+        trained_parameters: How many were trained, before low-rank changes are merged; None for all.
         megabytes: Size of its weights in a file, 10^6 bytes.
         vocabulary: Tokens.
         maximum_tokens: Longest input.

@@ -245,6 +245,7 @@ class _Command:
             settings=settings,
             progress=best.progress,
             evaluation=best.evaluation,
+            trained_parameters=best.trained_parameters,
             seeds=_over_seeds(runs),
             seconds=time.monotonic() - started,
         )
@@ -284,7 +285,7 @@ class _Command:
         finally:
             for bar in bars:
                 bar.close()
-        return _Run(seed, model, progress, run.judge())
+        return _Run(seed, model, progress, run.judge(), run.trained_parameters)
 
 
 @dataclass(frozen=True)
@@ -305,6 +306,7 @@ class _Run:
     model: TaskModel[Any]
     progress: Progress
     evaluation: Evaluation
+    trained_parameters: int
 
     @property
     def score(self) -> float:

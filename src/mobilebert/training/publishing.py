@@ -45,6 +45,7 @@ class Finished:
         settings: The settings, none open.
         progress: The numbers of the best run.
         evaluation: How good the model is.
+        trained_parameters: How many numbers were trained, low-rank updates among them.
         seeds: All runs; None for a single one.
         seconds: How long it took.
     """
@@ -59,6 +60,7 @@ class Finished:
     settings: FinetuneSettings
     progress: Progress
     evaluation: Evaluation
+    trained_parameters: int
     seeds: Seeds | None
     seconds: float
 
@@ -116,7 +118,7 @@ def _report(finished: Finished, directory: Path) -> Report:
 def _model(finished: Finished, directory: Path) -> ModelSummary:
     model, config = finished.model, finished.model.config
     numbers = sum(parameter.numel() for parameter in model.parameters())
-    trained = sum(x.numel() for x in model.parameters() if x.requires_grad)
+    trained = finished.trained_parameters
     on_hub = not is_bundled(finished.start) and not Path(finished.start).is_dir()
     return ModelSummary(
         name=directory.resolve().name,

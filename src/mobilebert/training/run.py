@@ -88,7 +88,7 @@ def steps_of(settings: FinetuneSettings, plan: BatchPlan) -> int:
 def choose_learning(
     model: TaskModel[Any], settings: FinetuneSettings, generator: torch.Generator | None = None
 ) -> None:
-    """Freeze what is to keep its values, and add what learns in its place.
+    """Add what learns in place of weights, and freeze what is to keep its values.
 
     Args:
         model: The model; changed.
@@ -98,10 +98,10 @@ def choose_learning(
     Raises:
         InputError: Settings name parts that the model does not have.
     """
-    if settings.freeze is not None:
-        freeze(model, settings.freeze)
     if settings.lora_rank is not None:
         add_lora(model, settings.lora_names, rank=settings.lora_rank, generator=generator)
+    if settings.freeze is not None:
+        freeze(model, settings.freeze)  # updates of frozen layers too, which then remain zero
 
 
 class TuningRun:
@@ -133,6 +133,7 @@ class TuningRun:
             material.examples.lengths, settings.batch_size, seed, self._example_weights()
         )
         self.steps = steps_of(settings, self.plan)
+        self.trained_parameters = 0
 
     def tune(self, *, resume: bool = False) -> Progress:
         """Train to the end; the model then has its best weights.
@@ -155,6 +156,7 @@ class TuningRun:
         choose_learning(self.model, settings, torch.Generator().manual_seed(self.seed))
         if settings.lora_rank is not None:
             shrink_low_rank(self.model, scales)
+        self.trained_parameters = sum(x.numel() for x in tuned.weights.values())
         tuned.train()
         workload = TaskWorkload(
             tuned,
