@@ -57,6 +57,41 @@ def test_a_letter_cut_at_the_end_is_not(file):
     assert guess_encoding(file).name != "utf-8"
 
 
+KOREAN_SIGNS = [
+    "★★★☆☆ 재밌다 ㅋㅋㅋㅋㅋㅋ,1\n",
+    "♥♥♥♥♥♥♥♥♥♥ 최고… “강추” ㅠㅠ,1\n",
+    "ㅋㅋㅋㅋㅋㅋㅋㅋㅋㅋㅋㅋㅋㅋㅋ,1\n",
+]
+
+
+@pytest.mark.parametrize("text", KOREAN_SIGNS)
+def test_korean_with_signs_and_jamo(file, text):
+    file.write_bytes(("text,label\n" + text).encode("cp949"))
+    assert guess_encoding(file).name == "cp949"
+
+
+def test_japanese_kana_are_no_jamo(file):
+    file.write_bytes((3 * TEXTS["cp932"]).encode("euc-jp"))
+    assert guess_encoding(file).name != "cp949"
+
+
+@pytest.mark.parametrize("block", [7, 1 << 20])
+@pytest.mark.parametrize("stray", [b"\xe9", b"\xff", "가".encode()[:2]])
+@pytest.mark.parametrize("name", ["cp949", "cp1252", "cp1251", "gb18030"])
+def test_utf8_with_a_stray_byte_is_refused(file, monkeypatch, name, stray, block):
+    monkeypatch.setattr(encodings, "_BLOCK", block)
+    start = f"text,label\n{TEXTS[name]}a".encode()
+    file.write_bytes(start + stray + f"b,0\n{TEXTS[name]}".encode())
+    place = f"byte {len(start)} \\(line {start.count(10) + 1}\\).*--encoding"
+    with pytest.raises(InputError, match=place):
+        guess_encoding(file)
+
+
+def test_marks_of_lost_letters_are_utf8(file):
+    file.write_text("caf\ufffd cr\ufffdme", encoding="utf-8")
+    assert guess_encoding(file).name == "utf-8"
+
+
 def test_an_empty_file_is_utf8(file):
     file.touch()
     assert guess_encoding(file).name == "utf-8"
