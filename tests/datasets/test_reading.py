@@ -393,6 +393,14 @@ def test_a_column_of_groups(tmp_path):
         read(CLASSES, path, group="author")
 
 
+@pytest.mark.parametrize("cells", [("null", "null"), ("NaN", "NaN"), ('""', '" "'), ("", "null")])
+def test_missing_groups_bind_nothing(tmp_path, cells):
+    users = [f', "user": {cell}' if cell else "" for cell in (*cells, "7", "7")]
+    rows = [f'{{"text": "t{n}", "label": "{n % 2}"{user}}}' for n, user in enumerate(users)]
+    path = write(tmp_path, "rows.jsonl", "\n".join(rows))
+    assert read(CLASSES, path, group="user").groups == ["", "", "7", "7"]
+
+
 def test_paragraphs(tmp_path):
     path = write(tmp_path, "rows.txt", "one\n\n \ntwo\n")
     items = read(PLAIN, path)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from mobilebert.datasets.cells import is_missing
 from mobilebert.datasets.choice_items import choice_reader
 from mobilebert.datasets.columns import Columns, choose_columns
 from mobilebert.datasets.fingerprints import Repetitions
@@ -147,8 +148,8 @@ class _Reading:
 
     def _pass(self, found: "_Found") -> None:
         for row, item in self._good(found.log):
-            group = str(row.cells.get(self._group)) if self._group is not None else ""
-            found.add(item, group)
+            cell = None if self._group is None else row.cells.get(self._group)
+            found.add(item, "" if is_missing(cell) else str(cell))
 
     def _stream(self) -> Iterator[Item]:
         return (item for _, item in self._good(ProblemLog()))
