@@ -88,6 +88,9 @@ def test_a_compressed_file(suffix, compress, tmp_path):
     assert cells(open_rows(write(tmp_path, f"rows.csv{suffix}", content))) == ROWS
     with pytest.raises(InputError, match="Cannot read"):
         open_rows(write(tmp_path, f"cut.csv{suffix}", content[: len(content) // 2]))
+    changed = content[:10] + b"\xff" * 9 + content[19:]
+    with pytest.raises(InputError, match="Cannot read"):
+        open_rows(write(tmp_path, f"changed.csv{suffix}", changed))
 
 
 def test_lines_of_text(tmp_path):
