@@ -134,6 +134,28 @@ def test_a_model_without_a_report_needs_data(files):
     assert_refused(invoke("compare", files / "encoder"), "--data FILE")
 
 
+@pytest.mark.parametrize(
+    ("command", "given", "message"),
+    [
+        ("evaluate", ("--output", "x", "--dtype", "int8"), "--dtype, --output have no use on prep"),
+        ("evaluate", ("--backend", "auto"), "--backend has no use on prepared text"),
+        ("evaluate", ("--column", "text=a", "--task", "ner"), "--task, --column have no use on"),
+        ("evaluate", ("--label-names", "a=b", "--skip-bad-rows"), "--label-names, --skip-bad-rows"),
+        ("rows", ("--words", 50_000), "--words has no use on rows"),
+        ("compare", ("--encoding", "cp949"), "--encoding has no use without --data"),
+        ("compare", ("--skip-bad-rows",), "--skip-bad-rows has no use without --data"),
+    ],
+)
+def test_options_without_use_are_refused(tmp_path, command, given, message):
+    (tmp_path / "manifest.json").touch()
+    starts = {
+        "evaluate": ("evaluate", "--model", "m", "--data", tmp_path),
+        "rows": ("evaluate", "--model", "m", "--data", "rows.csv"),
+        "compare": ("compare", "m"),
+    }
+    assert_refused(invoke(*starts[command], *given), message)
+
+
 def test_interrupted_and_resumed(files):
     where = ("--train", files / "reviews.csv", "--model", files / "encoder", *SHORT)
     output = files / "interrupted"

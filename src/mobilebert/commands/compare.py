@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from mobilebert.commands.data_options import data_options
+from mobilebert.commands.data_options import DATA_OPTIONS, data_options
+from mobilebert.commands.unused_options import refuse_unused
 
 __all__ = ["compare"]
 
@@ -40,6 +41,8 @@ def compare(models: tuple[str, ...], **options: Any) -> None:
             "skip_bad_rows": options["skip_bad_rows"],
             "label_names": read_label_names(options["label_names"]),
         }
+    else:
+        refuse_unused(DATA_OPTIONS, "without --data")
     compared = comparing.compare(models, backend=options["backend"], **data)
     if options["output"] is not None:
         click.echo(f"Page: {write_comparison(compared, options['output'])}", err=True)

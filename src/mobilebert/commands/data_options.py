@@ -7,7 +7,10 @@ import click
 
 from mobilebert.errors import InputError
 
-__all__ = ["data_options", "read_columns", "read_label_names"]
+__all__ = ["DATA_OPTIONS", "data_options", "read_columns", "read_label_names"]
+
+# What `data_options` adds, as functions of commands call it.
+DATA_OPTIONS = ("columns", "encoding", "delimiter", "skip_bad_rows", "label_names")
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from mobilebert.commands.data_options import data_options
+from mobilebert.commands.data_options import DATA_OPTIONS, data_options
+from mobilebert.commands.unused_options import refuse_unused
 
 __all__ = ["evaluate"]
 
@@ -47,6 +48,7 @@ def evaluate(**options: Any) -> None:
     if _is_prepared(options["data"]):
         _evaluate_prepared(options)
         return
+    refuse_unused(["words"], "on rows, but on prepared text")
     from mobilebert.commands.data_options import read_columns, read_label_names
     from mobilebert.reports import write_report
     from mobilebert.training import judging
@@ -80,6 +82,7 @@ def _evaluate_prepared(options: Mapping[str, Any]) -> None:
     from mobilebert.errors import InputError
     from mobilebert.extras import require_training
 
+    refuse_unused([*DATA_OPTIONS, "task", "backend", "dtype", "output"], "on prepared text")
     if len(options["data"]) > 1:
         raise InputError("Give one directory of prepared text at a time.")
     require_training("Judging on prepared text")
