@@ -7,6 +7,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from mobilebert.datasets.item_sets import Items
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
 from mobilebert.reports import report as parts
@@ -15,6 +16,7 @@ from mobilebert.reports.card_file import write_card
 from mobilebert.reports.front_matter import front_matter, quoted
 from mobilebert.reports.markdown import plain
 from mobilebert.reports.markup import clean
+from mobilebert.training.data import file_summary
 from reports.example_report import HOSTILE, example_report, hostile_report as any_hostile_report
 
 
@@ -143,6 +145,18 @@ def test_no_text_and_no_directory_of_the_data_is_published():
     assert "fine-tuned from mine" in body
     assert "| more | y.csv, w |" in body
     assert "| rate | 1/2 |" in body
+
+
+def test_all_of_several_files_are_named():
+    report = example_report()
+    paths = ["/home/anna/one.csv", "/home/a, b/two.csv"]
+    file = file_summary(paths, "dev", Items([], (), (), {}, None, {}, {}))
+    report.data.files, report.evaluation.source = [file], file.path
+    metadata, body = model_card(report)
+    assert body.count("one.csv, two.csv") == 2
+    assert "one.csv, two.csv" in metadata
+    assert "anna" not in metadata + body
+    assert "a, b" not in metadata + body
 
 
 def test_our_card_is_replaced(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import PurePath, PurePosixPath, PureWindowsPath
 
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
+from mobilebert.reports.data_summary import DataFile
 from mobilebert.reports.findings import findings
 from mobilebert.reports.front_matter import Yaml, front_matter
 from mobilebert.reports.markdown import plain, table
@@ -149,7 +150,7 @@ def _finite_metrics(report: Report) -> dict[str, float]:
 
 def _results(report: Report, metrics: Mapping[str, float]) -> dict[str, Yaml]:
     words = _task_words(report)
-    source = _without_directory(report.evaluation.source if report.evaluation else "") or "dev data"
+    source = _source_name(report) or "dev data"
     kind = re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-") or "dev-data"
     rows: list[Yaml] = []
     for name, value in metrics.items():
@@ -192,11 +193,18 @@ def _results_table(report: Report) -> list[str]:
         row.append(metric_value(name, baseline.get(name), task))
         rows.append([*row, over_seeds(report.seeds, name, task)] if seeds else row)
     head += ["over seeds"] if seeds else []
-    return ["## Results", "", _judged_by(evaluation), "", *table(head, rows), *_class_table(report)]
+    return [
+        "## Results",
+        "",
+        _judged_by(report, evaluation),
+        "",
+        *table(head, rows),
+        *_class_table(report),
+    ]
 
 
-def _judged_by(evaluation: EvaluationSummary) -> str:
-    source = _without_directory(evaluation.source)
+def _judged_by(report: Report, evaluation: EvaluationSummary) -> str:
+    source = _source_name(report)
     of_source = f" of {plain(source)}" if source else ""
     return f"On {counted(evaluation.items, 'item')}{of_source} that were not trained on."
 
@@ -244,7 +252,7 @@ def _data(report: Report) -> list[str]:
     files = table(
         ("file", "use", "rows", "used"),
         (
-            [plain(_without_directory(one.path)), plain(one.role), f"{one.rows:,}", f"{one.used:,}"]
+            [plain(_file_names(one)), plain(one.role), f"{one.rows:,}", f"{one.used:,}"]
             for one in data.files
         ),
     )
@@ -305,6 +313,17 @@ _PARTS: tuple[Callable[[Report], list[str]], ...] = (
     _training,
     _limits,
 )
+
+
+def _source_name(report: Report) -> str:
+    """Return what the model was judged by, files without their directories."""
+    source = report.evaluation.source if report.evaluation else ""
+    files = [one for one in report.data.files if one.path == source]
+    return _file_names(files[0]) if files else _without_directory(source)
+
+
+def _file_names(file: DataFile) -> str:
+    return ", ".join(file.names) or _without_directory(file.path)
 
 
 def _without_directory(name: str) -> str:

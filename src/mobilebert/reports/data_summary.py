@@ -17,11 +17,12 @@ class DataFile:
     """A file that was read.
 
     Attributes:
-        path: Its name.
+        path: Its name; of several files that were read as one, all with commas between.
         role: ``train`` or ``dev``.
         rows: Rows in it.
         used: Rows that became items.
         facts: How it was read, in sentences: encoding, delimiter, columns.
+        names: The names of the files without directories.
     """
 
     path: str
@@ -29,6 +30,7 @@ class DataFile:
     rows: int = 0
     used: int = 0
     facts: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)

@@ -235,6 +235,7 @@ def file_summary(paths: Sequence[str], role: str, read: Items) -> DataFile:
         rows=len(read) + bad,
         used=len(read),
         facts=list(read.facts),
+        names=[Path(path).name for path in paths],
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import exp
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from mobilebert.corpora.masking import Masking, mask_tokens
 from mobilebert.datasets.items import PlainItem
+from mobilebert.datasets.problems import Problem
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import ModelInput
 from mobilebert.pipelines.pipeline import run_sorted
@@ -86,9 +88,14 @@ def judge_masked_words(
         baseline_name="frequency of words",
         worst=worst_errors(_errors(asking.pipeline.tokenizer, items, found)),
         only_class=words[0] if len(set(words)) == 1 < len(shares) else None,
-        warnings=[str(problem) for problem in encoder.summary.problems.kept[:_PROBLEMS]],
+        warnings=[_published(problem) for problem in encoder.summary.problems.kept[:_PROBLEMS]],
     )
     return Evaluation(summary=summary, predictions=tuple(words))
+
+
+def _published(problem: Problem) -> str:
+    """Say a problem without the file's directory, as model cards have it too."""
+    return f"{PurePath(problem.place).name}: {problem.reason}"
 
 
 def _metrics(accuracy: float, loss: float) -> dict[str, float]:
