@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 
 import pytest
 
@@ -20,6 +21,14 @@ def test_an_example_has_a_sequence_for_each_choice(tokenizer):
     assert [example.target.tolist() for example in found.examples] == [[0], [2]]
     assert found.examples.lengths[0] == found.examples[0].sequences.sum()
     assert found.summary.noted[Noted.LONG] == 1
+
+
+def test_the_length_of_an_item_is_that_of_its_longest_choice_uncut(tokenizer):
+    found = encode(TASK, ITEMS, tokenizer)
+    pairs = [[(item.prompt, choice) for choice in item.choices] for item in ITEMS]
+    longest = [max(len(tokenizer(*pair)["input_ids"]) for pair in row) for row in pairs]
+    assert found.summary.lengths == Counter(longest)
+    assert max(longest) > CONFIG.max_position_embeddings
 
 
 def test_sequences_are_those_of_the_pipeline(tokenizer, checkpoints):

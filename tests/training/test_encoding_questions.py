@@ -108,6 +108,7 @@ def test_sequences_are_those_of_the_pipeline(tokenizer, checkpoints, parameters)
     assert rows_of(found.examples) == wanted
     assert rows_of(found.examples)[1:] != wanted
     assert found.summary.noted[Noted.LONG] == 1
+    assert found.summary.lengths.total() == found.summary.items - found.summary.problems.bad
 
 
 def test_long_contexts_may_be_cut(tokenizer):

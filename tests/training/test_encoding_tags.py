@@ -8,7 +8,7 @@ from mobilebert.errors import InputError
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.text import MobileBertTokenizer
 from mobilebert.training.encoder import IGNORED, EncodingOptions, Noted
-from training.encoded import encode, fed, rows_of
+from training.encoded import CONFIG, encode, fed, rows_of
 
 TASK = FinetuneTask.TOKEN_CLASSIFICATION
 WORDS = st.sampled_from(["a", "embeddings", "U.S.", "été", "東京", "\u200b", "##x", "x" * 150, "-"])
@@ -74,6 +74,8 @@ def test_sequences_are_those_of_the_pipeline(tokenizer, checkpoints, count):
     assert rows_of(found.examples) == wanted
     assert len(wanted) > 1 or count == 3
     assert found.summary.noted[Noted.LONG] == (count > 3)
+    assert found.summary.lengths.total() == 1
+    assert (max(found.summary.lengths) > CONFIG.max_position_embeddings) == (count > 3)
     other = encode(TASK, [tagged(words[:90][:-2])], tokenizer, labels=TAGS)
     assert rows_of(other.examples) != wanted
 

@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given, strategies as st
@@ -22,6 +23,14 @@ def items_of(inputs, label="yes"):
     for number, given_ in enumerate(inputs):
         text, pair = given_ if isinstance(given_, tuple) else (given_, None)
         yield TextItem(f"f.csv, line {number + 2}", text, pair, label)
+
+
+@pytest.mark.parametrize("texts", [TEXTS, PAIRS])
+def test_lengths_are_those_of_items_uncut(tokenizer, texts):
+    found = encode(CLASSES, items_of(texts), tokenizer, labels=("yes",))
+    pairs = [text if isinstance(text, tuple) else (text,) for text in texts]
+    assert found.summary.lengths == Counter(len(tokenizer(*row)["input_ids"]) for row in pairs)
+    assert len(found.examples) > len(texts)
 
 
 @pytest.mark.parametrize(

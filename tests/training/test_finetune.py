@@ -72,6 +72,8 @@ def test_the_directory_has_everything(result):
     report = json.loads((result.output_dir / "report.json").read_text())
     assert report["evaluation"]["metrics"]["accuracy"] == result.metrics["accuracy"]
     assert report["data"]["train_items"] + report["data"]["dev_items"] == 80
+    counted = sum(row["count"] for row in report["data"]["lengths"])
+    assert counted == report["data"]["train_items"]
     assert result.report_path.read_text().startswith("<!DOCTYPE html>")
 
 

@@ -100,7 +100,7 @@ class DataSummary:
         problems: Rows that could not be used as they were, by kind.
         train_labels: How often each label occurs in what is trained on.
         dev_labels: How often each occurs in what is judged by.
-        lengths: Lengths of the items trained on.
+        lengths: Lengths of the items trained on before they are cut, special tokens included.
         token_limit: Longest input that is trained on, in tokens; None for no limit.
         long_items: Items longer than this.
         long_text: What is done with them: ``window``, ``head_tail`` or ``truncate``.

@@ -89,12 +89,15 @@ class EncodingSummary:
         items: Items read.
         examples: Examples made.
         noted: How often something noteworthy was met.
+        lengths: How many items have which length in tokens, before they are cut; of several choices
+            the longest counts.
         problems: Items that no example could be made of.
     """
 
     items: int = 0
     examples: int = 0
     noted: Counter[Noted] = field(default_factory=Counter)
+    lengths: Counter[int] = field(default_factory=Counter)
     problems: ProblemLog = field(default_factory=ProblemLog)
 
     def sentences(self, long_text: LongText, limit: int | None = None) -> list[str]:
@@ -160,6 +163,15 @@ class Encoder(ABC, Generic[ItemType]):
         Raises:
             InputError: The item cannot be used.
         """
+
+    def note_length(self, tokens: int, *, pair: bool = False) -> None:
+        """Count the length of an item.
+
+        Args:
+            tokens: Its tokens, without special ones.
+            pair: Whether they are of two texts.
+        """
+        self.summary.lengths[tokens + self.builder.specials[pair]] += 1
 
     def finish(self) -> Iterable[NewExample]:
         """Make the examples of what is left when all items were read."""

@@ -42,6 +42,8 @@ class ChoicesEncoder(Encoder[ChoiceItem]):
         treatment = treatment_of(FinetuneTask.MULTIPLE_CHOICE, self.options.long_text)
         options = replace(self.options, long_text=treatment)
         room = self.builder.room(options.max_length, pair=True)
-        self.summary.noted[Noted.LONG] += len(text) + max(map(len, choices)) > room
+        length = len(text) + max(map(len, choices))
+        self.note_length(length, pair=True)
+        self.summary.noted[Noted.LONG] += length > room
         rows = [row for choice in choices for row in pair_rows(self.builder, text, choice, options)]
         return [NewExample(rows, (item.label,), number)]

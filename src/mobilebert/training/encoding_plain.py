@@ -36,6 +36,7 @@ class BlocksEncoder(Encoder[PlainItem]):
     def encode(self, item: PlainItem, tokens: list[TokenizedText], number: int) -> list[NewExample]:
         """Make the examples of the blocks that are full."""
         ids = checked_tokens(tokens[0], "text")
+        self.note_length(len(ids))
         if not self._ids:
             self._begin(number)
         else:

@@ -74,6 +74,7 @@ class TagsEncoder(Encoder[TaggedItem]):
         first = first_tokens(tokens[0].words or ())
         targets = [tags[first[place]] if place in first else IGNORED for place in range(len(ids))]
         parts = self._parts(len(ids))
+        self.note_length(len(ids))
         self.summary.noted[Noted.DROPPED_WORDS] += len(tags) - len(first)
         return [
             NewExample(

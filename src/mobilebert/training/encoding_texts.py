@@ -66,7 +66,9 @@ class _TextEncoder(Encoder[TextItem]):
         second = rest[0] if rest else None
         rows = pair_rows(self.builder, first, second, self.options)
         room = self.builder.room(self.options.max_length, pair=second is not None)
-        self.summary.noted[Noted.LONG] += len(first) + len(second or ()) > room
+        length = len(first) + len(second or ())
+        self.note_length(length, pair=second is not None)
+        self.summary.noted[Noted.LONG] += length > room
         return [NewExample([row], target, number, window) for window, row in enumerate(rows)]
 
 

@@ -240,7 +240,6 @@ class _Command:
             model=best.model,
             tokenizer=material.tokenizer,
             data=prepared.data,
-            examples=material.examples,
             encoding=prepared.encoded.summary,
             settings=settings,
             progress=best.progress,

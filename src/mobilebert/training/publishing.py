@@ -19,7 +19,6 @@ from mobilebert.torch.task_model import TaskModel
 from mobilebert.training.data import TrainingData
 from mobilebert.training.encoder import EncodingSummary, Noted
 from mobilebert.training.evaluation_results import Evaluation
-from mobilebert.training.examples import ExampleSet
 from mobilebert.training.long_texts import treatment_of
 from mobilebert.training.machine import machine_and_versions
 from mobilebert.training.output_directory import OutputDirectory
@@ -40,7 +39,6 @@ class Finished:
         model: Its model.
         tokenizer: The tokenizer.
         data: The data.
-        examples: What was learned of them.
         encoding: What was met while they were encoded.
         settings: The settings, none open.
         progress: The numbers of the best run.
@@ -55,7 +53,6 @@ class Finished:
     model: TaskModel[Any]
     tokenizer: Any
     data: TrainingData
-    examples: ExampleSet
     encoding: EncodingSummary
     settings: FinetuneSettings
     progress: Progress
@@ -134,7 +131,8 @@ def _model(finished: Finished, directory: Path) -> ModelSummary:
 
 def _data(finished: Finished) -> DataSummary:
     summary, noted = finished.data.summary, finished.encoding.noted
-    summary.lengths = LengthBin.over(np.asarray(finished.examples.lengths))
+    lengths = finished.encoding.lengths
+    summary.lengths = LengthBin.over(np.repeat(list(lengths), list(lengths.values())))
     first = next(iter(finished.data.train))
     summary.pairs = isinstance(first, TextItem) and first.pair is not None
     summary.token_limit = finished.settings.max_length
