@@ -98,6 +98,15 @@ def test_comparing(tuned, files):
     assert (files / "page.html").read_text().startswith("<!DOCTYPE html>")
     measured = answers("compare", *models, "--data", files / "reviews.csv")
     assert "accuracy" in measured
+    assert "do not compare" not in shown + measured
+
+
+def test_other_rows_do_not_compare(tuned, files):
+    where = ("--train", files / "reviews.csv", "--model", files / "encoder", "--max-steps", 1)
+    result = invoke("finetune", *TASK, *where, "--seed", 1, "--output", files / "other-rows")
+    assert result.exit_code == 0, result.stderr
+    shown = answers("compare", files / "model", files / "other-rows")
+    assert "do not compare: rows kept to judge by (6 items, digest " in shown
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,27 @@ def test_what_does_not_compare_is_said():
     assert "b: The model predicts one class only" in table
 
 
+@pytest.mark.parametrize(
+    ("digests", "sources", "compare"),
+    [
+        (("aa", "aa"), ("kept", "kept"), True),
+        (("aa", "bb"), ("kept", "kept"), False),
+        # The same texts in another file.
+        (("aa", "aa"), ("one.csv", "two.csv"), True),
+        # Reports that do not say.
+        (("", "aa"), ("kept", "kept"), True),
+        (("", "aa"), ("one.csv", "two.csv"), False),
+    ],
+)
+def test_the_texts_decide_what_compares(digests, sources, compare):
+    models = [model("a"), model("b")]
+    for one, digest, source in zip(models, digests, sources, strict=True):
+        one.report.evaluation.digest, one.report.evaluation.source = digest, source
+    table = comparison_table(models)
+    assert ("do not compare" not in table) == compare
+    assert compare or f"{sources[1]} (88 items, digest {digests[1]})" in table
+
+
 def test_wide_characters_take_two_places():
     lines = comparison_table([model("작은 모델"), model("model")]).splitlines()
     assert lines[2].index("%") + 4 == lines[3].index("%")

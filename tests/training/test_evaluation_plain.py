@@ -80,3 +80,11 @@ def test_paragraphs_without_words_are_told(tokenizer):
     assert found.summary.warnings[0].startswith("f.txt, line 9: ")
     with pytest.raises(InputError, match="no words"):
         evaluate_items(TASK, saying(0.6), tokenizer, [nothing])
+
+
+def test_the_digest_is_of_the_texts_in_any_order(tokenizer):
+    one, turned, fewer = (
+        evaluate_items(TASK, saying(0.6), tokenizer, items).summary.digest
+        for items in (ITEMS, ITEMS[::-1], ITEMS[1:])
+    )
+    assert one == turned != fewer

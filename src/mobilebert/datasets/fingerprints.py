@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mobilebert.datasets.items import ChoiceItem, Item, QuestionItem, TaggedItem, TextItem
 from mobilebert.datasets.problems import KEPT_PROBLEMS, Problem, ProblemKind, ProblemLog
 
-__all__ = ["Repetitions", "fingerprint", "folded", "input_of", "target_of"]
+__all__ = ["Repetitions", "digest_of", "fingerprint", "folded", "input_of", "target_of"]
 
 
 def input_of(item: Item) -> tuple[str, ...]:
@@ -49,6 +49,12 @@ def fingerprint(texts: tuple[str, ...]) -> int:
     """Return 64 bits that other texts have as good as never (3e-6 for ten million)."""
     digest = hashlib.blake2b("\x1f".join(texts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")
+
+
+def digest_of(items: Iterable[Item]) -> str:
+    """Return a digest of the texts of items, whatever their order; labels may have other names."""
+    found = np.fromiter((fingerprint(input_of(item)) for item in items), np.dtype("<u8"))
+    return hashlib.blake2b(np.sort(found).tobytes(), digest_size=8).hexdigest()
 
 
 class Repetitions:

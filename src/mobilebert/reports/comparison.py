@@ -126,9 +126,9 @@ def _by_task(models: Sequence[ComparedModel]) -> dict[str, list[ComparedModel]]:
 def _notes(models: Sequence[ComparedModel]) -> list[Finding]:
     """Return what keeps models of one task from being compared, and what is wrong with each."""
     found = []
-    judged = {(model.evaluation.source, model.evaluation.items) for model in models}
-    if len(judged) > 1:
-        said = ", ".join(f"{source or '?'} ({items:,} items)" for source, items in sorted(judged))
+    judged = [model.evaluation for model in models]
+    if _are_others(judged):
+        said = ", ".join(sorted(set(map(_judged_by, judged))))
         sentence = f"These models were judged by different data and do not compare: {said}."
         found.append(Finding(True, sentence))
     return found + [
@@ -137,6 +137,19 @@ def _notes(models: Sequence[ComparedModel]) -> list[Finding]:
         for finding in findings(model.report)
         if finding.serious
     ]
+
+
+def _are_others(judged: Sequence[EvaluationSummary]) -> bool:
+    """Tell whether models were judged by other texts, as far as reports say."""
+    digests = {one.digest for one in judged}
+    if "" not in digests:
+        return len(digests) > 1
+    return len(digests) > 2 or len({(one.source, one.items) for one in judged}) > 1
+
+
+def _judged_by(judged: EvaluationSummary) -> str:
+    digest = f", digest {judged.digest}" if judged.digest else ""
+    return f"{judged.source or '?'} ({judged.items:,} items{digest})"
 
 
 def _name(model: ComparedModel) -> str:

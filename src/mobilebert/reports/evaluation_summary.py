@@ -99,6 +99,7 @@ class EvaluationSummary:
     Attributes:
         items: How many it was judged by.
         source: What they are: a file, or the part of one that was set apart.
+        digest: Of the texts of these, whatever their order; empty where it is not known.
         metrics: By name.
         headline: The name of the metric to look at first.
         baseline: The same metrics of always answering with the most frequent class (the mean, or
@@ -115,6 +116,7 @@ class EvaluationSummary:
 
     items: int = 0
     source: str = ""
+    digest: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     headline: str = ""
     baseline: dict[str, float] = field(default_factory=dict)

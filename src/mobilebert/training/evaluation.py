@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from mobilebert.datasets.fingerprints import digest_of
 from mobilebert.datasets.items import FinetuneTask, Item
 from mobilebert.errors import InputError
 from mobilebert.training.answering import Asking, open_pipeline
@@ -73,7 +74,9 @@ def evaluate_items(
             PIPELINE_OF_TASK[task], model, tokenizer, backend=backend, dtype=dtype
         )
         asking = Asking(opened, parameters or {}, on_progress)
-        return _JUDGES[task](asking, listed, options or JudgingOptions())
+        evaluation = _JUDGES[task](asking, listed, options or JudgingOptions())
     finally:
         if was_training:
             model.train()
+    evaluation.summary.digest = digest_of(listed)
+    return evaluation
