@@ -3,20 +3,27 @@
 import json
 
 import pytest
+import transformers
 
 from mobilebert import pipeline
 from mobilebert.config import MobileBertConfig
 from mobilebert.datasets.items import FinetuneTask
-from mobilebert.errors import InputError
+from mobilebert.errors import ConfigError, InputError
 from mobilebert.pipelines.encoding import SequenceBuilder
 from mobilebert.pipelines.label_thresholds import store_thresholds, stored_thresholds
 from mobilebert.pipelines.null_answers import stored_null_threshold
 from mobilebert.pipelines.parameters import LengthOptions
 from mobilebert.training import evaluation_answers, evaluation_labels
 from mobilebert.training.finetune import finetune
+from mobilebert.training.judging import evaluate
 from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.start import Start
-from mobilebert.training.treatment import check_settings, judging_options, judging_parameters
+from mobilebert.training.treatment import (
+    check_settings,
+    judging_options,
+    judging_parameters,
+    parameters_to_keep,
+)
 from pipelines.random_checkpoints import write_checkpoint
 from recipes.small_data import squad
 
@@ -51,6 +58,22 @@ def model(tmp_path_factory):
 )
 def test_the_pipeline_is_told_how_examples_were_read(task, settings, wanted):
     assert judging_parameters(FinetuneTask(task), FinetuneSettings(**settings), 64) == wanted
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ({"truncation": False, "max_length": 24}, {}),
+        ({"truncation": "head_tail", "max_length": 24}, {"truncation": "head_tail"}),
+        ({"handle_impossible_answer": False, "max_seq_len": 384}, {}),
+        (
+            {"handle_impossible_answer": True, "max_seq_len": 512},
+            {"handle_impossible_answer": True, "max_seq_len": 512},
+        ),
+    ],
+)
+def test_what_pipelines_do_anyway_is_not_kept(told, kept):
+    assert parameters_to_keep(told) == kept
 
 
 def test_masked_words_are_judged_in_blocks_as_long_as_those_of_training():
@@ -88,8 +111,105 @@ def test_the_metrics_are_those_of_the_treatment(model, tmp_path, treatment):
             assert result.metrics["mean_squared_error"] == pytest.approx(error, rel=1e-4)
         else:
             others.add(error)
-    wrong = result.metrics["mean_squared_error"]
-    assert all(other != pytest.approx(wrong, rel=1e-4) for other in others)
+    right = result.metrics["mean_squared_error"]
+    assert all(other != pytest.approx(right, rel=1e-4) for other in others)
+    # The directory says the rest: its pipeline and `evaluate` are told nothing.
+    told = read([text for text, _ in rows])
+    error = sum((answer["score"] - n) ** 2 for answer, (_, n) in zip(told, rows, strict=True))
+    assert right == pytest.approx(error / len(rows), rel=1e-4)
+    judged = evaluate(tmp_path / "m", dev, dtype="float32").metrics
+    assert judged["mean_squared_error"] == pytest.approx(right, rel=1e-4)
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "m").model_max_length == 24
+    theirs = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "m")
+    assert theirs.config.num_labels == 1
+
+
+TAGGED = "\n".join(
+    "".join(f"{word}\tO\n" for word in LONG.split()) + f"Paris{n}\tB-LOC\n" for n in range(12)
+)
+CHOICES = "".join(
+    json.dumps(
+        {
+            "text": f"{n} {LONG}",
+            "choices": [f"{n} yes {LONG}", f"{n} no {LONG} {n}"],
+            "label": n % 2,
+        }
+    )
+    + "\n"
+    for n in range(30)
+)
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "content", "options", "metrics"),
+    [
+        ("multiple-choice", "rows.jsonl", CHOICES, {}, ("accuracy", "loss")),
+        ("multiple-choice", "rows.jsonl", CHOICES, {"long_text": "head_tail"}, ("loss",)),
+        ("token-classification", "rows.conll", TAGGED, {}, ("f1", "accuracy")),
+        ("fill-mask", "rows.txt", f"{LONG}\n" * 20, {}, ("loss", "accuracy")),
+        ("question-answering", "rows.json", squad(impossible=True), {}, ("f1", "exact_match")),
+        ("question-answering", "rows.json", squad(impossible=False), {}, ("f1", "exact_match")),
+    ],
+)
+def test_evaluate_finds_the_metrics_of_the_run(
+    model, tmp_path, task, name, content, options, metrics
+):
+    data = tmp_path / name
+    data.write_text(content)
+    result = finetune(
+        task, train=data, dev=data, model=model, output=tmp_path / "m", **(QUIET | options)
+    )
+    judged = evaluate(tmp_path / "m", data, dtype="float32").metrics
+    for metric in metrics:
+        assert judged[metric] == pytest.approx(result.metrics[metric], rel=1e-4)
+
+
+def test_long_choices_are_cut_as_they_were(model, tmp_path):
+    data = tmp_path / "rows.jsonl"
+    data.write_text(CHOICES)
+    finetune("multiple-choice", train=data, model=model, output=tmp_path / "m", **QUIET)
+    ask = pipeline("multiple-choice", str(tmp_path / "m"))
+    row = {"text": LONG, "choices": ["yes", LONG]}
+    assert len(ask(row)) == 2
+    with pytest.raises(InputError, match="pass truncation=True"):
+        ask(row, truncation=False)
+
+
+@pytest.mark.parametrize("impossible", [True, False])
+def test_no_answer_is_one_where_it_was_learned(model, tmp_path, impossible):
+    data = tmp_path / "squad.json"
+    data.write_text(squad(impossible=impossible))
+    output = tmp_path / "m"
+    finetune("question-answering", train=data, model=model, output=output, **QUIET)
+    config = MobileBertConfig.from_pretrained(output)
+    assert hasattr(config, "pipeline_parameters") == impossible
+    # So much likelier that it is the answer, if it is one.
+    ask = pipeline("question-answering", str(output), null_score_diff_threshold=-600.0)
+    asked = {"question": "who?", "context": "Anna asks a question."}
+    assert (ask(asked)["answer"] == "") == impossible
+    assert ask(asked, handle_impossible_answer=False)["answer"] != ""
+    assert ask(asked, handle_impossible_answer=True)["answer"] == ""
+
+
+def test_tuning_again_reads_as_long_as_it_is_told(model, tmp_path):
+    data = tmp_path / "rows.csv"
+    data.write_text("text,score\n" + "".join(f"{n} {LONG},{n}\n" for n in range(20)))
+    options = {"train": data, "long_text": "truncate", **QUIET}
+    finetune("regression", model=model, output=tmp_path / "a", **options)
+    again = options | {"max_length": 40, "long_text": "window"}
+    result = finetune("regression", model=tmp_path / "a", output=tmp_path / "b", **again)
+    assert result.tokenizer.model_max_length == result.report.model.maximum_tokens == 40
+    assert not hasattr(result.model.config, "pipeline_parameters")
+
+
+@pytest.mark.parametrize(
+    "kept", ["head", {"truncation": "middle"}, {"truncation": 5}, {"truncation": [1]}]
+)
+def test_parameters_in_a_configuration_that_cannot_be_used(checkpoints, kept):
+    config = MobileBertConfig.from_pretrained(checkpoints["text-classification"])
+    config.pipeline_parameters = kept
+    with pytest.raises(ConfigError, match="pipeline_parameters"):
+        pipeline("text-classification", checkpoints["text-classification"], config=config)
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ class MultipleChoiceParameters:
 
     Attributes:
         top_k: How many choices to return, best first; None for all.
-        truncation: What is cut when text and choice are too long; an error by default.
+        truncation: What is cut when text and choice are too long; by default as the model was
+            tuned, or else an error.
         max_length: Longest sequence in tokens.
     """
 
@@ -50,6 +51,7 @@ class MultipleChoicePipeline(Pipeline[MultipleChoiceParameters]):
 
     task: ClassVar[str] = "multiple-choice"
     defaults: ClassVar[MultipleChoiceParameters] = MultipleChoiceParameters()
+    kept: ClassVar[tuple[str, ...]] = ("truncation",)
 
     def read(self, item: Any, options: Any) -> tuple[str, list[str]]:
         """Read a text and its choices."""

@@ -16,6 +16,7 @@ import numpy as np
 from mobilebert.backend import Backend, FloatArray, TokenBatch
 from mobilebert.errors import InputError, WeightsError
 from mobilebert.pipelines.encoding import ModelInput, SequenceBuilder, TokenizedText
+from mobilebert.pipelines.kept_parameters import with_kept
 from mobilebert.pipelines.parameters import merged, read_count
 from mobilebert.tasks import Axes
 
@@ -87,7 +88,8 @@ class Pipeline(ABC, Generic[Options]):
         model: The model behind the backend seam.
         tokenizer: A tokenizer.
         batch_size: Sequences per batch; by default as many as 512 tokens allow.
-        **parameters: Parameters of the task, the defaults of each call.
+        **parameters: Parameters of the task, the defaults of each call; others have those that the
+            model's configuration keeps (`kept`), or else the task's.
 
     Attributes:
         task: Name of the task, as ``pipeline(...)`` knows it.
@@ -98,11 +100,13 @@ class Pipeline(ABC, Generic[Options]):
     Raises:
         ArgumentError: The task has no such parameter.
         InputError: A parameter's value is not possible.
+        ConfigError: One that the configuration keeps is not.
     """
 
     task: ClassVar[str]
     defaults: ClassVar[Any]  # an instance of the task's parameters
     needs_offsets: ClassVar[bool] = False
+    kept: ClassVar[tuple[str, ...]] = ()  # parameters whose default a configuration may change
 
     def __init__(
         self, model: Backend, tokenizer: Any, *, batch_size: int | None = None, **parameters: Any
@@ -112,7 +116,8 @@ class Pipeline(ABC, Generic[Options]):
         self.config = model.config
         self.builder = SequenceBuilder(tokenizer, model.config.max_position_embeddings)
         self.batch_size = None if batch_size is None else read_count("batch_size", batch_size)
-        self.parameters: Options = merged(self.task, self.defaults, parameters)
+        defaults = with_kept(self.task, self.defaults, self.kept, model.config)
+        self.parameters: Options = merged(self.task, defaults, parameters)
 
     @abstractmethod
     def read(self, item: Any, options: Options) -> Any:

@@ -28,10 +28,11 @@ class QuestionAnsweringParameters:
         doc_stride: Tokens that neighbouring windows of a long context share; 128 by default, at
             most half of `max_seq_len`.
         max_answer_len: Longest answer in tokens.
-        max_seq_len: Longest sequence in tokens, question included; 384 by default, at most what
-            the model reads.
+        max_seq_len: Longest sequence in tokens, question included; by default as the model was
+            tuned, or else 384, at most what the model reads.
         max_question_len: Longest question in tokens; longer ones are cut.
-        handle_impossible_answer: Whether the empty answer takes part.
+        handle_impossible_answer: Whether the empty answer takes part; by default if the model was
+            tuned with questions that have no answer.
         null_score_diff_threshold: How much larger the logarithm of its score has to be than that of
             another answer to come before it; by default what the model's configuration holds, or 0.
         return_null_score: Whether each answer has the score of the empty one beside its own.
@@ -85,6 +86,7 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringParameters]):
     task: ClassVar[str] = "question-answering"
     defaults: ClassVar[QuestionAnsweringParameters] = QuestionAnsweringParameters()
     needs_offsets: ClassVar[bool] = True
+    kept: ClassVar[tuple[str, ...]] = ("handle_impossible_answer", "max_seq_len")
 
     def __init__(self, model: Any, tokenizer: Any, **parameters: Any) -> None:
         super().__init__(model, tokenizer, **parameters)

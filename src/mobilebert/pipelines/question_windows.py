@@ -6,7 +6,7 @@ from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import ModelInput, SequenceBuilder
 from mobilebert.pipelines.windows import window_ranges
 
-__all__ = ["MAX_QUESTION_LEN", "QuestionWindows", "question_windows"]
+__all__ = ["MAX_QUESTION_LEN", "MAX_SEQ_LEN", "QuestionWindows", "question_windows"]
 
 # The defaults documented for transformers' pipeline.
 MAX_SEQ_LEN = 384

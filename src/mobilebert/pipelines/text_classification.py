@@ -38,6 +38,7 @@ class TextClassificationParameters:
         return_all_scores: Older name of ``top_k=None``, in the order of the labels.
         stride: Tokens that neighbouring windows of a long text share; 128 by default.
         truncation: Cut a long text instead of reading it in windows; "head_tail" cuts its middle.
+            By default as the model was tuned.
         max_length: Longest sequence in tokens; cuts unless `truncation` is False.
         padding: Accepted and without effect.
     """
@@ -107,6 +108,7 @@ class TextClassificationPipeline(Pipeline[TextClassificationParameters]):
 
     task: ClassVar[str] = "text-classification"
     defaults: ClassVar[TextClassificationParameters] = TextClassificationParameters()
+    kept: ClassVar[tuple[str, ...]] = ("truncation",)
 
     def read(self, item: Any, options: Any) -> tuple[str, str | None]:
         """Read a text or a pair."""

@@ -89,6 +89,7 @@ class EncodingSummary:
         items: Items read.
         examples: Examples made.
         noted: How often something noteworthy was met.
+        unanswered: Questions without an answer among them.
         lengths: How many items have which length in tokens, before they are cut; of several choices
             the longest counts.
         problems: Items that no example could be made of.
@@ -97,6 +98,7 @@ class EncodingSummary:
     items: int = 0
     examples: int = 0
     noted: Counter[Noted] = field(default_factory=Counter)
+    unanswered: int = 0
     lengths: Counter[int] = field(default_factory=Counter)
     problems: ProblemLog = field(default_factory=ProblemLog)
 

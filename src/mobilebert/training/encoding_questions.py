@@ -80,6 +80,7 @@ class QuestionsEncoder(Encoder[QuestionItem]):
             doc_stride=self.options.stride,
         )
         span = self._span(item, context) if item.answers else None
+        self.summary.unanswered += not item.answers
         self.note_length(len(question.ids) + len(context.ids), pair=True)
         self.summary.noted[Noted.LONG] += len(found.rows) > 1
         examples = [

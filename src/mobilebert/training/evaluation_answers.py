@@ -31,6 +31,8 @@ def judge_answers(
 ) -> Evaluation:
     """Judge answers. "No answer" is allowed if it is right for one of the questions.
 
+    It is too if the model was tuned with such questions.
+
     Args:
         asking: The pipeline; its parameter `handle_impossible_answer` decides, if it is given.
         items: Questions with their right answers.
@@ -46,7 +48,8 @@ def judge_answers(
     )
     spans = _Spans.read(answers)
     threshold = None
-    if asking.parameters.get("handle_impossible_answer", not all(wanted)):
+    allowed = asking.pipeline.parameters.handle_impossible_answer or not all(wanted)
+    if asking.parameters.get("handle_impossible_answer", allowed):
         threshold = _threshold(asking, spans, wanted, options)
     told, sure = spans.told(threshold)
     pairs = list(zip(told, wanted, strict=True))

@@ -38,7 +38,7 @@ def judge_choices(
         items,
         [{"text": item.prompt, "choices": list(item.choices)} for item in items],
         top_k=None,
-        truncation=asking.parameters.get("truncation", True),
+        truncation=_truncation(asking),
     )
     told = np.array([answer[0]["choice"] for answer in answers])
     losses = negative_log(
@@ -69,6 +69,12 @@ def judge_choices(
         only_class=f"choice {told[0] + 1}" if same else None,
     )
     return Evaluation(summary=summary, predictions=tuple(told.tolist()))
+
+
+def _truncation(asking: Asking) -> Any:
+    """Return how long texts are cut: as was said, else as the model keeps it, else at the end."""
+    kept = asking.pipeline.parameters.truncation
+    return asking.parameters.get("truncation", True if kept is None else kept)
 
 
 def _choice_of(item: ChoiceItem) -> int:

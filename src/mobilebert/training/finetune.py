@@ -16,6 +16,7 @@ from mobilebert.directory_lock import alone_in
 from mobilebert.errors import InputError
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.pipelines.encoding import SequenceBuilder
+from mobilebert.pipelines.kept_parameters import keep_parameters
 from mobilebert.reports.report import SeedRun, Seeds
 from mobilebert.torch.task_model import TaskModel
 from mobilebert.training.data import DataSource, TrainingData, read_training_data
@@ -34,7 +35,12 @@ from mobilebert.training.saved_state import Progress
 from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.start import Start
 from mobilebert.training.tasks import resolve_finetune_task
-from mobilebert.training.treatment import check_settings, judging_parameters
+from mobilebert.training.treatment import (
+    check_settings,
+    has_unanswered,
+    judging_parameters,
+    parameters_to_keep,
+)
 from mobilebert.training.usable import check_encoded, with_usable_dev
 
 __all__ = ["finetune"]
@@ -167,7 +173,7 @@ class _Command:
             dropout=settings.dropout,
             gradient_checkpointing=settings.gradient_checkpointing,
         )
-        tokenizer = start.tokenizer()
+        tokenizer = start.tokenizer(settings.max_length)
 
         def encode(items: Items, kept_in: Path | None = None) -> EncodedItems:
             shown = self.progress and processes.is_first
@@ -199,7 +205,12 @@ class _Command:
             dev=list(data.dev),
             tokenizer=tokenizer,
             settings=settings,
-            parameters=judging_parameters(self.task, settings, builder.max_length),
+            parameters=judging_parameters(
+                self.task,
+                settings,
+                builder.max_length,
+                no_answer=bool(encoded.summary.unanswered) or has_unanswered(data.dev),
+            ),
             digest=_digest(self.task, settings, data, encoded, processes),
         )
         return _Prepared(start, data, encoded, material)
@@ -234,6 +245,7 @@ class _Command:
                 for number, seed in enumerate(seeds)
             ]
         best = max(runs, key=lambda run: run.score)
+        keep_parameters(best.model.config, parameters_to_keep(material.parameters))
         finished = Finished(
             task=self.task,
             start=str(self.model),

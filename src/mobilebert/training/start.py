@@ -14,6 +14,7 @@ from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
 from mobilebert.hub import HubOptions
 from mobilebert.logging import ERROR, get_logger
+from mobilebert.pipelines.kept_parameters import keep_parameters
 from mobilebert.pipelines.label_thresholds import forget_thresholds
 from mobilebert.pipelines.null_answers import store_null_threshold
 from mobilebert.tasks import TASKS, TaskSpec
@@ -97,26 +98,33 @@ class Start:
         # Those of an earlier task.
         forget_thresholds(config)
         store_null_threshold(config, None)
+        keep_parameters(config, {})
         config.problem_type = _PROBLEM_TYPES.get(self.task)
         if self.dropout is not None:
             config.classifier_dropout = self.dropout
         return config
 
-    def tokenizer(self) -> MobileBertTokenizerFast:
+    def tokenizer(self, max_length: int | None = None) -> MobileBertTokenizerFast:
         """Load the tokenizer.
+
+        Args:
+            max_length: Its longest sequence from now on; by default as it is stored.
 
         Raises:
             CheckpointError: There is none.
             InputError: It has more tokens than the model.
         """
         tokenizer = MobileBertTokenizerFast.from_pretrained(self.name)
-        rows = self.config().vocab_size
+        config = self.config()
+        rows = config.vocab_size
         if len(tokenizer) > rows:
             raise InputError(
                 f"The tokenizer of {self.name} has {len(tokenizer):,} tokens, but its model "
                 f"{rows:,}: they are not of the same checkpoint, or tokens were added without "
                 "resize_token_embeddings()."
             )
+        if max_length is not None:
+            tokenizer.model_max_length = min(max_length, config.max_position_embeddings)
         return tokenizer
 
     def outline(self) -> TaskModel[Any]:

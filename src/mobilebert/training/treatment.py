@@ -1,14 +1,22 @@
-"""How a model is judged during a run: as its examples were read."""
+"""How a model is judged during a run: as its examples were read, and as it will answer."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mobilebert.datasets.items import FinetuneTask
+from mobilebert.datasets.items import FinetuneTask, Item, QuestionItem
 from mobilebert.errors import InputError
+from mobilebert.pipelines.question_windows import MAX_SEQ_LEN
 from mobilebert.training.evaluation_results import JudgingOptions
 from mobilebert.training.long_texts import LongText, treatment_of
 from mobilebert.training.settings import FinetuneSettings
 
-__all__ = ["check_settings", "judging_options", "judging_parameters"]
+__all__ = [
+    "check_settings",
+    "has_unanswered",
+    "judging_options",
+    "judging_parameters",
+    "parameters_to_keep",
+]
 
 _TEXTS = (FinetuneTask.TEXT_CLASSIFICATION, FinetuneTask.MULTI_LABEL, FinetuneTask.REGRESSION)
 _CUTS: dict[LongText, bool | str] = {
@@ -63,7 +71,11 @@ def check_settings(task: FinetuneTask, settings: FinetuneSettings, longest: int)
 
 
 def judging_parameters(
-    task: FinetuneTask, settings: FinetuneSettings, longest: int
+    task: FinetuneTask,
+    settings: FinetuneSettings,
+    longest: int,
+    *,
+    no_answer: bool | None = None,
 ) -> dict[str, Any]:
     """Return what the pipeline is told, so that it reads texts as the examples were made.
 
@@ -74,14 +86,41 @@ def judging_parameters(
         task: The task.
         settings: The settings, none open.
         longest: Longest sequence that tokenizer and model allow.
+        no_answer: Whether there are questions without an answer; None leaves it to those that the
+            model is judged by.
     """
     length = min(settings.max_length or longest, longest)
     if task in _TEXTS or task is FinetuneTask.MULTIPLE_CHOICE:
         treatment = treatment_of(task, settings.long_text)
         return {"truncation": _CUTS[treatment], "max_length": length}
-    if task is FinetuneTask.QUESTION_ANSWERING and settings.max_length is not None:
-        return {"max_seq_len": length}
+    if task is FinetuneTask.QUESTION_ANSWERING:
+        told = {
+            "handle_impossible_answer": no_answer,
+            "max_seq_len": None if settings.max_length is None else length,
+        }
+        return {name: value for name, value in told.items() if value is not None}
     return {}
+
+
+def has_unanswered(items: Iterable[Item]) -> bool:
+    """Tell whether one of some questions has no answer; others than questions have none."""
+    return any(isinstance(item, QuestionItem) and not item.answers for item in items)
+
+
+def parameters_to_keep(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which parameters a tuned model keeps, so that its pipelines answer as it was judged.
+
+    The longest sequence is that of its tokenizer, and no parameter but where pipelines read less.
+
+    Args:
+        told: What the pipeline was told when the model was judged.
+    """
+    kept = {
+        name: told[name] for name in ("truncation", "handle_impossible_answer") if told.get(name)
+    }
+    if told.get("max_seq_len", 0) > MAX_SEQ_LEN:
+        kept["max_seq_len"] = told["max_seq_len"]
+    return kept
 
 
 def judging_options(settings: FinetuneSettings, *, tune_thresholds: bool = False) -> JudgingOptions:

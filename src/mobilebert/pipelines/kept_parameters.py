@@ -1,0 +1,57 @@
+"""Parameters that a tuned model keeps in its configuration: the defaults of its pipelines."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from mobilebert.config import MobileBertConfig
+from mobilebert.errors import ConfigError, InputError
+from mobilebert.pipelines.parameters import merged
+
+__all__ = ["keep_parameters", "with_kept"]
+
+Parameters = TypeVar("Parameters")
+
+# The key of config.json. Other libraries keep it and do not use it.
+_KEY = "pipeline_parameters"
+
+
+def keep_parameters(config: MobileBertConfig, parameters: Mapping[str, Any]) -> None:
+    """Put parameters into a configuration, with which they are saved.
+
+    Args:
+        config: The model's configuration.
+        parameters: Name -> value; none takes out those that are there.
+    """
+    if parameters:
+        setattr(config, _KEY, dict(parameters))
+    elif hasattr(config, _KEY):
+        delattr(config, _KEY)
+
+
+def with_kept(
+    task: str, defaults: Parameters, names: Sequence[str], config: MobileBertConfig
+) -> Parameters:
+    """Return the defaults of a task as a configuration changes them.
+
+    Args:
+        task: Name of the task.
+        defaults: Its parameters.
+        names: Those that a configuration may change.
+        config: The model's configuration.
+
+    Raises:
+        ConfigError: A value is not possible.
+    """
+    kept: Any = getattr(config, _KEY, None)
+    if kept is None:
+        return defaults
+    if not isinstance(kept, Mapping):
+        raise ConfigError(f"{_KEY} of the configuration is no table: {kept!r:.60}.")
+    chosen = {name: kept[name] for name in names if name in kept}
+    for name, value in chosen.items():
+        if isinstance(getattr(defaults, name), bool) and not isinstance(value, bool):
+            raise ConfigError(f"{name} in {_KEY} of the configuration is no true or false.")
+    try:
+        return merged(task, defaults, chosen)
+    except InputError as error:
+        raise ConfigError(f"{_KEY} of the configuration cannot be used: {error}") from None
