@@ -109,7 +109,27 @@ def test_a_file_that_is_not_there(tmp_path):
         guess_encoding(tmp_path / "none.csv")
 
 
-def test_a_name_is_taken_as_python_knows_it():
-    assert named_encoding("UHC").name == codecs.lookup("cp949").name
+def test_a_name_is_taken_as_python_knows_it(file):
+    file.touch()
+    assert named_encoding("UHC", file).name == codecs.lookup("cp949").name
     with pytest.raises(InputError, match="no encoding 'klingon'"):
-        named_encoding("klingon")
+        named_encoding("klingon", file)
+
+
+@pytest.mark.parametrize(
+    ("written", "named", "wanted"),
+    [
+        ("utf-8-sig", "UTF8", "utf-8-sig"),
+        ("utf-8", "utf-8", "utf-8"),
+        ("utf-16", "utf-16-le", "utf-16"),
+        ("utf-16-le", "utf-16-le", "utf-16-le"),
+        ("utf-32", "utf-32", "utf-32"),
+        ("utf-8-sig", "cp1252", "cp1252"),
+    ],
+)
+def test_a_mark_is_no_part_of_the_text(file, written, named, wanted):
+    file.write_bytes("text,label\n".encode(written))
+    found = named_encoding(named, file)
+    assert found.name == wanted
+    text = file.read_text(found.name)
+    assert text.startswith("text") == (named != "cp1252")

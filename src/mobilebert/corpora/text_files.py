@@ -127,7 +127,7 @@ def open_text(
         column = _column(rows, text_column)
         fact = f"{file}: {kind}, a document in each row's {column!r}"
         return TextFile(file, fact, lambda: _documents_of_rows(rows, column))
-    known = guess_encoding(file) if encoding is None else named_encoding(encoding)
+    known = guess_encoding(file) if encoding is None else named_encoding(encoding, file)
     fact = f"{file}: text, encoding {known.name} ({known.reason})"
     return TextFile(file, fact, lambda: _documents_of_lines(file, known))
 

@@ -97,18 +97,26 @@ _CANDIDATES = (
 )
 
 
-def named_encoding(name: str) -> Encoding:
-    """Take an encoding that somebody has named.
+def named_encoding(name: str, path: Path) -> Encoding:
+    """Take an encoding that somebody has named, with the byte order mark that a file has in it.
+
+    Args:
+        name: The encoding.
+        path: The file.
 
     Raises:
-        InputError: Python knows no such encoding.
+        InputError: Python knows no such encoding, or the file cannot be read.
     """
     try:
-        return Encoding(codecs.lookup(name).name, "given")
+        found = codecs.lookup(name).name
     except LookupError:
         raise InputError(
             f"There is no encoding {name!r}; common ones are utf-8, cp949 and cp1252."
         ) from None
+    with open_bytes(path) as file:
+        marked = _marked(file.read(4))
+    is_marked = marked is not None and found.startswith(marked.removesuffix("-sig"))
+    return Encoding(marked if marked and is_marked else found, "given")
 
 
 def guess_encoding(path: Path) -> Encoding:
@@ -125,10 +133,8 @@ def guess_encoding(path: Path) -> Encoding:
         InputError: It cannot be read, nothing fits, or a few bytes of it are wrong.
     """
     with open_bytes(path) as file:
-        start = file.read(4)
-        for mark, name in _MARKS.items():
-            if start.startswith(mark):
-                return Encoding(name, "by its byte order mark")
+        if (marked := _marked(file.read(4))) is not None:
+            return Encoding(marked, "by its byte order mark")
         file.seek(0)
         wrong = _first_that_is_not_utf8(iter(lambda: file.read(_BLOCK), b""))
         if wrong is None:
@@ -148,6 +154,11 @@ def guess_encoding(path: Path) -> Encoding:
         f"{path} is not UTF-8 (byte {wrong:,}), and no other encoding fits; name it with "
         "--encoding, or save it as UTF-8."
     )
+
+
+def _marked(start: bytes) -> str | None:
+    """Return the encoding whose byte order mark a file begins with."""
+    return next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
 
 
 def _first_that_is_not_utf8(blocks: Iterator[bytes]) -> int | None:

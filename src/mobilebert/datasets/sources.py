@@ -215,7 +215,9 @@ class _Opening:
 
     def _text_source(self, kind: str | None, size: int) -> RowSource:
         encoding = (
-            guess_encoding(self.file) if self.encoding is None else named_encoding(self.encoding)
+            guess_encoding(self.file)
+            if self.encoding is None
+            else named_encoding(self.encoding, self.file)
         )
         facts = [f"encoding {encoding.name} ({encoding.reason})"]
 
