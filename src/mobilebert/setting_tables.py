@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -96,7 +97,8 @@ def _check(name: str, value: Any, described: "dataclasses.Field[Any]") -> None:
         return
     words, kinds = _KINDS[kind_of(described)]
     is_bool = isinstance(value, bool)
-    if not isinstance(value, kinds) or is_bool != (bool in kinds) or value != value:
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    if not isinstance(value, kinds) or is_bool != (bool in kinds) or not is_finite:
         raise InputError(f"{name} must be {words}, not {value!r}.")
     least, most = facts["least"], facts["most"]
     if (least is not None and value < least) or (most is not None and value > most):

@@ -9,7 +9,10 @@ import transformers
 from mobilebert import pipeline
 from mobilebert.directory_lock import alone_in
 from mobilebert.errors import ArgumentError, CheckpointError, InputError
+from mobilebert.training.batching import BatchPlan
 from mobilebert.training.finetune import finetune
+from mobilebert.training.run import steps_of
+from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.tasks import resolve_finetune_task
 from pipelines.random_checkpoints import write_checkpoint
 from tolerances import FOLDED_LOGITS
@@ -214,6 +217,7 @@ def test_a_path_that_is_a_file_is_told(model, reviews, tmp_path):
     ("options", "error", "message"),
     [
         ({"epochs": -1}, InputError, "epochs must be at least 0"),
+        ({"epochs": float("inf")}, InputError, "epochs must be a number, not inf"),
         ({"learning_rte": 1}, ArgumentError, "Did you mean learning_rate"),
         ({"task": "parsing"}, InputError, "Unknown task 'parsing'"),
         ({"model": "/nowhere"}, CheckpointError, "nowhere"),
@@ -260,3 +264,9 @@ def test_there_is_something_to_resume(model, reviews, tmp_path):
     with pytest.raises(InputError, match="no interrupted run"):
         tuned(model, reviews, tmp_path / "nothing", resume=True)
     assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("epochs", [1e308, 10**400])
+def test_more_epochs_than_there_are_numbers_for(epochs):
+    plan = BatchPlan([5] * 80, 8, 0)
+    assert steps_of(FinetuneSettings(epochs=epochs, max_steps=7), plan) == 7

@@ -1,6 +1,7 @@
 """One run: a model with one seed, from its first weights to the best ones."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,8 @@ class Material:
 def steps_of(settings: FinetuneSettings, plan: BatchPlan) -> int:
     """Return how many steps a run has."""
     assert settings.epochs is not None  # filled from the preset
-    steps = max(1, math.ceil(settings.epochs * plan.steps_per_epoch))
+    wanted = min(settings.epochs * plan.steps_per_epoch, sys.maxsize)
+    steps = max(1, math.ceil(wanted))
     return steps if settings.max_steps is None else min(steps, settings.max_steps)
 
 
