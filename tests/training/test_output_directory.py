@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,18 @@ def test_states_leave_their_place_at_once(output, monkeypatch):
     output.close()
     assert output.is_finished
     assert not list(output.path.glob(".*.partial"))
+
+
+def test_what_a_killed_run_left_above_is_removed(tmp_path):
+    output = OutputDirectory(tmp_path / "new" / "m")
+    other = OutputDirectory(tmp_path / "new" / "other")
+    with output.scratch() as first, other.scratch() as second:
+        assert first.parent == second.parent == tmp_path
+        killed = Path(shutil.copytree(first, f"{first}-killed"))
+        output.open(Existing.REFUSE, 0)
+        output.close()
+        assert not killed.exists()
+        assert second.is_dir()
 
 
 def test_a_full_disk_leaves_nothing_to_go_on_with(output, monkeypatch):

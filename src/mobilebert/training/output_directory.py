@@ -1,5 +1,7 @@
 """Where a run keeps its states and puts its model: checked before anything is computed."""
 
+import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -67,6 +69,12 @@ class OutputDirectory:
         path = self.path.absolute()
         return next(place for place in (path, *path.parents) if place.is_dir())
 
+    @property
+    def _scratch(self) -> str:
+        """What the names of its directories for examples begin with, wherever they are."""
+        place = os.fsencode(self.path.absolute())
+        return f"{_SCRATCH}{hashlib.sha256(place).hexdigest()[:12]}-"
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Give a directory for what is needed while the run lasts.
@@ -77,7 +85,7 @@ class OutputDirectory:
             CheckpointError: Nothing can be written there.
         """
         try:
-            temporary = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._there)
+            temporary = tempfile.TemporaryDirectory(prefix=self._scratch, dir=self._there)
         except OSError as error:
             raise CheckpointError(
                 f"Cannot write in {self._there}: {error.strerror or error}; choose another "
@@ -153,6 +161,10 @@ class OutputDirectory:
                 leftover.unlink(missing_ok=True)
         for old in self.path.glob(f"{_SCRATCH}*"):
             shutil.rmtree(old, ignore_errors=True)
+        # Of this run when it was killed before the directory was there, and of no other.
+        for place in self.path.absolute().parents:
+            for old in place.glob(f"{self._scratch}*"):
+                shutil.rmtree(old, ignore_errors=True)
         self._remove_states()
 
     @contextmanager
