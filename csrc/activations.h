@@ -35,7 +35,8 @@ inline Vec hyperbolic_tangent(Vec x) {
   const Vec s = x * x;
   const Vec series =
       x * fma(s, fma(s, Vec::set(2.0f / 15), Vec::set(-1.0f / 3)), Vec::set(1.0f));
-  return select_less(abs(x), Vec::set(0.08f), series, select_negative(x, Vec::zero() - t, t));
+  // In this order what is no number gives the series, which is none either.
+  return select_less(Vec::set(0.08f), abs(x), select_negative(x, Vec::zero() - t, t), series);
 }
 
 // Abramowitz & Stegun 7.1.26: absolute error below 1.5e-7.

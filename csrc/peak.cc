@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -62,13 +64,14 @@ std::vector<const PeakLoop*> available_peak_loops() {
 
 double measure_peak(const PeakLoop& loop, int threads, double seconds) {
   const std::uint64_t turns = turns_of_a_glance(loop);
-  std::atomic<int> ready{0};
+  std::atomic<int> ready{0}, wanted{threads};
   std::atomic<std::uint64_t> done{0};
   std::vector<std::thread> others;
   double longest = 0;
   const auto work = [&]() {
     ready.fetch_add(1);
-    while (ready.load() < threads) std::this_thread::yield();
+    while (ready.load() < wanted.load()) std::this_thread::yield();
+    if (wanted.load() == 0) return 0.0;  // not all of them could be had
     std::uint64_t mine = 0;
     const Clock::time_point start = Clock::now();
     do {
@@ -78,7 +81,15 @@ double measure_peak(const PeakLoop& loop, int threads, double seconds) {
     done.fetch_add(mine);
     return since(start);
   };
-  for (int thread = 1; thread < threads; ++thread) others.emplace_back(work);
+  try {
+    for (int thread = 1; thread < threads; ++thread) others.emplace_back(work);
+  } catch (const std::system_error&) {
+    wanted.store(0);
+    for (std::thread& other : others) other.join();
+    throw std::runtime_error("The system gives no more than " +
+                             std::to_string(others.size() + 1) + " of " +
+                             std::to_string(threads) + " threads; use fewer.");
+  }
   longest = work();
   for (std::thread& other : others) other.join();
   return static_cast<double>(done.load()) * loop.multiply_adds_a_turn / longest;

@@ -68,8 +68,9 @@ bool Pool::forked() const { return getpid() != process_; }
 
 Pool::~Pool() {
   if (forked()) {
-    for (std::thread& thread : threads_) thread.detach();
-    parking_.release();  // destroying it would wait for threads that are not there
+    // Their threads are not there, and what names them may name others by now.
+    new std::vector<std::thread>(std::move(threads_));
+    parking_.release();  // destroying it would wait for them
     return;
   }
   stop();

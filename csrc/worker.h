@@ -32,7 +32,11 @@ class Worker : private Steps {
     for_blocks([&](Range block) { embed(block); });
     keep_state(0);
     const int layers = static_cast<int>(p_.layers.size());
-    if (layers) for_blocks([&](Range block) { project(p_.layers[0], 0, block); });
+    if (layers)
+      for_blocks([&](Range block) {
+        if (block.first > rows_.first) meet();  // others may still read what a block shares
+        project(p_.layers[0], 0, block);
+      });
     for (int number = 0; number < layers; ++number) {
       barrier_.wait();  // keys and values of all rows are there
       const Layer& layer = p_.layers[number];

@@ -157,7 +157,9 @@ class Session {
         model_(choose, kernels, shapes_.longest()),
         kernels_(kernels),
         encoder_(model_.program(), kernels,
-                 choose.below(8) < kSeveralThreadsIn8 ? choose.between(2, 4) : 1),
+                 choose.below(8) < kSeveralThreadsIn8
+                     ? (choose.one_in(16) ? choose.between(5, 16) : choose.between(2, 4))
+                     : 1),
         count_(counts[which]) {
     ++count_.programs;
   }

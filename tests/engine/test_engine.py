@@ -150,6 +150,38 @@ assert (engine(ids).last_hidden_state == wanted).all()
 """
 
 
+FORKED_ANEW = """
+import os, signal, sys, threading
+sys.path.insert(0, {tests!r})
+import numpy as np
+from mobilebert.engine import Engine
+from models import random_tensors, small_config
+
+config = small_config()
+tensors = random_tensors(config)
+engine = Engine(tensors, config, threads=8)
+ids = np.arange(40)[None] % 97
+wanted = engine(ids).last_hidden_state
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    # New threads take the places of those that are not there.
+    begun = threading.Event()
+    threading.Thread(target=begun.wait, daemon=True).start()
+    engine = Engine(tensors, config, threads=8)
+    assert (engine(ids).last_hidden_state == wanted).all()
+    begun.set()
+    del engine
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_forked_process_may_begin_anew():
+    tests = str(Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", FORKED_ANEW.format(tests=tests)], check=True, timeout=60)
+
+
 def test_a_forked_process_computes_alone():
     """Servers load a model and then fork; threads do not live on in the child."""
     tests = str(Path(__file__).parents[1])

@@ -147,6 +147,20 @@ def test_a_text_has_the_same_numbers_in_every_batch(isa, dtype, monkeypatch):
 
 
 @pytest.mark.parametrize(("isa", "dtype"), PATHS)
+def test_more_threads_than_a_text_has_rows_for_change_nothing(isa, dtype, monkeypatch):
+    """Threads that split columns work on one block of rows after the other, at different paces."""
+    sizes = {"intra_bottleneck_size": 128, "hidden_size": 256, "num_attention_heads": 4}
+    one, _ = build("mobilebert", "feature_extraction", monkeypatch, isa, dtype=dtype, **sizes)
+    many, _ = build(
+        "mobilebert", "feature_extraction", monkeypatch, isa, threads=16, dtype=dtype, **sizes
+    )
+    text = np.random.default_rng(5).integers(0, 97, (1, 250))
+    wanted = one(text).last_hidden_state
+    for _ in range(20):
+        assert (many(text).last_hidden_state == wanted).all()
+
+
+@pytest.mark.parametrize(("isa", "dtype"), PATHS)
 def test_a_changed_weight_is_noticed(isa, dtype, monkeypatch):
     """The twin: parity fails for every tensor of a model that is moved."""
     engine, tensors = build("mobilebert", "masked_lm", monkeypatch, isa, dtype=dtype)

@@ -1,5 +1,8 @@
 """The loops over registers that measure what the processor could do."""
 
+import subprocess
+import sys
+
 import pytest
 
 from mobilebert.engine.native import isa_dtypes, native
@@ -20,6 +23,28 @@ def test_a_peak_is_a_rate():
         assert multiply_adds >= 16
         assert native().peak(isa, dtype, 1, 0.002) > 1e6
         assert native().peak(isa, dtype, 3, 0.002) > 1e6
+
+
+FEW_THREADS = """
+import resource, sys
+from mobilebert.engine.native import native
+
+isa, dtype, _ = native().peaks()[0]
+if sys.platform == "linux":  # other systems do not heed the limit
+    used = 4096 * int(open("/proc/self/statm").read().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
+    try:
+        native().peak(isa, dtype, 1000, 0.002)
+    except RuntimeError as told:
+        assert "of 1000 threads; use fewer" in str(told), told
+    else:
+        sys.exit("There were threads enough.")
+assert native().peak(isa, dtype, 1, 0.002) > 1e6
+"""
+
+
+def test_too_few_threads_are_an_exception():
+    subprocess.run([sys.executable, "-c", FEW_THREADS], check=True, timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ def attend(
     Returns:
         The context, [T, N * D], and what `output` says, for each group.
     """
-    if output is AttentionOutput.NONE and native_training.attends_native(joint, layout.heads):
+    native = output is AttentionOutput.NONE and dropout < 1
+    if native and native_training.attends_native(joint, layout.heads):
         return native_training.attend(joint, layout.starts, layout.heads, dropout), ()
     # torch gives this method no types.
     context, *shown = _Attention.apply(  # type: ignore[no-untyped-call]
