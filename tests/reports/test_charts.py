@@ -210,3 +210,13 @@ def test_a_wide_label_is_cut_and_has_all_of_it_in_its_title():
 def test_an_axis_of_part_of_the_numbers():
     axis = Axis(0, 100, (0, 25, 50, 75, 100)).within(10, 60)
     assert (axis.least, axis.most, axis.ticks) == (10, 60, (25, 50))
+
+
+def test_a_long_one_does_not_make_the_others_one_bin():
+    bins = LengthBin.over([*[*range(40, 80)] * 30, 50_000])
+    assert len(bins) > 15
+    assert bins[-1].count == 1
+    assert all(one.most - one.least < 3 for one in bins[:-1])
+    chart = length_chart("c", "Lengths", bins, limit=128)
+    assert "80 to 50000 tokens: 1 item" in chart
+    assert "longest input" not in chart

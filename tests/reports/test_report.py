@@ -172,6 +172,7 @@ def test_seeds_have_a_mean_and_the_deviation_of_a_sample():
         [1, 512],
         [3, 100_000, 4, 77],
         range(0, 600, 7),
+        [*range(40, 80)] * 30 + [50_000, 60_000],
     ],
 )
 def test_every_length_is_in_one_bin(lengths):

@@ -153,20 +153,22 @@ def length_chart(name: str, title: str, bins: Sequence[LengthBin], limit: int | 
         bins: At least one, in order.
         limit: Longest input of the model, marked where it lies among them.
     """
-    least, end = float(bins[0].least), float(bins[-1].most + 1)
+    # The last bin may have all that is much longer.
+    widest = bins[0].most + 1 - bins[0].least
+    least, end = float(bins[0].least), float(min(bins[-1].most + 1, bins[-1].least + widest))
     x_axis = axis_over([least, end]).within(least, end)
     plot = Plot(x_axis, axis_over([one.count for one in bins], zero=True), height=220.0)
     parts: list[Child] = [plot.axes("tokens", "items")]
     for one in bins:
         left, top = plot.place(one.least, one.count)
-        right, bottom = plot.place(one.most + 1, 0)
+        right, bottom = plot.place(min(one.most + 1, end), 0)
         span = str(one.least) if one.least == one.most else f"{one.least} to {one.most}"
         text = tag("title", f"{span} tokens: {counted(one.count, 'item')}")
         width = max(right - left - 1, 0.5)
         parts.append(
             tag("rect", text, x=left, y=top, width=width, height=bottom - top, class_="series-0")
         )
-    if limit is not None and bins[0].least <= limit <= bins[-1].most:
+    if limit is not None and bins[0].least <= limit < end:
         parts.append(_mark(plot, limit + 1, f"longest input: {limit} tokens"))
     total = sum(one.count for one in bins)
     described = (

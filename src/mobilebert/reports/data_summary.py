@@ -1,6 +1,6 @@
 """What a report says about data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -10,6 +10,10 @@ __all__ = ["EXAMPLES_KEPT", "DataFile", "DataSummary", "LengthBin", "ProblemKind
 
 EXAMPLES_KEPT = 100
 """Rows of one problem that a report names; all are counted."""
+
+
+# Share of the items whose lengths are drawn to scale.
+_USUAL = 0.99
 
 
 @dataclass(kw_only=True)
@@ -66,7 +70,7 @@ class LengthBin:
 
     @classmethod
     def over(cls, lengths: npt.ArrayLike, bins: int = 24) -> list[Self]:
-        """Count lengths in bins of equal width.
+        """Count lengths in bins of equal width, and a last one for what is much longer.
 
         Args:
             lengths: In tokens, [items].
@@ -78,14 +82,20 @@ class LengthBin:
         found = np.asarray(lengths, np.int64)
         if not found.size:
             return []
-        first = int(found.min())
-        width = (int(found.max()) - first) // bins + 1
-        counts = np.bincount((found - first) // width).tolist()
+        first, longest = int(found.min()), int(found.max())
+        usual = int(np.quantile(found, _USUAL))
+        # A single long one would make the others one bin.
+        few = longest > 2 * usual
+        end = usual if few else longest
+        width = (end - first) // (bins - few) + 1
+        last = (end - first) // width + few
+        counts = np.bincount(np.minimum((found - first) // width, last)).tolist()
         starts = (first + width * place for place in range(len(counts)))
-        return [
+        made = [
             cls(least=start, most=start + width - 1, count=count)
             for start, count in zip(starts, counts, strict=True)
         ]
+        return [*made[:-1], replace(made[-1], most=max(made[-1].most, longest))]
 
 
 @dataclass(kw_only=True)
