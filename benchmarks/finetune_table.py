@@ -195,7 +195,7 @@ def theirs(ready, seed):
         ready.task,
         ready.model,
         ready.start.config(),
-        ready.start.tokenizer(ready.settings.max_length),
+        ready.start.tokenizer(),
         ready.examples,
         ready.dev,
         ready.settings,

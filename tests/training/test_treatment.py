@@ -61,19 +61,20 @@ def test_the_pipeline_is_told_how_examples_were_read(task, settings, wanted):
 
 
 @pytest.mark.parametrize(
-    ("told", "kept"),
+    ("task", "told", "kept"),
     [
-        ({"truncation": False, "max_length": 24}, {}),
-        ({"truncation": "head_tail", "max_length": 24}, {"truncation": "head_tail"}),
-        ({"handle_impossible_answer": False, "max_seq_len": 384}, {}),
-        (
-            {"handle_impossible_answer": True, "max_seq_len": 512},
-            {"handle_impossible_answer": True, "max_seq_len": 512},
-        ),
+        ("regression", {"truncation": False, "max_length": 24}, ...),
+        ("multiple-choice", {"truncation": "head_tail", "max_length": 24}, ...),
+        ("question-answering", {"handle_impossible_answer": False, "max_seq_len": 384}, {}),
+        ("question-answering", {"handle_impossible_answer": True, "max_seq_len": 512}, ...),
+        ("token-classification", {}, {}),
+        ("fill-mask", {}, {"max_length": 24}),
     ],
 )
-def test_what_pipelines_do_anyway_is_not_kept(told, kept):
-    assert parameters_to_keep(told) == kept
+def test_what_pipelines_do_anyway_is_not_kept(task, told, kept):
+    settings = FinetuneSettings(max_length=24)
+    wanted = told if kept is ... else kept
+    assert parameters_to_keep(FinetuneTask(task), told, settings) == wanted
 
 
 def test_masked_words_are_judged_in_blocks_as_long_as_those_of_training():
@@ -119,7 +120,6 @@ def test_the_metrics_are_those_of_the_treatment(model, tmp_path, treatment):
     assert right == pytest.approx(error / len(rows), rel=1e-4)
     judged = evaluate(tmp_path / "m", dev, dtype="float32").metrics
     assert judged["mean_squared_error"] == pytest.approx(right, rel=1e-4)
-    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "m").model_max_length == 24
     theirs = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "m")
     assert theirs.config.num_labels == 1
 
@@ -182,7 +182,8 @@ def test_no_answer_is_one_where_it_was_learned(model, tmp_path, impossible):
     output = tmp_path / "m"
     finetune("question-answering", train=data, model=model, output=output, **QUIET)
     config = MobileBertConfig.from_pretrained(output)
-    assert hasattr(config, "pipeline_parameters") == impossible
+    kept = {"handle_impossible_answer": True} if impossible else {}
+    assert config.pipeline_parameters == kept | {"max_seq_len": QUIET["max_length"]}
     # So much likelier that it is the answer, if it is one.
     ask = pipeline("question-answering", str(output), null_score_diff_threshold=-600.0)
     asked = {"question": "who?", "context": "Anna asks a question."}
@@ -198,8 +199,11 @@ def test_tuning_again_reads_as_long_as_it_is_told(model, tmp_path):
     finetune("regression", model=model, output=tmp_path / "a", **options)
     again = options | {"max_length": 40, "long_text": "window"}
     result = finetune("regression", model=tmp_path / "a", output=tmp_path / "b", **again)
-    assert result.tokenizer.model_max_length == result.report.model.maximum_tokens == 40
-    assert not hasattr(result.model.config, "pipeline_parameters")
+    assert result.model.config.pipeline_parameters == {"truncation": False, "max_length": 40}
+    # Arguments come before what is kept.
+    ask = pipeline("text-classification", str(tmp_path / "b"))
+    whole = ask(LONG, truncation=True, max_length=60)
+    assert whole != ask(LONG) != ask(LONG, truncation=True)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from mobilebert.config import MobileBertConfig
 from mobilebert.errors import ConfigError, InputError
 from mobilebert.pipelines.parameters import merged
 
-__all__ = ["keep_parameters", "with_kept"]
+__all__ = ["keep_parameters", "kept_parameters", "with_kept"]
 
 Parameters = TypeVar("Parameters")
 
@@ -28,6 +28,23 @@ def keep_parameters(config: MobileBertConfig, parameters: Mapping[str, Any]) -> 
         delattr(config, _KEY)
 
 
+def kept_parameters(config: MobileBertConfig) -> Mapping[str, Any]:
+    """Return the parameters that a configuration keeps.
+
+    Args:
+        config: The model's configuration.
+
+    Raises:
+        ConfigError: What it keeps is no table.
+    """
+    kept: Any = getattr(config, _KEY, None)
+    if kept is None:
+        return {}
+    if not isinstance(kept, Mapping):
+        raise ConfigError(f"{_KEY} of the configuration is no table: {kept!r:.60}.")
+    return kept
+
+
 def with_kept(
     task: str, defaults: Parameters, names: Sequence[str], config: MobileBertConfig
 ) -> Parameters:
@@ -42,12 +59,10 @@ def with_kept(
     Raises:
         ConfigError: A value is not possible.
     """
-    kept: Any = getattr(config, _KEY, None)
-    if kept is None:
-        return defaults
-    if not isinstance(kept, Mapping):
-        raise ConfigError(f"{_KEY} of the configuration is no table: {kept!r:.60}.")
+    kept = kept_parameters(config)
     chosen = {name: kept[name] for name in names if name in kept}
+    if not chosen:
+        return defaults
     for name, value in chosen.items():
         if isinstance(getattr(defaults, name), bool) and not isinstance(value, bool):
             raise ConfigError(f"{name} in {_KEY} of the configuration is no true or false.")

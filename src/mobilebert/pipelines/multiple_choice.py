@@ -51,7 +51,7 @@ class MultipleChoicePipeline(Pipeline[MultipleChoiceParameters]):
 
     task: ClassVar[str] = "multiple-choice"
     defaults: ClassVar[MultipleChoiceParameters] = MultipleChoiceParameters()
-    kept: ClassVar[tuple[str, ...]] = ("truncation",)
+    kept: ClassVar[tuple[str, ...]] = ("truncation", "max_length")
 
     def read(self, item: Any, options: Any) -> tuple[str, list[str]]:
         """Read a text and its choices."""

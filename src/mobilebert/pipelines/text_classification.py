@@ -39,7 +39,8 @@ class TextClassificationParameters:
         stride: Tokens that neighbouring windows of a long text share; 128 by default.
         truncation: Cut a long text instead of reading it in windows; "head_tail" cuts its middle.
             By default as the model was tuned.
-        max_length: Longest sequence in tokens; cuts unless `truncation` is False.
+        max_length: Longest sequence in tokens; cuts unless `truncation` is False. By default as
+            the model was tuned.
         padding: Accepted and without effect.
     """
 
@@ -108,7 +109,7 @@ class TextClassificationPipeline(Pipeline[TextClassificationParameters]):
 
     task: ClassVar[str] = "text-classification"
     defaults: ClassVar[TextClassificationParameters] = TextClassificationParameters()
-    kept: ClassVar[tuple[str, ...]] = ("truncation",)
+    kept: ClassVar[tuple[str, ...]] = ("truncation", "max_length")
 
     def read(self, item: Any, options: Any) -> tuple[str, str | None]:
         """Read a text or a pair."""

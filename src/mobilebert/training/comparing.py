@@ -110,11 +110,9 @@ def _times(
         task = FinetuneTask(report.task) if report.task in set(FinetuneTask) else None
         task = task_of_model(model) if task is None else task
         given = _INPUTS[task]
-        parameters: dict[str, Any] = {}
         if task is FinetuneTask.MASKED_LM:
-            # It may have been tuned with shorter sequences.
-            given, parameters = f"[MASK] {_TEXT}", {"truncation": True}
-        opened = pipeline(PIPELINE_OF_TASK[task], str(model), backend=backend, **parameters)
+            given = f"{_TEXT} [MASK]"
+        opened = pipeline(PIPELINE_OF_TASK[task], str(model), backend=backend)
         timed.append(_Timed(opened, given))
         opened(given)
     rounds = [[one.seconds() for one in timed] for _ in range(_ROUNDS)]

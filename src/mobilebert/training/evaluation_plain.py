@@ -14,6 +14,7 @@ from mobilebert.datasets.items import PlainItem
 from mobilebert.datasets.problems import Problem
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import ModelInput
+from mobilebert.pipelines.kept_parameters import kept_parameters
 from mobilebert.pipelines.pipeline import run_sorted
 from mobilebert.reports.report import EvaluationSummary, WorstError
 from mobilebert.training.answering import Asking
@@ -70,7 +71,8 @@ def judge_masked_words(
     Raises:
         InputError: There is nothing to mask.
     """
-    encoder = BlocksEncoder(asking.pipeline.builder, EncodingOptions(max_length=options.max_length))
+    length = options.max_length or kept_parameters(asking.pipeline.config).get("max_length")
+    encoder = BlocksEncoder(asking.pipeline.builder, EncodingOptions(max_length=length))
     found = list(_blocks(asking, encoder, items, options.seed))
     if not found:
         raise InputError("There is nothing to judge the model by: the paragraphs have no words.")

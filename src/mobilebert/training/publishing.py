@@ -125,7 +125,7 @@ def _model(finished: Finished, directory: Path) -> ModelSummary:
         trained_parameters=None if trained == numbers else trained,
         megabytes=sum(file.stat().st_size for file in directory.glob("*.safetensors")) / 1e6,
         vocabulary=config.vocab_size,
-        maximum_tokens=min(config.max_position_embeddings, finished.tokenizer.model_max_length),
+        maximum_tokens=config.max_position_embeddings,
     )
 
 

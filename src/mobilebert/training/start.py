@@ -104,27 +104,21 @@ class Start:
             config.classifier_dropout = self.dropout
         return config
 
-    def tokenizer(self, max_length: int | None = None) -> MobileBertTokenizerFast:
+    def tokenizer(self) -> MobileBertTokenizerFast:
         """Load the tokenizer.
-
-        Args:
-            max_length: Its longest sequence from now on; by default as it is stored.
 
         Raises:
             CheckpointError: There is none.
             InputError: It has more tokens than the model.
         """
         tokenizer = MobileBertTokenizerFast.from_pretrained(self.name)
-        config = self.config()
-        rows = config.vocab_size
+        rows = self.config().vocab_size
         if len(tokenizer) > rows:
             raise InputError(
                 f"The tokenizer of {self.name} has {len(tokenizer):,} tokens, but its model "
                 f"{rows:,}: they are not of the same checkpoint, or tokens were added without "
                 "resize_token_embeddings()."
             )
-        if max_length is not None:
-            tokenizer.model_max_length = min(max_length, config.max_position_embeddings)
         return tokenizer
 
     def outline(self) -> TaskModel[Any]:

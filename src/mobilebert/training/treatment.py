@@ -107,20 +107,22 @@ def has_unanswered(items: Iterable[Item]) -> bool:
     return any(isinstance(item, QuestionItem) and not item.answers for item in items)
 
 
-def parameters_to_keep(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return which parameters a tuned model keeps, so that its pipelines answer as it was judged.
-
-    The longest sequence is that of its tokenizer, and no parameter but where pipelines read less.
+def parameters_to_keep(
+    task: FinetuneTask, told: Mapping[str, Any], settings: FinetuneSettings
+) -> dict[str, Any]:
+    """Return which parameters a tuned model keeps, so that it is asked as it was judged.
 
     Args:
+        task: The task.
         told: What the pipeline was told when the model was judged.
+        settings: The settings, none open.
     """
-    kept = {
-        name: told[name] for name in ("truncation", "handle_impossible_answer") if told.get(name)
-    }
-    if told.get("max_seq_len", 0) > MAX_SEQ_LEN:
-        kept["max_seq_len"] = told["max_seq_len"]
-    return kept
+    if task is FinetuneTask.MASKED_LM and settings.max_length is not None:
+        return {"max_length": settings.max_length}  # of the blocks that `evaluate` makes
+    usual: dict[str, Any] = {}
+    if task is FinetuneTask.QUESTION_ANSWERING:
+        usual = {"handle_impossible_answer": False, "max_seq_len": MAX_SEQ_LEN}
+    return {name: value for name, value in told.items() if usual.get(name) != value}
 
 
 def judging_options(settings: FinetuneSettings, *, tune_thresholds: bool = False) -> JudgingOptions:
