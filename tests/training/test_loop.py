@@ -14,6 +14,7 @@ import torch
 
 from mobilebert.errors import CheckpointError, InputError, TrainingError
 from mobilebert.training.loop import BEST_FILE, STATE_FILE, Score
+from mobilebert.training.loop_settings import remember_every
 from mobilebert.training.saved_state import read_snapshots
 from tolerances import TWO_PROCESSES
 from training.toy_workload import Line, loop
@@ -475,3 +476,19 @@ def test_gradients_of_weights_that_rest_now_count_nowhere():
         learned = [one.weights["w"], one.weights["b"]]
         loop(one, optimizer=torch.optim.SGD(learned, lr=0.05)).run()
     assert_same(line.values(), wanted.values())
+
+
+def test_the_best_weights_are_those_that_are_kept(tmp_path):
+    """Though the run goes back behind the step that had them."""
+    scores = iter([0.8, 0.9, 0.85, 0.7, 0.7])
+    line = Line({17: 1})
+    options = {"evaluate_every": 8, "remember_every": 10, "steps": 24, "directory": tmp_path}
+    progress = loop(line, evaluate=lambda: Score(next(scores), {}), **options).run()
+    back = [entry["to"] for entry in progress.history if entry.get("event") == "went back"]
+    assert back == [10]
+    assert (progress.best_step, progress.best_score) == (16, 0.9)
+
+
+@pytest.mark.parametrize(("steps", "every"), [(1, 1), (3, 1), (40, 10), (200, 50), (9000, 50)])
+def test_short_runs_have_something_to_go_back_to(steps, every):
+    assert remember_every(steps) == every

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from mobilebert.training.batching import BatchPlan
-from mobilebert.training.loop import BatchLoss, LoopSettings, TrainingLoop
+from mobilebert.training.loop import BatchLoss, TrainingLoop
+from mobilebert.training.loop_settings import LoopSettings
 
 ROWS = 37
 

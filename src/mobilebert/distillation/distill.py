@@ -19,7 +19,7 @@ from mobilebert.distillation.settings import DistillSettings
 from mobilebert.distillation.stage_optimizer import enter_stage, stage_optimizer
 from mobilebert.distillation.stages import Stage
 from mobilebert.distillation.workload import Objectives, TransferWorkload
-from mobilebert.errors import InputError
+from mobilebert.errors import CheckpointError, InputError
 from mobilebert.pretraining.beginning import begin_model, read_configuration, told_name
 from mobilebert.pretraining.command import PreparedRun, RunRequest
 from mobilebert.pretraining.material import Material, load_tokenizer
@@ -55,7 +55,8 @@ def distill(
         data: Directory that `mobilebert.prepare_pretraining` wrote.
         output: Directory for the student, its curves, its report and its card.
         init: In place of `student`, a checkpoint to go on from.
-        tokenizer: Directory or Hub name; that of `init`, or the teacher's, by default.
+        tokenizer: Directory or Hub name; that of `init` by default, if it has one, or the
+            teacher's.
         overwrite: Replace a model that is in `output`.
         resume: Go on with a run that was interrupted in `output`.
         progress: Whether to show a bar on standard error.
@@ -78,16 +79,25 @@ def distill(
     request = RunRequest.of(
         output, overwrite=overwrite, resume=resume, progress=progress, tensorboard=tensorboard
     )
-    own = teacher if init is None else init
     plan = _Plan(
         teacher=teacher,
         student=student,
         init=init,
-        tokenizer=load_tokenizer(own if tokenizer is None else tokenizer),
+        tokenizer=_own_tokenizer(teacher, init) if tokenizer is None else load_tokenizer(tokenizer),
         data=data,
         settings=DistillSettings.read(settings),
     )
     return request.carry_out(plan.prepare)
+
+
+def _own_tokenizer(teacher: str | os.PathLike[str], init: str | os.PathLike[str] | None) -> Any:
+    """Return the tokenizer of the student, or the teacher's where it has none."""
+    if init is not None and not Path(init).is_file():
+        try:
+            return load_tokenizer(init)
+        except CheckpointError:
+            pass  # many checkpoints come without one
+    return load_tokenizer(teacher)
 
 
 @dataclass(frozen=True, kw_only=True)

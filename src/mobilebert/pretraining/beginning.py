@@ -10,6 +10,7 @@ from mobilebert.checkpoint.reading import read_weights
 from mobilebert.checkpoint.torch_file import torch_from_stored
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError, MobileBertError
+from mobilebert.pipelines.kept_parameters import keep_parameters
 from mobilebert.presets import PRESETS
 from mobilebert.text import MobileBertTokenizerFast
 from mobilebert.torch.models import MobileBertForPreTraining
@@ -82,6 +83,7 @@ def begin_model(
         model: MobileBertForPreTraining = MobileBertForPreTraining.from_pretrained(
             init, dtype=torch.float32
         )
+    keep_parameters(model.config, {})  # those of an earlier task
     strange = [name for name in model.newly_initialized_weights if ".encoder." in name]
     if strange:
         raise InputError(

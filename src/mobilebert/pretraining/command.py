@@ -18,6 +18,7 @@ from mobilebert.pretraining.stages import StageLoop, run_stages
 from mobilebert.torch.models import MobileBertForPreTraining
 from mobilebert.training.output_directory import Existing, OutputDirectory
 from mobilebert.training.processes import joined_processes
+from mobilebert.training.saved_state import STATE_WEIGHTS
 
 __all__ = ["PreparedRun", "RunRequest"]
 
@@ -128,5 +129,5 @@ class RunRequest:
 
 
 def _bytes_of_run(model: torch.nn.Module) -> int:
-    """Return what two states (weights and two slots), the best weights and the model take."""
-    return 4 * sum(parameter.numel() for parameter in model.parameters()) * (2 * 3 + 3 + 1 + 1)
+    """Return what states, old and new and of the stage before, best weights and the model take."""
+    return 4 * sum(parameter.numel() for parameter in model.parameters()) * (3 * STATE_WEIGHTS + 2)

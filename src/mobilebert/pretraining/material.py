@@ -19,7 +19,7 @@ from mobilebert.pretraining.settings import RunSettings
 from mobilebert.pretraining.source_passes import sequence_passes
 from mobilebert.text import MobileBertTokenizerFast
 from mobilebert.training.batching import BatchPlan, FloatArray
-from mobilebert.training.loop import LoopSettings
+from mobilebert.training.loop_settings import LoopSettings, remember_every
 from mobilebert.training.settings import Precision
 
 __all__ = ["Material", "judging_data", "load_tokenizer"]
@@ -118,6 +118,7 @@ class Material:
             micro_tokens=settings.micro_tokens,
             evaluate_every=settings.evaluate_every or max(1, steps // _EVALUATIONS),
             checkpoint_every=settings.checkpoint_every,
+            remember_every=remember_every(steps),
             report_every=max(1, min(50, steps // 200)),
             seed=settings.seed,
             spike=settings.spike,
@@ -136,6 +137,8 @@ class Material:
             for name, value in dataclasses.asdict(self.settings).items()
             if name not in left_out
         }
+        if known["source_passes"] is None:
+            del known["source_passes"]  # as before there was such a setting
         parts = [repr(sorted(known.items())), self.train.corpus.digest(), *others]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -110,6 +110,8 @@ class StageContext:
             directory: Where its states are kept.
             judge: What judges the model; None for a stage that is judged by nothing.
         """
+        # The number of processes decides dropout, and in which order is summed.
+        count = f" {self.processes.count}" if self.processes.count > 1 else ""
         loop = TrainingLoop(
             workload,
             optimizer,
@@ -118,8 +120,7 @@ class StageContext:
             self.material.loop_settings(steps),
             evaluate=judge if self.material.held_out is not None else None,
             directory=directory,
-            # The number of processes decides dropout, and in which order is summed.
-            fingerprint=f"{self.digest} {name} {self.processes.count}",
+            fingerprint=f"{self.digest} {name}{count}",
             processes=self.processes,
         )
         loop.listener = Listeners(self._listeners(name, loop, steps))

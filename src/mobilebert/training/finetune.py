@@ -31,7 +31,7 @@ from mobilebert.training.progress_bar import ProgressBar, counting, tell
 from mobilebert.training.publishing import Finished, publish
 from mobilebert.training.result import FinetuneResult
 from mobilebert.training.run import Material, TuningRun, choose_learning
-from mobilebert.training.saved_state import Progress
+from mobilebert.training.saved_state import STATE_WEIGHTS, Progress
 from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.start import Start
 from mobilebert.training.tasks import resolve_finetune_task
@@ -173,7 +173,7 @@ class _Command:
             dropout=settings.dropout,
             gradient_checkpointing=settings.gradient_checkpointing,
         )
-        tokenizer = start.tokenizer(settings.max_length)
+        tokenizer = start.tokenizer()
 
         def encode(items: Items, kept_in: Path | None = None) -> EncodedItems:
             shown = self.progress and processes.is_first
@@ -245,7 +245,9 @@ class _Command:
                 for number, seed in enumerate(seeds)
             ]
         best = max(runs, key=lambda run: run.score)
-        keep_parameters(best.model.config, parameters_to_keep(material.parameters))
+        keep_parameters(
+            best.model.config, parameters_to_keep(self.task, material.parameters, settings)
+        )
         finished = Finished(
             task=self.task,
             start=str(self.model),
@@ -353,6 +355,6 @@ def _digest(
 
 
 def _bytes_needed(model: TaskModel[Any], seeds: int) -> int:
-    """Return what states (weights and two slots, old and new), best weights and the model take."""
+    """Return what states, old and new, the best weights and the model take."""
     weights = 4 * sum(parameter.numel() for parameter in model.parameters())
-    return weights * (2 * 3 + seeds * 4 + 1)
+    return weights * (2 * STATE_WEIGHTS + seeds * (STATE_WEIGHTS + 1) + 1)

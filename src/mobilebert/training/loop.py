@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from mobilebert.errors import TrainingError
 from mobilebert.training.batching import BatchPlan, IntArray, micro_batches
 from mobilebert.training.guard import MOST_RETURNS, Fault, follow_loss, is_well
+from mobilebert.training.loop_settings import LoopSettings
 from mobilebert.training.processes import Processes
 from mobilebert.training.saved_state import (
     Progress,
@@ -29,7 +30,13 @@ from mobilebert.training.saved_state import (
 )
 from mobilebert.training.stopping import StopRequest, stop_requests
 
-__all__ = ["BatchLoss", "Listener", "LoopSettings", "Score", "TrainingLoop", "Workload"]
+__all__ = [
+    "BatchLoss",
+    "Listener",
+    "Score",
+    "TrainingLoop",
+    "Workload",
+]
 
 STATE_FILE, BEST_FILE = "state.safetensors", "best.safetensors"
 
@@ -99,37 +106,6 @@ class Score:
 
     value: float
     metrics: Mapping[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopSettings:
-    """How the loop runs.
-
-    Attributes:
-        steps: How many there are in all.
-        clip: Largest norm of all gradients together.
-        micro_tokens: Tokens that go through the model at once.
-        evaluate_every: Steps between evaluations.
-        checkpoint_every: Steps between states on disk.
-        remember_every: Steps between states to go back to; no matter which of them are on disk, so
-            that an interruption changes nothing.
-        report_every: Steps between entries of losses.
-        patience: Evaluations without gain after which to stop; None for never.
-        seed: Of dropout.
-        spike: Multiple of the lowest running mean of the loss above which it has left for good;
-            None where the loss may rise, as while one objective gives way to another.
-    """
-
-    steps: int
-    clip: float = 1.0
-    micro_tokens: int = 16384
-    evaluate_every: int = 100
-    checkpoint_every: int = 100
-    remember_every: int = 50
-    report_every: int = 10
-    patience: int | None = None
-    seed: int = 0
-    spike: float | None = None
 
 
 class TrainingLoop:
@@ -318,7 +294,8 @@ class TrainingLoop:
     def _recover(self, fault: Fault) -> None:
         """Go back to the last good state, with half the rate."""
         layer = self._first_lost() if fault.is_lost else ""
-        step, scale = self.progress.step, self.progress.rate_scale / 2
+        failed, scale = self.progress, self.progress.rate_scale / 2
+        step = failed.step
         reason = f"step {step + 1}: {fault}" + (f"; first seen in {layer}" if layer else "")
         assert self._last_good is not None  # kept before the first step
         self._go_back(self._last_good)
@@ -332,6 +309,9 @@ class TrainingLoop:
             )
         self.progress.rate_scale = scale
         self.progress.smoothed_loss = None
+        # The best weights are kept beside the states, and stay.
+        self.progress.best_step, self.progress.best_score = failed.best_step, failed.best_score
+        self.progress.without_gain = failed.without_gain
         if is_stuck:
             self.progress.lowest_loss = None
         self.note({"event": "went back", "to": self.progress.step, "reason": reason})

@@ -26,7 +26,8 @@ from mobilebert.training.batching import BatchPlan, micro_batches
 from mobilebert.training.evaluation import evaluate_items
 from mobilebert.training.evaluation_results import Evaluation
 from mobilebert.training.examples import ExampleSet
-from mobilebert.training.loop import Listener, LoopSettings, Score, TrainingLoop
+from mobilebert.training.loop import Listener, Score, TrainingLoop
+from mobilebert.training.loop_settings import LoopSettings, remember_every
 from mobilebert.training.lora import add_lora, has_lora, merge_lora, merged_state_dict
 from mobilebert.training.objectives import Objective, build_objective
 from mobilebert.training.optimizers import build_optimizer
@@ -317,6 +318,7 @@ class TuningRun:
             micro_tokens=settings.micro_tokens,
             evaluate_every=settings.evaluate_every or min(self.plan.steps_per_epoch, most),
             checkpoint_every=settings.checkpoint_every,
+            remember_every=remember_every(self.steps),
             report_every=max(1, min(50, self.steps // 100)),
             patience=settings.patience,
             seed=self.seed,

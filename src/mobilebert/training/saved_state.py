@@ -22,7 +22,18 @@ from torch.optim import Optimizer
 from mobilebert.errors import CheckpointError, InputError
 from mobilebert.files import atomic_path
 
-__all__ = ["Progress", "Snapshot", "read_snapshots", "read_weights", "write_weights"]
+__all__ = [
+    "STATE_WEIGHTS",
+    "Progress",
+    "Snapshot",
+    "read_snapshots",
+    "read_weights",
+    "write_weights",
+]
+
+# How often a file has the weights: weights and two slots of the optimizer, each of the state and of
+# the one to go back to.
+STATE_WEIGHTS = 6
 
 _FORMAT = "mobilebert training state 2"
 _WEIGHTS, _OPTIMIZER = "weights/", "optimizer/"
