@@ -1,5 +1,6 @@
 """Names and paths to files; the Hub itself is a stand-in, no test uses the network."""
 
+import logging
 import socket
 from pathlib import PureWindowsPath
 
@@ -14,7 +15,14 @@ from huggingface_hub.errors import (
 
 import mobilebert.hub
 from mobilebert.errors import CheckpointError, InputError
-from mobilebert.hub import BUNDLED_MODEL, HubOptions, is_bundled, resolve_file
+from mobilebert.hub import (
+    BUNDLED_MODEL,
+    BUNDLED_MODELS,
+    HubOptions,
+    is_bundled,
+    lookup_options,
+    resolve_file,
+)
 
 
 @pytest.fixture
@@ -197,3 +205,28 @@ def test_what_forbids_to_ask_is_named(hub, monkeypatch):
         resolve_file("owner/name", "config.json")
     with pytest.raises(CheckpointError, match="local_files_only=True is set"):
         resolve_file("owner/name", "config.json", HubOptions(local_files_only=True))
+
+
+def test_the_older_name_of_the_token(hub):
+    calls = hub(BUNDLED_MODELS[BUNDLED_MODEL] / "config.json")
+    keywords = {"use_auth_token": "secret", "resume_download": True}
+    mobilebert.MobileBertConfig.from_pretrained("owner/name", **keywords)
+    mobilebert.AutoConfig.from_pretrained("owner/name", **keywords)
+    assert [options["token"] for _, _, options in calls] == ["secret"] * 2
+
+
+@pytest.mark.parametrize("name", ["AutoTokenizer", "MobileBertTokenizer"])
+def test_tokenizers_use_the_older_name_of_the_token(hub, name):
+    calls = hub(_http_error(RepositoryNotFoundError))
+    with pytest.raises(CheckpointError, match="no such model"):
+        getattr(mobilebert, name).from_pretrained("owner/name", use_auth_token="secret")
+    assert [options["token"] for _, _, options in calls] == ["secret"]
+
+
+def test_proxies_are_left_to_the_environment(caplog):
+    with caplog.at_level(logging.WARNING, logger="mobilebert"):
+        proxies = {"https": "http://user:secret@proxy"}
+        found = lookup_options({"proxies": proxies, "revision": "draft", "colour": "red"})
+    assert found == (HubOptions(revision="draft"), {"colour": "red"})
+    assert "HTTPS_PROXY" in caplog.text
+    assert "secret" not in caplog.text

@@ -13,7 +13,7 @@ from mobilebert.config import CONFIG_NAME, MobileBertConfig
 from mobilebert.errors import ArgumentError, ConfigError, InputError
 from mobilebert.extras import require_keras, require_torch
 from mobilebert.files import read_json
-from mobilebert.hub import HubOptions, resolve_file
+from mobilebert.hub import HubOptions, lookup_options, resolve_file
 from mobilebert.tasks import TASKS, TaskSpec
 
 __all__ = [
@@ -90,8 +90,6 @@ class AutoConfig(_Auto):
             ConfigError: It is one of another model than MobileBERT.
         """
         _refuse_remote_code(trust_remote_code)
-        for name in ("code_revision", "_from_auto"):
-            kwargs.pop(name, None)
         return MobileBertConfig.from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @classmethod
@@ -131,25 +129,22 @@ class AutoTokenizer(_Auto):
             ConfigError: It is one of another model than MobileBERT.
         """
         _refuse_remote_code(trust_remote_code)
-        for name in ("code_revision", "_from_auto"):
-            kwargs.pop(name, None)
+        hub, kwargs = lookup_options(kwargs)
         if tokenizer_type is not None:
             _check_model_type(tokenizer_type)
         if config is not None:
             _check_model_type(getattr(config, "model_type", None))
         elif not Path(pretrained_model_name_or_path).is_file():
-            _check_config_file(pretrained_model_name_or_path, kwargs)
+            _check_config_file(pretrained_model_name_or_path, hub)
         from mobilebert.text import MobileBertTokenizer, MobileBertTokenizerFast
 
         chosen: Any = MobileBertTokenizerFast if use_fast else MobileBertTokenizer
-        return chosen.from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
+        return chosen.from_pretrained(pretrained_model_name_or_path, *inputs, **vars(hub), **kwargs)
 
 
-def _check_config_file(name_or_path: Name, keywords: dict[str, Any]) -> None:
+def _check_config_file(name_or_path: Name, hub: HubOptions) -> None:
     """Refuse the tokenizer of another model; a tokenizer alone, without config.json, is fine."""
-    fields = HubOptions.__dataclass_fields__.keys() & keywords.keys()
-    options = HubOptions(**{name: keywords[name] for name in fields})
-    file = resolve_file(name_or_path, CONFIG_NAME, options, required=False)
+    file = resolve_file(name_or_path, CONFIG_NAME, hub, required=False)
     if file is not None:
         _check_model_type(read_json(file).get("model_type", MobileBertConfig.model_type))
 

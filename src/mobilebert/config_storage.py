@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from mobilebert.config_rules import GENERIC_DEFAULTS, check_combination
 from mobilebert.errors import ArgumentError, ConfigError
 from mobilebert.files import make_directory, read_json, write_atomic
-from mobilebert.hub import HubOptions, resolve_file
+from mobilebert.hub import lookup_options, resolve_file
 from mobilebert.presets import google_fields, is_google
 
 __all__ = ["CONFIG_NAME", "StoredConfig"]
@@ -19,7 +19,6 @@ CONFIG_NAME = "config.json"
 
 # Never read from a file and never written: where the object came from, how it is run.
 _RUNTIME = ("_name_or_path", "_commit_hash", "_attn_implementation", "_unnamed")
-_HUB_KEYWORDS = tuple(HubOptions.__dataclass_fields__)
 
 
 class StoredConfig:
@@ -165,7 +164,7 @@ class StoredConfig:
         cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Read config.json of a checkpoint; return its content and the keywords not used."""
-        options = HubOptions(**{k: kwargs.pop(k) for k in _HUB_KEYWORDS if k in kwargs})
+        options, kwargs = lookup_options(kwargs)
         path = Path(pretrained_model_name_or_path)
         name = pretrained_model_name_or_path
         file = path if path.is_file() else resolve_file(name, CONFIG_NAME, options)

@@ -8,21 +8,27 @@ when a Hub name is used).
 import importlib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mobilebert.errors import CheckpointError, InputError
+from mobilebert.logging import get_logger
 
 __all__ = [
     "BUNDLED_MODEL",
     "BUNDLED_MODELS",
+    "LOADER_KEYWORDS",
     "PUBLISHED_MODEL",
     "HubOptions",
     "inside",
     "is_bundled",
+    "lookup_options",
     "resolve_file",
 ]
+
+logger = get_logger(__name__)
 
 BUNDLED_MODEL = "mobilebert-mini-uncased"
 BUNDLED_MODELS = {BUNDLED_MODEL: Path(__file__).parent / "bundled" / BUNDLED_MODEL}
@@ -51,6 +57,39 @@ class HubOptions:
     subfolder: str = ""
     local_files_only: bool = False
     force_download: bool = False
+
+
+_FIELDS = tuple(HubOptions.__dataclass_fields__)
+# Keywords of transformers' loaders that change nothing here.
+_WITHOUT_EFFECT = (
+    "_commit_hash",
+    "_from_auto",
+    "_from_pipeline",
+    "code_revision",
+    "mirror",
+    "resume_download",
+)
+# All that says how files are found. Some are secret: nothing of it belongs into a checkpoint.
+LOADER_KEYWORDS = frozenset({*_FIELDS, *_WITHOUT_EFFECT, "proxies", "use_auth_token"})
+
+
+def lookup_options(keywords: Mapping[str, Any]) -> tuple[HubOptions, dict[str, Any]]:
+    """Take what says how files are found out of the keywords of a ``from_pretrained``.
+
+    Args:
+        keywords: The fields of `HubOptions` by name, ``use_auth_token`` as an older name of
+            ``token``, other keywords of transformers' loaders, and any others.
+
+    Returns:
+        The options, and what is left.
+    """
+    chosen = {name: keywords[name] for name in _FIELDS if name in keywords}
+    if (token := keywords.get("use_auth_token")) is not None:
+        chosen["token"] = token
+    if keywords.get("proxies"):
+        logger.warning("proxies= has no effect; name a proxy in the environment: HTTPS_PROXY.")
+    rest = {name: value for name, value in keywords.items() if name not in LOADER_KEYWORDS}
+    return HubOptions(**chosen), rest
 
 
 def is_bundled(name_or_path: str | os.PathLike[str]) -> bool:

@@ -259,3 +259,22 @@ def test_bundled_name_and_text_form():
         text = repr(tokenizer)
         assert text.startswith(f"{cls.__name__}(name_or_path='mobilebert-mini-uncased'")
         assert "vocab_size=30522, model_max_length=512" in text
+
+
+@pytest.mark.parametrize("secret", [{"use_auth_token": "hf_SECRET"}, {"token": "hf_SECRET"}])
+def test_what_a_loader_is_told_is_not_saved(kind, directory, vocab_file, secret, tmp_path):
+    keywords = {**secret, "proxies": {"https": "me:hf_SECRET@proxy"}, "resume_download": True}
+    loaded = OURS[kind].from_pretrained(directory, **keywords)
+    built = OURS[kind](vocab_file, **keywords)
+    loaded.save_pretrained(tmp_path / "plain")
+    plain = json.loads((tmp_path / "plain" / "tokenizer_config.json").read_text())
+    assert not keywords.keys() & plain.keys()
+    # As an earlier version wrote it.
+    (tmp_path / "plain" / "tokenizer_config.json").write_text(json.dumps({**plain, **keywords}))
+    for number, tokenizer in enumerate(
+        (loaded, built, OURS[kind].from_pretrained(tmp_path / "plain"))
+    ):
+        target = tmp_path / str(number)
+        tokenizer.save_pretrained(target)
+        assert not [path for path in target.iterdir() if "hf_SECRET" in path.read_text("utf-8")]
+        assert not keywords.keys() & tokenizer.init_kwargs.keys()

@@ -7,24 +7,15 @@ from typing import Any
 from mobilebert.checkpoint.reading import WeightsOptions, config_location
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import ArgumentError
-from mobilebert.hub import HubOptions
+from mobilebert.hub import HubOptions, lookup_options
 
 __all__ = ["configuration_for", "sorted_keywords"]
 
 Name = str | os.PathLike[str]
 
-_HUB = tuple(HubOptions.__dataclass_fields__)
 _WEIGHTS = tuple(WeightsOptions.__dataclass_fields__)
-# Keywords of transformers' loader that change nothing here.
-_WITHOUT_EFFECT = (
-    "_fast_init",
-    "_from_auto",
-    "code_revision",
-    "low_cpu_mem_usage",
-    "mirror",
-    "resume_download",
-    "weights_only",
-)
+# Keywords of transformers' loader of models that change nothing here.
+_WITHOUT_EFFECT = ("_fast_init", "low_cpu_mem_usage", "weights_only")
 
 
 def sorted_keywords(
@@ -38,10 +29,8 @@ def sorted_keywords(
     Returns:
         Lookup options, format options, and what is left.
     """
-    rest = {key: value for key, value in keywords.items() if key not in _WITHOUT_EFFECT}
-    if (token := rest.pop("use_auth_token", None)) is not None:
-        rest["token"] = token
-    hub = HubOptions(**{key: rest.pop(key) for key in _HUB if key in rest})
+    hub, rest = lookup_options(keywords)
+    rest = {key: value for key, value in rest.items() if key not in _WITHOUT_EFFECT}
     options = WeightsOptions(**{key: rest.pop(key) for key in _WEIGHTS if key in rest})
     return hub, options, rest
 

@@ -9,7 +9,7 @@ from tokenizers import AddedToken
 
 from mobilebert.errors import ArgumentError, InputError
 from mobilebert.files import make_directory, write_atomic
-from mobilebert.hub import HubOptions
+from mobilebert.hub import LOADER_KEYWORDS, lookup_options
 from mobilebert.text.decoding import TokenDecoding
 from mobilebert.text.options import checked_side
 from mobilebert.text.storage import (
@@ -45,12 +45,14 @@ class StoredTokenizer(TokenDecoding):
         """Take over the arguments that both constructors accept.
 
         Args:
-            init_kwargs: All arguments but files and vocabularies; they are kept for saving.
+            init_kwargs: All arguments but files and vocabularies; they are kept for saving,
+                except for those of a loader, which may be secret.
         """
         for name in init_kwargs:
             if callable(getattr(type(self), name, None)):
                 raise ArgumentError(f"{name!r} is a method of {type(self).__name__}, no argument.")
-        self.init_kwargs = copy.deepcopy(init_kwargs)
+        kept = {name: value for name, value in init_kwargs.items() if name not in LOADER_KEYWORDS}
+        self.init_kwargs = copy.deepcopy(kept)
         self.name_or_path = str(init_kwargs.get("name_or_path", ""))
         limit = init_kwargs.get("model_max_length", init_kwargs.get("max_len"))
         self.model_max_length = _VERY_LARGE_INTEGER if limit is None else limit
@@ -145,7 +147,8 @@ class StoredTokenizer(TokenDecoding):
             local_files_only: Never ask the network.
             force_download: Download even when the file is in the cache.
             trust_remote_code: Must be False: code of a checkpoint is never run.
-            **kwargs: Constructor arguments, which go before those of the files.
+            **kwargs: Constructor arguments, which go before those of the files; `use_auth_token`
+                is an older name of `token`.
 
         Returns:
             The tokenizer.
@@ -158,14 +161,16 @@ class StoredTokenizer(TokenDecoding):
             raise ArgumentError(
                 "trust_remote_code=True is refused: this library never runs code of a checkpoint."
             )
-        options = HubOptions(
-            cache_dir=cache_dir,
-            revision=revision,
-            token=token,
-            subfolder=subfolder,
-            local_files_only=local_files_only,
-            force_download=force_download,
-        )
+        given = {
+            "cache_dir": cache_dir,
+            "revision": revision,
+            "token": token,
+            "subfolder": subfolder,
+            "local_files_only": local_files_only,
+            "force_download": force_download,
+            **kwargs,
+        }
+        options, kwargs = lookup_options(given)
         files = TokenizerFiles.find(pretrained_model_name_or_path, options)
         arguments = constructor_arguments(files, kwargs)
         arguments["name_or_path"] = str(pretrained_model_name_or_path)
