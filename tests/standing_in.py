@@ -4,6 +4,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
+from huggingface_hub.utils import filter_repo_objects
+
 __all__ = ["Uploads"]
 
 
@@ -20,6 +22,8 @@ class Uploads:
         return SimpleNamespace(repo_id=f"someone/{repo_id}")
 
     def upload_folder(self, *, repo_id, folder_path, **options):
-        files = sorted(path.name for path in Path(folder_path).iterdir())
+        found = (path for path in Path(folder_path).rglob("*") if path.is_file())
+        names = sorted(path.relative_to(folder_path).as_posix() for path in found)
+        files = list(filter_repo_objects(names, allow_patterns=options.pop("allow_patterns", None)))
         Uploads.said.append(("upload_folder", repo_id, files, options))
         return "done"

@@ -187,6 +187,20 @@ def test_a_model_is_uploaded(uploads, tmp_path):
         model.save_pretrained(tmp_path / "model", commit_message="first")
 
 
+def test_nothing_but_the_model_is_uploaded(uploads, tmp_path):
+    (tmp_path / "saved_model" / "1").mkdir(parents=True)
+    for name in (".env", "train.csv", "saved_model/1/earlier.pb"):
+        (tmp_path / name).write_text("secret")
+    model = build(**SHALLOW)
+    model.save_pretrained(tmp_path, push_to_hub=True)
+    assert uploads[2][2] == ["config.json", "model.safetensors"]
+    model.save_pretrained(tmp_path, saved_model=True, version=2, push_to_hub=True)
+    files = uploads[5][2]
+    assert "saved_model/2/variables/variables.index" in files
+    rest = [name for name in files if not name.startswith("saved_model/2/")]
+    assert rest == ["config.json", "model.safetensors"]
+
+
 @pytest.mark.parametrize("variant", ["mobilebert", "no_opt", "untied"])
 def test_variables_have_their_canonical_names_as_paths(variant):
     model = build("pretraining", variant)

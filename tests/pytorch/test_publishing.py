@@ -32,6 +32,31 @@ def test_saving_may_upload_too(uploads, tmp_path):
     assert (tmp_path / "model" / "model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("variant", [None, "draft[1]"])
+def test_nothing_but_the_model_is_uploaded(uploads, tmp_path, variant):
+    (tmp_path / "logs").mkdir()
+    for name in (".env", "train.csv", "config.json.txt", "logs/config.json"):
+        (tmp_path / name).write_text("secret")
+    build().save_pretrained(tmp_path, push_to_hub=True, max_shard_size="20KB", variant=variant)
+    middle = f".{variant}" if variant else ""
+    files = uploads[2][2]
+    assert files[:1] == ["config.json"]
+    assert f"model.safetensors.index{middle}.json" in files
+    shards = [name for name in files if name.endswith(".safetensors")]
+    assert len(shards) == len(files) - 2 > 1
+    assert set(files) == {path.name for path in tmp_path.iterdir()} - {
+        ".env",
+        "config.json.txt",
+        "logs",
+        "train.csv",
+    }
+
+
+def test_one_process_of_several_uploads(uploads, tmp_path):
+    build().save_pretrained(tmp_path / "model", is_main_process=False, push_to_hub=True)
+    assert uploads == []
+
+
 def test_documented_keywords_of_loading_and_saving():
     loading = inspect.signature(MobileBertForMaskedLM.from_pretrained).parameters
     for name in (

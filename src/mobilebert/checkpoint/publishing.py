@@ -1,8 +1,10 @@
 """Uploading a model to the Hugging Face Hub."""
 
+import glob
 import importlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,7 @@ def upload(
     private: bool | None = None,
     token: str | bool | None = None,
     commit_message: str | None = None,
+    only: Iterable[Path] | None = None,
     **options: Any,
 ) -> Any:
     """Upload a directory.
@@ -78,6 +81,7 @@ def upload(
         private: Whether a repository that is made is private.
         token: Access token; the stored one by default.
         commit_message: Title of the commit.
+        only: Files and folders of the directory to upload; by default all that it holds.
         **options: Further keywords of huggingface_hub's `upload_folder`.
 
     Returns:
@@ -88,9 +92,16 @@ def upload(
     api = hub.HfApi(token=token)
     name = repo_id or Path(directory).resolve().name
     repository = api.create_repo(name, private=private, exist_ok=True).repo_id
+    if only is not None:
+        options = {"allow_patterns": [_pattern(path, directory) for path in only], **options}
     return api.upload_folder(
         repo_id=repository,
         folder_path=directory,
         commit_message=commit_message or "Upload model",
         **options,
     )
+
+
+def _pattern(path: Path, directory: str | os.PathLike[str]) -> str:
+    name = glob.escape(path.relative_to(directory).as_posix())
+    return f"{name}/*" if path.is_dir() else name

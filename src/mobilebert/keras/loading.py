@@ -7,6 +7,7 @@ import copy
 import os
 from collections.abc import Mapping
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 from mobilebert.checkpoint.arguments import configuration_for, sorted_keywords
@@ -119,8 +120,11 @@ def save_pretrained(
     safe_serialization: bool = True,
     variant: str | None = None,
     **unknown: Any,
-) -> None:
+) -> list[Path]:
     """Write a model; see `mobilebert.keras.storage.StoredModel.save_pretrained`.
+
+    Returns:
+        The files that were written.
 
     Raises:
         CheckpointError: The directory cannot be written.
@@ -133,7 +137,7 @@ def save_pretrained(
     config = copy.deepcopy(model.config)
     # The name of the PyTorch class: the file has its layout, and both packages read it.
     config.architectures = [type(model).__name__.removeprefix("TF")]
-    save_checkpoint(
+    return save_checkpoint(
         save_directory,
         config,
         read(model, model.weight_specs()),

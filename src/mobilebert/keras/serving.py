@@ -106,7 +106,7 @@ def check_saved_model(version: int) -> None:
 
 def write_saved_model(
     model: ServedModel, directory: str | os.PathLike[str], version: int, signatures: Any | None
-) -> None:
+) -> Path:
     """Write a TensorFlow SavedModel into ``saved_model/<version>`` of a checkpoint directory.
 
     Args:
@@ -115,6 +115,9 @@ def write_saved_model(
         version: Number that TensorFlow Serving knows it by.
         signatures: Recorded functions by name, or one. By default `ServedModel.serving` as
             ``serving_default``, with inputs of int32, and as ``int64_serving``.
+
+    Returns:
+        The folder of the SavedModel.
     """
     import tensorflow as tf
 
@@ -128,6 +131,7 @@ def write_saved_model(
         if target.exists():
             target.rename(Path(name) / "earlier")
         whole.rename(target)
+    return target
 
 
 def _signatures(model: ServedModel) -> dict[str, Any]:

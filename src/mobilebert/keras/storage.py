@@ -90,7 +90,8 @@ class StoredModel(PublishedModel):
             saved_model: Also write a TensorFlow SavedModel, into ``saved_model/<version>``; it is
                 recorded from `serving`.
             version: Number of the SavedModel.
-            push_to_hub: Also upload the directory; keywords of `push_to_hub` may follow.
+            push_to_hub: Also upload what is written, and nothing else of the directory; keywords
+                of `push_to_hub` may follow.
             signatures: Recorded functions by name, or one, for the SavedModel to serve.
             max_shard_size: Largest weight file, in bytes or like "200MB".
             create_pr: Upload as a pull request.
@@ -108,7 +109,7 @@ class StoredModel(PublishedModel):
 
         if saved_model:
             check_saved_model(version)
-        save_pretrained(
+        written = save_pretrained(
             self,
             save_directory,
             max_shard_size=max_shard_size,
@@ -117,6 +118,7 @@ class StoredModel(PublishedModel):
             **({} if push_to_hub else kwargs),
         )
         if saved_model:
-            write_saved_model(cast(ServedModel, self), save_directory, version, signatures)
+            served = cast(ServedModel, self)
+            written.append(write_saved_model(served, save_directory, version, signatures))
         if push_to_hub:
-            upload(save_directory, token=token, create_pr=create_pr, **kwargs)
+            upload(save_directory, token=token, create_pr=create_pr, only=written, **kwargs)

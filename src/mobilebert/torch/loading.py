@@ -9,6 +9,7 @@ import copy
 import inspect
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -263,7 +264,7 @@ def save_pretrained(
     variant: str | None = None,
     save_peft_format: bool = True,
     **unknown: Any,
-) -> None:
+) -> list[Path]:
     """Write a model; see `mobilebert.torch.storage.StoredModel.save_pretrained`.
 
     Args:
@@ -279,6 +280,9 @@ def save_pretrained(
         save_peft_format: Accepted; there are no adapters here.
         **unknown: Refused.
 
+    Returns:
+        The files that were written.
+
     Raises:
         CheckpointError: The directory cannot be written.
         ArgumentError: An unknown keyword.
@@ -286,12 +290,12 @@ def save_pretrained(
     if unknown:
         raise ArgumentError(f"save_pretrained() does not know {', '.join(sorted(unknown))}.")
     if not is_main_process:
-        return
+        return []
     given = model.state_dict() if state_dict is None else state_dict
     tensors = {name: stored_from_torch(tensor) for name, tensor in given.items()}
     config = copy.deepcopy(model.config)
     config.architectures = [type(model).__name__]
-    save_checkpoint(
+    return save_checkpoint(
         save_directory,
         config,
         tensors,

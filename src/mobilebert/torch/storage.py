@@ -123,7 +123,8 @@ class StoredModel(PublishedModel, nn.Module):
             is_main_process: Whether this process writes, in distributed training.
             state_dict: Weights to write in place of the model's.
             save_function: Writes one file, for weights not in safetensors.
-            push_to_hub: Also upload the directory; keywords of `push_to_hub` may follow.
+            push_to_hub: Also upload the files that are written, and nothing else of the directory;
+                keywords of `push_to_hub` may follow.
             max_shard_size: Largest weight file, in bytes or like "200MB".
             safe_serialization: Write safetensors; otherwise PyTorch's pickle format.
             variant: Infix of the weight files.
@@ -136,7 +137,7 @@ class StoredModel(PublishedModel, nn.Module):
         """
         from mobilebert.torch.loading import save_pretrained
 
-        save_pretrained(
+        written = save_pretrained(
             cast("MobileBertPreTrainedModel", self),
             save_directory,
             is_main_process=is_main_process,
@@ -147,5 +148,5 @@ class StoredModel(PublishedModel, nn.Module):
             variant=variant,
             **({} if push_to_hub else kwargs),
         )
-        if push_to_hub:
-            upload(save_directory, token=token, **kwargs)
+        if push_to_hub and is_main_process:
+            upload(save_directory, token=token, only=written, **kwargs)
