@@ -86,6 +86,27 @@ def test_keras_losses_and_metrics():
     assert set(history) == {"accuracy", "loss", "val_accuracy", "val_loss"}
 
 
+@pytest.mark.parametrize("form", ["pair", "list", "weights", "inputs", "in order", "data set"])
+def test_what_is_judged_by_may_be_a_tokenizers_result(form):
+    model, batch = classifier()
+    encoding, whole = mobilebert.BatchEncoding(batch), {**batch, "labels": LABELS}
+    data = {
+        "list": [encoding, LABELS],
+        "weights": (encoding, LABELS, np.ones(len(LABELS), np.float32)),
+        "inputs": mobilebert.BatchEncoding(whole),
+        "data set": tf.data.Dataset.from_tensor_slices(whole).batch(4),
+    }.get(form, (encoding, LABELS))
+    loss = CROSS_ENTROPY if form == "weights" else None
+    model.compile(keras.optimizers.SGD(0.0), loss=loss, run_eagerly=True)
+    if form == "in order":
+        found = model.fit(encoding, LABELS, 4, 2, 0, None, 0.0, data, False)
+    else:
+        found = model.fit(encoding, LABELS, verbose=0, epochs=2, validation_data=data)
+    wanted = float(model(**whole).loss)
+    for losses in (found.history["loss"], found.history["val_loss"]):
+        assert_close(losses, [wanted, wanted], KERAS_FLOAT32)
+
+
 def test_a_keras_loss_for_each_output():
     spans = build("question_answering", **SHALLOW)
     batch = batch_for(spans, rows=8, length=20)

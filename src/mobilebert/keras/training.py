@@ -85,13 +85,21 @@ class FittingModel(DatasetModel, keras.Model):
             self.optimizer.build(self.trainable_variables)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Train, as `keras.Model.fit`; `x` may be a tokenizer's result."""
-        # Otherwise Keras warns that its default cannot be; shuffle is the eighth argument after x.
-        if has_own_order(x) and len(args) < 8:
-            kwargs.setdefault("shuffle", False)
+        """Train, as `keras.Model.fit`.
+
+        `x`, and that of `validation_data`, may be a tokenizer's result.
+        """
+        settings = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
+        if has_own_order(x):
+            settings.setdefault(
+                "shuffle", False
+            )  # otherwise Keras warns that its default cannot be
+        settings["x"] = _plain(x)
+        if (judged := settings.get("validation_data")) is not None:
+            settings["validation_data"] = _plain_inputs(judged)
         self._build_optimizer()
         with self._by_name():
-            return super().fit(_plain(x), *args, **kwargs)
+            return super().fit(**settings)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Compute loss and metrics, as `keras.Model.evaluate`."""
@@ -270,3 +278,10 @@ def _without_loss(output: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(x: Any) -> Any:
     """Return a tokenizer's result as the dictionary Keras takes."""
     return dict(x) if isinstance(x, Mapping) else x
+
+
+def _plain_inputs(data: Any) -> Any:
+    """Return inputs alone, or with labels and weights, with `_plain` inputs."""
+    if isinstance(data, (list, tuple)) and data:
+        return (_plain(data[0]), *data[1:])
+    return _plain(data)
