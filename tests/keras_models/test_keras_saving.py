@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from assertions import assert_close
+from mobilebert.keras import TFMobileBertMainLayer, TFMobileBertModel
 from mobilebert.keras.outputs import TFSequenceClassifierOutput
 from mobilebert.tasks import TASKS
 from parity.labels import TASK_FIELDS
@@ -20,6 +21,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 def model_of(task, **fields):
     return build(task, **(SHALLOW | TASK_FIELDS.get(task, {}) | fields))
+
+
+def model_like(model):
+    again = type(model).from_config(json.loads(json.dumps(model.get_config())))
+    again.set_weights(model.get_weights())
+    return again
 
 
 def assert_same_results(found, wanted):
@@ -81,6 +88,16 @@ def test_keras_files_restore_every_class(task, tmp_path):
         assert_same_results(again(batch, pad_neighbor="pad_embedding"), model(batch))
 
 
+def test_keras_files_restore_an_encoder_without_pooler(tmp_path):
+    model = TFMobileBertModel(model_of("feature_extraction").config, add_pooling_layer=False)
+    model.save(tmp_path / "model.keras")
+    batch = batch_for(model)
+    for again in (keras.saving.load_model(tmp_path / "model.keras"), model_like(model)):
+        assert again.mobilebert.pooler is None
+        assert again(batch).pooler_output is None
+        assert_same_results(again(batch), {"last_hidden_state": model(batch).last_hidden_state})
+
+
 def test_keras_files_restore_training(tmp_path):
     model = model_of("sequence_classification", hidden_dropout_prob=0.0)
     batch, labels = batch_for(model), np.arange(3)
@@ -134,3 +151,21 @@ def test_functional_models_are_saved(tmp_path):
     batch = batch_for(model)["input_ids"]
     assert_close(again(batch), whole(batch), KERAS_FLOAT32)
     assert isinstance(model(batch), TFSequenceClassifierOutput)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_functional_models_of_the_main_layer_are_saved(tmp_path, pooled):
+    config = model_of("feature_extraction", output_hidden_states=True).config
+    layer = TFMobileBertMainLayer(config, pooled, pad_neighbor="zero", name="words")
+    ids, mask = (keras.Input((None,), dtype="int32") for _ in range(2))
+    output = layer(ids, attention_mask=mask)
+    last = output.pooler_output if pooled else output.last_hidden_state
+    whole = keras.Model([ids, mask], keras.layers.Dense(2)(last))
+    whole.save(tmp_path / "whole.keras")
+    again = keras.saving.load_model(tmp_path / "whole.keras")
+    found = again.get_layer("words")
+    assert found.config.to_dict() == config.to_dict()
+    assert (found.pooler is not None, found.pad_neighbor) == (pooled, "zero")
+    batch = batch_for(model_of("feature_extraction"))
+    given = [batch["input_ids"], batch["attention_mask"]]
+    assert_close(again(given), whole(given), KERAS_FLOAT32)

@@ -3,7 +3,7 @@
 Dimensions: B batch, S sequence, H hidden_size, N heads.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import keras
 
@@ -21,7 +21,7 @@ from mobilebert.keras.inputs import (
 )
 from mobilebert.keras.layers import MobileBertLayer
 from mobilebert.keras.outputs import TFBaseModelOutputWithPooling
-from mobilebert.keras.pretrained import TFMobileBertPreTrainedModel
+from mobilebert.keras.pretrained import TFMobileBertPreTrainedModel, configuration_of
 from mobilebert.keras.signatures import documents_inputs
 from mobilebert.logging import get_logger
 from mobilebert.reference import PadNeighbor
@@ -134,6 +134,21 @@ class TFMobileBertMainLayer(keras.layers.Layer):
             (output_attentions, output_hidden_states, return_dict),
             self.pad_neighbor if pad_neighbor is None else PadNeighbor(pad_neighbor),
         )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` makes this layer of."""
+        return {
+            **super().get_config(),
+            "config": self.config.to_json_string(),
+            "add_pooling_layer": self.pooler is not None,
+            "pad_neighbor": str(self.pad_neighbor),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the layer that `get_config` tells of."""
+        keywords = dict(config)
+        return cls(configuration_of(keywords.pop("config")), **keywords)
 
     def _encode(
         self,
@@ -261,3 +276,7 @@ class TFMobileBertModel(TFMobileBertPreTrainedModel):
             training=training,
             pad_neighbor=pad_neighbor,
         )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` makes this model of."""
+        return {**super().get_config(), "add_pooling_layer": self.mobilebert.pooler is not None}

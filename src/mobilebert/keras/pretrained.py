@@ -29,7 +29,7 @@ from mobilebert.reference import PadNeighbor
 from mobilebert.resizing import check_heads, padded_size, set_vocabulary_size
 from mobilebert.weights import WeightSpec, weight_specs
 
-__all__ = ["TFMobileBertPreTrainedModel"]
+__all__ = ["TFMobileBertPreTrainedModel", "configuration_of"]
 
 
 class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
@@ -99,7 +99,7 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
         if "config" not in config:
             return cls(MobileBertConfig.from_dict(config), **kwargs)
         keywords: dict[str, Any] = {**config, **kwargs}
-        return cls(_configuration(keywords.pop("config")), **keywords)
+        return cls(configuration_of(keywords.pop("config")), **keywords)
 
     @classmethod
     def _call_names(cls) -> tuple[str, ...]:
@@ -368,7 +368,8 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
         }
 
 
-def _configuration(text: str) -> MobileBertConfig:
+def configuration_of(text: str) -> MobileBertConfig:
+    """Return the configuration that `get_config` wrote as JSON text."""
     config: MobileBertConfig = MobileBertConfig.from_dict(json.loads(text))
     return config
 
