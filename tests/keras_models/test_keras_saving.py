@@ -169,3 +169,16 @@ def test_functional_models_of_the_main_layer_are_saved(tmp_path, pooled):
     batch = batch_for(model_of("feature_extraction"))
     given = [batch["input_ids"], batch["attention_mask"]]
     assert_close(again(given), whole(given), KERAS_FLOAT32)
+
+
+@pytest.mark.parametrize("kind", ["model", "layer"])
+def test_what_is_frozen_in_a_functional_model_stays_so(tmp_path, kind):
+    model = model_of("feature_extraction")
+    part = model if kind == "model" else TFMobileBertMainLayer(model.config)
+    part.trainable = False
+    ids = keras.Input((None,), dtype="int32")
+    whole = keras.Model(ids, keras.layers.Dense(2)(part(ids).last_hidden_state))
+    whole.save(tmp_path / "whole.keras")
+    again = keras.saving.load_model(tmp_path / "whole.keras")
+    assert len(again.trainable_variables) == len(whole.trainable_variables) == 2
+    assert not type(part)(model.config, trainable=False).trainable_variables

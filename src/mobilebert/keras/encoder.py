@@ -11,7 +11,11 @@ from mobilebert.config import MobileBertConfig
 from mobilebert.keras.arguments import in_any_form
 from mobilebert.keras.embeddings import MobileBertEmbeddings
 from mobilebert.keras.heads import Pooler
-from mobilebert.keras.initialization import initialize, leaves_variables_unset
+from mobilebert.keras.initialization import (
+    freeze_parts,
+    initialize,
+    leaves_variables_unset,
+)
 from mobilebert.keras.inputs import (
     additive_attention_mask,
     check_inputs,
@@ -111,6 +115,7 @@ class TFMobileBertMainLayer(keras.layers.Layer):
         if not leaves_variables_unset():
             specs = weight_specs(config, add_pooling_layer=add_pooling_layer)
             initialize(self, specs, config.initializer_range)
+        freeze_parts(self)
 
     @in_any_form
     def call(

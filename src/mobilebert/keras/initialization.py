@@ -10,7 +10,7 @@ import keras
 from mobilebert.keras.variables import variables
 from mobilebert.weights import WeightInit, WeightSpec
 
-__all__ = ["initialize", "leaves_variables_unset", "variables_unset"]
+__all__ = ["freeze_parts", "initialize", "leaves_variables_unset", "variables_unset"]
 
 _UNSET: ContextVar[bool] = ContextVar("mobilebert_variables_unset", default=False)
 
@@ -57,3 +57,13 @@ def initialize(
         if spec.zero_row is not None:
             row = keras.ops.one_hot(spec.zero_row, variable.shape[0], dtype=variable.dtype)
             variable.assign(value * (1 - keras.ops.expand_dims(row, -1)))
+
+
+def freeze_parts(layer: keras.layers.Layer) -> None:
+    """Freeze the parts of a layer that was made with ``trainable=False``.
+
+    Keras reads that keyword before there are parts, and asks each variable in a functional model.
+    """
+    if not layer.trainable:
+        layer.trainable = True  # on TensorFlow to set what is set already does nothing
+        layer.trainable = False

@@ -16,7 +16,11 @@ from mobilebert.config_rules import check_combination
 from mobilebert.errors import ArgumentError, InputError
 from mobilebert.keras.arguments import named_arguments
 from mobilebert.keras.heads import VocabularyHead
-from mobilebert.keras.initialization import initialize, leaves_variables_unset
+from mobilebert.keras.initialization import (
+    freeze_parts,
+    initialize,
+    leaves_variables_unset,
+)
 from mobilebert.keras.inputs import head_mask_by_layer
 from mobilebert.keras.pruning import prune_attention
 from mobilebert.keras.replacement import renew_training, replacing_variables
@@ -139,6 +143,7 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
             self.init_weights(
                 [row.name for row in self.weight_specs() if not row.name.startswith(inner)]
             )
+        freeze_parts(self)
 
     def tie_weights(self) -> None:
         """Do nothing: tied weights are one variable here, at any time."""
