@@ -2,12 +2,14 @@
 
 import logging
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from assertions import assert_close
 from keras_models.comparison import usual
+from mobilebert.keras import TFMobileBertMainLayer
 from mobilebert.tasks import TASKS
 from models import VARIANTS
 from parity.labels import TASK_FIELDS
@@ -46,6 +48,22 @@ def test_other_precisions_are_near(policy, task):
 def test_mixed_precision_of_every_variant_is_finite(variant):
     model = build("masked_lm", variant, dtype="mixed_bfloat16")
     assert np.isfinite(tf.cast(model(batch_for(model)).logits, "float32")).all()
+
+
+# Keras itself reads variables in a way numpy 2 deprecates.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_main_layer_has_its_own_precision(tmp_path):
+    config = build(**SHALLOW).config
+    layer = TFMobileBertMainLayer(config, False, dtype="mixed_bfloat16", name="words")
+    ids = keras.Input((None,), dtype="int32")
+    whole = keras.Model(ids, layer(ids).last_hidden_state)
+    whole.save(tmp_path / "whole.keras")
+    for model in (whole, keras.saving.load_model(tmp_path / "whole.keras")):
+        query = model.get_layer("words").encoder.layer[0].attention.self.query
+        assert (query.compute_dtype, query.variable_dtype) == ("bfloat16", "float32")
+    half = TFMobileBertMainLayer(config, dtype="bfloat16")
+    assert {variable.dtype for variable in half.trainable_variables} == {"bfloat16"}
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_float16_is_warned_about(caplog):

@@ -13,6 +13,7 @@ from mobilebert.keras.embeddings import MobileBertEmbeddings
 from mobilebert.keras.heads import Pooler
 from mobilebert.keras.initialization import (
     freeze_parts,
+    in_own_dtype,
     initialize,
     leaves_variables_unset,
 )
@@ -108,9 +109,10 @@ class TFMobileBertMainLayer(keras.layers.Layer):
                 "2.5e7: expect inf and NaN. Use mixed_bfloat16, which has the range of float32."
             )
         self.pad_neighbor = PadNeighbor(pad_neighbor)
-        self.embeddings = MobileBertEmbeddings(config)
-        self.encoder = MobileBertEncoder(config)
-        self.pooler = Pooler(config) if add_pooling_layer else None
+        with in_own_dtype(self):
+            self.embeddings = MobileBertEmbeddings(config)
+            self.encoder = MobileBertEncoder(config)
+            self.pooler = Pooler(config) if add_pooling_layer else None
         self.built = True
         if not leaves_variables_unset():
             specs = weight_specs(config, add_pooling_layer=add_pooling_layer)
@@ -237,7 +239,7 @@ class TFMobileBertModel(TFMobileBertPreTrainedModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(config, *inputs, **kwargs)
-        with self._own_dtype():
+        with in_own_dtype(self):
             self.mobilebert = TFMobileBertMainLayer(
                 config, add_pooling_layer, pad_neighbor=pad_neighbor, name="mobilebert"
             )

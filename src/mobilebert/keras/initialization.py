@@ -10,7 +10,13 @@ import keras
 from mobilebert.keras.variables import variables
 from mobilebert.weights import WeightInit, WeightSpec
 
-__all__ = ["freeze_parts", "initialize", "leaves_variables_unset", "variables_unset"]
+__all__ = [
+    "freeze_parts",
+    "in_own_dtype",
+    "initialize",
+    "leaves_variables_unset",
+    "variables_unset",
+]
 
 _UNSET: ContextVar[bool] = ContextVar("mobilebert_variables_unset", default=False)
 
@@ -57,6 +63,17 @@ def initialize(
         if spec.zero_row is not None:
             row = keras.ops.one_hot(spec.zero_row, variable.shape[0], dtype=variable.dtype)
             variable.assign(value * (1 - keras.ops.expand_dims(row, -1)))
+
+
+@contextmanager
+def in_own_dtype(layer: keras.layers.Layer) -> Iterator[None]:
+    """Build the parts of a layer in its dtype policy; Keras gives them the global one."""
+    outside = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(layer.dtype_policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(outside)
 
 
 def freeze_parts(layer: keras.layers.Layer) -> None:

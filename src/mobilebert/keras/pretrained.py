@@ -4,11 +4,9 @@ import inspect
 import json
 import math
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-import keras
 import numpy as np
 
 from mobilebert.config import MobileBertConfig
@@ -108,16 +106,6 @@ class TFMobileBertPreTrainedModel(StoredModel, FittingModel, ServedModel):
     @classmethod
     def _call_names(cls) -> tuple[str, ...]:
         return tuple(inspect.signature(cls.call).parameters)[1:]
-
-    @contextmanager
-    def _own_dtype(self) -> Iterator[None]:
-        """Build sublayers in this model's dtype policy; Keras gives them the global one."""
-        outside = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self.dtype_policy)
-        try:
-            yield
-        finally:
-            keras.config.set_dtype_policy(outside)
 
     # Weights
 

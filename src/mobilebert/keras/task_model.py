@@ -8,6 +8,7 @@ from keras import ops
 from mobilebert.config import MobileBertConfig
 from mobilebert.keras.encoder import TFMobileBertMainLayer
 from mobilebert.keras.heads import add_heads
+from mobilebert.keras.initialization import in_own_dtype
 from mobilebert.keras.inputs import flatten_choices
 from mobilebert.keras.outputs import OUTPUT_CLASSES
 from mobilebert.keras.pretrained import TFMobileBertPreTrainedModel
@@ -47,7 +48,7 @@ class TaskModel(TFMobileBertPreTrainedModel):
         super().__init__(config, *inputs, **kwargs)
         self.num_labels = config.num_labels
         dropout = config.classifier_dropout
-        with self._own_dtype():
+        with in_own_dtype(self):
             self.mobilebert = TFMobileBertMainLayer(
                 config, self.task.pooler, pad_neighbor=pad_neighbor, name="mobilebert"
             )
