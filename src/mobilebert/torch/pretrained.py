@@ -16,7 +16,7 @@ from mobilebert.resizing import check_heads, padded_size, set_vocabulary_size
 from mobilebert.tasks import TASKS, TaskSpec
 from mobilebert.torch.attention import attention_implementation
 from mobilebert.torch.heads import VocabularyHead
-from mobilebert.torch.initialization import initialize
+from mobilebert.torch.initialization import added_modules, initialize, initialize_module
 from mobilebert.torch.inputs import (
     additive_attention_mask,
     head_mask_by_layer,
@@ -128,11 +128,22 @@ class MobileBertPreTrainedModel(StoredModel):
         Args:
             names: Canonical names of those to initialise; all by default.
         """
+        if names is None:
+            self._init_added_modules()
         initialize(self, self.weight_specs(), self.config.initializer_range, names)
         self.tie_weights()
 
+    def _init_weights(self, module: nn.Module) -> None:
+        """Initialise a module that a user's class added; such a class may have its own way."""
+        initialize_module(module, self.config.initializer_range)
+
+    def _init_added_modules(self) -> None:
+        for module in added_modules(self, self.weight_specs(), MobileBertPreTrainedModel):
+            self._init_weights(module)
+
     def post_init(self) -> None:
         """Finish construction: initialise what this class added, and tie."""
+        self._init_added_modules()
         # The encoder inside a model for a task has initialised itself.
         inner = self.task.prefix or None
         own = [s.name for s in self.weight_specs() if inner is None or not s.name.startswith(inner)]

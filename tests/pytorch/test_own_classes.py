@@ -1,0 +1,95 @@
+"""Classes of users: own heads on the encoder, own modules in models for a task."""
+
+import pytest
+import torch
+from torch import nn
+
+from mobilebert.torch import (
+    MobileBertForSequenceClassification,
+    MobileBertModel,
+    MobileBertPreTrainedModel,
+)
+from models import small_config
+from tolerances import INITIAL_STANDARD_DEVIATION, TRUNCATED_SHARE
+
+STD = 0.3
+
+
+class Scorer(MobileBertPreTrainedModel):
+    """A head as guides of transformers write it."""
+
+    def __init__(self, config, finish="post_init"):
+        super().__init__(config)
+        self.mobilebert = MobileBertModel(config)
+        self.rows = nn.Embedding(50, config.hidden_size, padding_idx=3)
+        self.norm = nn.LayerNorm(config.hidden_size)
+        self.classifier = nn.Linear(config.hidden_size, 40)
+        nn.init.constant_(self.norm.weight, 7.0)
+        self.encoder_before = self.mobilebert.encoder.layer[0].output.dense.weight.clone()
+        getattr(self, finish)()
+
+    def forward(self, input_ids):
+        return self.classifier(self.norm(self.mobilebert(input_ids).last_hidden_state))
+
+
+class Deep(MobileBertForSequenceClassification):
+    """A model for a task with another classifier."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        width = config.hidden_size
+        self.classifier = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2))
+        self.post_init()
+
+
+def has_initial_values(linear):
+    assert not linear.bias.any()
+    assert linear.weight.abs().max() <= 2 * STD
+    share = linear.weight.std().item() / STD
+    assert share == pytest.approx(TRUNCATED_SHARE, rel=INITIAL_STANDARD_DEVIATION)
+
+
+@pytest.mark.parametrize("finish", ["post_init", "init_weights"])
+def test_an_own_head_has_initial_values(finish, tmp_path):
+    model = Scorer(small_config(initializer_range=STD), finish).eval()
+    has_initial_values(model.classifier)
+    assert not model.rows.weight[3].any()
+    assert model.rows.weight.abs().max() <= 2 * STD
+    assert bool((model.norm.weight == 1).all())
+    assert torch.equal(model.mobilebert.encoder.layer[0].output.dense.weight, model.encoder_before)
+    ids = torch.ones(2, 5, dtype=torch.long)
+    model.save_pretrained(tmp_path)
+    again = Scorer.from_pretrained(tmp_path)
+    assert torch.equal(again(ids), model(ids))
+    assert not again.newly_initialized_weights
+
+
+def test_another_classifier_has_initial_values():
+    model = Deep(small_config(initializer_range=STD))
+    has_initial_values(model.classifier[0])
+    assert not model.classifier[2].bias.any()
+    assert model(torch.ones(2, 5, dtype=torch.long)).logits.shape == (2, 2)
+
+
+def test_a_class_may_initialise_its_modules_itself():
+    class Own(Deep):
+        def _init_weights(self, module):
+            nn.init.constant_(module.weight, 5.0)
+
+    assert bool((Own(small_config()).classifier[2].weight == 5).all())
+
+
+def test_modules_are_initialised_once_and_shared_weights_not_at_all():
+    class Sharing(Scorer):
+        def __init__(self, config):
+            super().__init__(config)
+            nn.init.constant_(self.classifier.weight, 5.0)
+            words = self.get_input_embeddings().weight
+            self.before = words.detach().clone()
+            self.words = nn.Linear(words.shape[1], words.shape[0], bias=False)
+            self.words.weight = words
+            self.post_init()
+
+    model = Sharing(small_config())
+    assert bool((model.classifier.weight == 5).all())
+    assert torch.equal(model.get_input_embeddings().weight, model.before)
