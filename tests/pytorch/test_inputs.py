@@ -40,6 +40,22 @@ def test_labels_that_do_not_fit_are_refused(case):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("task", "labels"),
+    [
+        ("sequence_classification", {"labels": torch.tensor([0.9, 0.7])}),
+        ("masked_lm", {"labels": IDS.double()}),
+        ("pretraining", {"next_sentence_label": torch.tensor([0.0, 1.0])}),
+        ("question_answering", {"start_positions": IDS[:, 0], "end_positions": IDS[:, 0] + 0.5}),
+    ],
+)
+def test_fractions_are_no_classes(task, labels):
+    model = build(task, problem_type="single_label_classification")
+    name = "positions" if "start_positions" in labels else next(iter(labels))
+    with pytest.raises(InputError, match=f"^{name} must hold integers, not torch.float"):
+        model(IDS, **labels)
+
+
 @pytest.mark.parametrize("ids", [IDS.tolist(), IDS.numpy()])
 def test_arrays_and_lists_are_refused(ids):
     with pytest.raises(InputError, match="must be PyTorch tensors, not .*return_tensors='pt'"):

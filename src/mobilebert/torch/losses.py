@@ -57,7 +57,7 @@ def summed_cross_entropy(
         InputError: Another number of labels than of scores, or a label that is no class.
     """
     rows = logits.reshape(-1, logits.shape[-1])
-    flat = labels.reshape(-1).long()
+    flat = _whole(labels, name).reshape(-1)
     if flat.shape[0] != rows.shape[0]:
         raise InputError(
             f"{name} has shape {tuple(labels.shape)}, but the logits have shape "
@@ -69,6 +69,13 @@ def summed_cross_entropy(
     if class_weights is None:
         return total, counts.sum()
     return total, class_weights[flat.clamp(min=0)].masked_fill(~counts, 0).sum()
+
+
+def _whole(labels: Tensor, name: str) -> Tensor:
+    """Return classes or positions as int64; fractions would be cut off silently."""
+    if labels.is_floating_point():
+        raise InputError(f"{name} must hold integers, not {labels.dtype}.")
+    return labels.long()
 
 
 def check_classes(labels: Tensor, classes: int, name: str = "labels") -> None:
@@ -118,7 +125,7 @@ def span_loss(logits: Logits, labels: Labels, config: MobileBertConfig) -> Tenso
         return None
     losses = []
     for scores, positions in zip(logits, (start, end), strict=True):
-        flat = positions.reshape(-1).long()
+        flat = _whole(positions, "positions").reshape(-1)
         outside = (flat < 0) | (flat >= scores.shape[-1])
         losses.append(cross_entropy(scores, flat.masked_fill(outside, IGNORED), "positions"))
     return (losses[0] + losses[1]) / 2
