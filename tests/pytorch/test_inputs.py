@@ -9,6 +9,7 @@ import torch
 
 from assertions import assert_close
 from mobilebert.errors import ArgumentError, InputError
+from mobilebert.tasks import TASKS
 from mobilebert.torch import inputs
 from refused_inputs import REFUSED, REFUSED_LABELS
 from tolerances import FLOAT32
@@ -56,10 +57,21 @@ def test_fractions_are_no_classes(task, labels):
         model(IDS, **labels)
 
 
-@pytest.mark.parametrize("ids", [IDS.tolist(), IDS.numpy()])
-def test_arrays_and_lists_are_refused(ids):
-    with pytest.raises(InputError, match="must be PyTorch tensors, not .*return_tensors='pt'"):
-        build()(input_ids=ids)
+@pytest.mark.parametrize("convert", [torch.Tensor.tolist, torch.Tensor.numpy])
+@pytest.mark.parametrize("task", TASKS)
+def test_arrays_and_lists_are_refused(task, convert):
+    model = build(task)
+    given = batch_for(model)
+    given["position_ids"] = torch.zeros_like(given["input_ids"])
+    given["head_mask"] = torch.ones(4)
+    given |= dict.fromkeys(model.task.labels, torch.ones(3, dtype=torch.long))
+    for name, tensor in given.items():
+        message = f"^{name} must be a PyTorch tensor, not (list|ndarray); .*return_tensors='pt'"
+        with pytest.raises(InputError, match=message):
+            model(**given | {name: convert(tensor)})
+    rows = torch.ones(3, 11, 16)
+    with pytest.raises(InputError, match="^inputs_embeds must be a PyTorch tensor"):
+        model(inputs_embeds=convert(rows))
 
 
 def test_choices_take_masks_of_every_shape():

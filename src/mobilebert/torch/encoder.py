@@ -17,6 +17,7 @@ from mobilebert.torch.heads import Pooler
 from mobilebert.torch.inputs import (
     additive_attention_mask,
     check_inputs,
+    check_tensors,
     head_mask_by_layer,
     is_jit_traced,
     warn_about_padding,
@@ -136,6 +137,16 @@ class MobileBertModel(MobileBertPreTrainedModel):
             (None without pooler), and the hidden states and attentions if asked for.
         """
         config = self.config
+        check_tensors(
+            {
+                "input_ids": input_ids,
+                "attention_mask": attention_mask,
+                "token_type_ids": token_type_ids,
+                "position_ids": position_ids,
+                "head_mask": head_mask,
+                "inputs_embeds": inputs_embeds,
+            }
+        )
         given = check_inputs(config, input_ids, inputs_embeds, token_type_ids, position_ids)
         if input_ids is not None:
             warn_about_padding(config, input_ids, attention_mask)

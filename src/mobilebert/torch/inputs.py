@@ -4,6 +4,7 @@ Values are looked at only where that is free: for tensors in main memory, outsid
 compilation and export. On an accelerator a look would make every call wait for the device.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,7 @@ from mobilebert.weights import heads_of_layer, kept_heads
 __all__ = [
     "additive_attention_mask",
     "check_inputs",
+    "check_tensors",
     "flatten_choices",
     "head_mask_by_layer",
     "is_jit_traced",
@@ -48,6 +50,23 @@ def is_readable(tensor: Tensor) -> bool:
     return type(tensor) is Tensor and tensor.device.type == "cpu" and not is_traced()
 
 
+def check_tensors(named: Mapping[str, object]) -> None:
+    """Refuse lists and arrays.
+
+    Args:
+        named: Inputs and labels by name, None for those that are not given.
+
+    Raises:
+        InputError: One is neither a tensor nor None.
+    """
+    for name, given in named.items():
+        if given is not None and not isinstance(given, Tensor):
+            raise InputError(
+                f"{name} must be a PyTorch tensor, not {type(given).__name__}; a tokenizer "
+                "returns tensors with return_tensors='pt'."
+            )
+
+
 def check_inputs(
     config: MobileBertConfig,
     input_ids: Tensor | None,
@@ -69,11 +88,6 @@ def check_inputs(
     given = input_ids if input_ids is not None else inputs_embeds
     if given is None:
         raise InputError("You have to specify either input_ids or inputs_embeds.")
-    if not isinstance(given, Tensor):
-        raise InputError(
-            f"Inputs must be PyTorch tensors, not {type(given).__name__}; a tokenizer returns them "
-            "with return_tensors='pt'."
-        )
     if is_traced():
         return given
     inputs = {

@@ -9,7 +9,7 @@ from mobilebert.reference import PadNeighbor
 from mobilebert.tasks import Loss, Reads
 from mobilebert.torch.encoder import MobileBertModel
 from mobilebert.torch.heads import add_heads
-from mobilebert.torch.inputs import flatten_choices, is_traced
+from mobilebert.torch.inputs import check_tensors, flatten_choices, is_traced
 from mobilebert.torch.losses import inferred_problem_type
 from mobilebert.torch.outputs import OUTPUT_CLASSES, ModelOutput
 from mobilebert.torch.precision import in_float32, outside_float16_autocast
@@ -90,6 +90,7 @@ class TaskModel(MobileBertPreTrainedModel, Generic[Output]):
             flags: output_hidden_states, output_attentions, return_dict, pad_neighbor.
         """
         named = dict(zip(_INPUT_NAMES, inputs, strict=True))
+        check_tensors(named | dict(zip(self.task.labels, labels, strict=True)))
         choices = 1
         if self.task.choices:
             named, choices = flatten_choices(named)
