@@ -203,7 +203,8 @@ def check_batch(config: MobileBertConfig, arrays: Mapping[str, npt.NDArray[Any]]
             with the sequence on its last axis.
 
     Raises:
-        InputError: An id is outside its table or the sequence is longer than the position table.
+        InputError: An id is outside its table, or the sequence is longer than the position table
+            and there are no `position_ids`, which count it otherwise.
     """
     tables = {
         "input_ids": ("vocabulary", config.vocab_size),
@@ -218,7 +219,8 @@ def check_batch(config: MobileBertConfig, arrays: Mapping[str, npt.NDArray[Any]]
                 f"{name} holds {worst}, but the model's {what} has {rows} rows; "
                 f"allowed are 0 to {rows - 1}."
             )
-    length = arrays["input_ids"].shape[-1] if "input_ids" in arrays else 0
+    counted = "input_ids" in arrays and "position_ids" not in arrays
+    length = arrays["input_ids"].shape[-1] if counted else 0
     if length > config.max_position_embeddings:
         raise InputError(
             f"The sequence has {length} tokens, but the model has "

@@ -169,3 +169,23 @@ def test_fit_goes_on_after_a_mistake_is_mended():
             model.fit(*data, verbose=0)
         assert caught.match(message)
     assert model.fit(batch, labels, verbose=0).history["loss"][0] > 0
+
+
+@pytest.mark.parametrize("call", [lambda run: run(), lambda run: tf.function(run)()])
+def test_given_positions_allow_longer_sequences(call):
+    model = model_of("feature_extraction")
+    ids = tf.ones((2, 60), tf.int32)
+    positions = tf.range(60)[None] % 40
+    found = call(lambda: model(input_ids=ids, position_ids=positions).last_hidden_state)
+    assert found.shape == (2, 60, 32)
+
+
+def test_graphs_of_unknown_length_take_given_positions():
+    model = model_of("feature_extraction")
+    unknown = tf.TensorSpec((None, None), tf.int32)
+
+    @tf.function(input_signature=[unknown, unknown])
+    def run(ids, positions):
+        return model(input_ids=ids, position_ids=positions).last_hidden_state
+
+    assert run(tf.ones((2, 60), tf.int32), tf.range(60)[None] % 40).shape == (2, 60, 32)

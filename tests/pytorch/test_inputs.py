@@ -74,6 +74,21 @@ def test_arrays_and_lists_are_refused(task, convert):
         model(inputs_embeds=convert(rows))
 
 
+@pytest.mark.parametrize("rows", [False, True])
+def test_given_positions_allow_longer_sequences(rows):
+    model = build()
+    ids = torch.arange(60).remainder(97).expand(2, -1)
+    positions = torch.arange(60).remainder(40)
+    given = {"inputs_embeds": model.get_input_embeddings()(ids)} if rows else {"input_ids": ids}
+    wanted = model.embeddings(ids, position_ids=positions)
+    found = model(**given, position_ids=positions, output_hidden_states=True).hidden_states[0]
+    assert torch.equal(found, wanted)
+    with pytest.raises(InputError, match="60 tokens, but the model has 40 positions"):
+        model(**given)
+    with pytest.raises(InputError, match="position_ids holds 59"):
+        model(**given, position_ids=torch.arange(60))
+
+
 def test_choices_take_masks_of_every_shape():
     model = build("multiple_choice")
     batch = batch_for(model)

@@ -93,17 +93,20 @@ def check_inputs(
         if is_readable(tensor):
             arrays[name] = ops.convert_to_numpy(tensor)
         else:
-            present[name] = _checked_sizes(name, _checked_ids(config, name, tensor), given)
+            counted = name == "input_ids" and position_ids is None
+            tensor = _checked_ids(config, name, tensor, counted)
+            present[name] = _checked_sizes(name, tensor, given)
     length = static_shape(given)[1]
-    if length is not None:
+    if length is not None and position_ids is None:
         # Where there are no ids to look at, zeros stand in for their number.
         arrays.setdefault("input_ids", np.broadcast_to(np.int64(0), (1, length)))
-        check_batch(config, arrays)
+    check_batch(config, arrays)
     checked = (present.get(name) for name in inputs)
     return next(checked), next(checked), next(checked), next(checked)
 
 
-def _checked_ids(config: MobileBertConfig, name: str, tensor: Any) -> Any:
+def _checked_ids(config: MobileBertConfig, name: str, tensor: Any, counted: bool) -> Any:
+    """Let a graph fail at ids outside their table and, where `counted`, at too many of them."""
     rows = {
         "input_ids": config.vocab_size,
         "token_type_ids": config.type_vocab_size,
@@ -111,7 +114,7 @@ def _checked_ids(config: MobileBertConfig, name: str, tensor: Any) -> Any:
     }[name]
     message = f"{name} holds an id outside its table; allowed are 0 to {rows - 1}."
     checked = checked_in_graph(tensor, tensor, rows, message)
-    if name != "input_ids":
+    if not counted:
         return checked
     positions = config.max_position_embeddings
     message = f"The sequence is longer than the {positions} positions of the model; shorten it."

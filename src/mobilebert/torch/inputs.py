@@ -106,8 +106,9 @@ def check_inputs(
             raise InputError(f"{name} must hold integers, not {tensor.dtype}.")
         if is_readable(tensor):
             arrays[name] = tensor.numpy()
-    # Where there are no ids to look at, zeros stand in for their number.
-    arrays.setdefault("input_ids", np.broadcast_to(np.int64(0), (1, given.shape[1])))
+    if position_ids is None:
+        # Where there are no ids to look at, zeros stand in for their number.
+        arrays.setdefault("input_ids", np.broadcast_to(np.int64(0), (1, given.shape[1])))
     check_batch(config, arrays)
     return given
 
