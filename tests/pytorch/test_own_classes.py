@@ -93,3 +93,81 @@ def test_modules_are_initialised_once_and_shared_weights_not_at_all():
     model = Sharing(small_config())
     assert bool((model.classifier.weight == 5).all())
     assert torch.equal(model.get_input_embeddings().weight, model.before)
+
+
+class Tied(MobileBertForSequenceClassification):
+    """A model for a task that scores words with the word table, shared by its constructor."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        words = self.get_input_embeddings().weight
+        self.words = nn.Linear(words.shape[1], words.shape[0], bias=False)
+        self.words.weight = words
+
+
+class Speaker(MobileBertPreTrainedModel):
+    """An own head that names its decoder."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.mobilebert = MobileBertModel(config)
+        self.decoder = nn.Linear(config.embedding_size, config.vocab_size)
+        nn.init.constant_(self.decoder.bias, 2.0)
+        self.decoder._is_hf_initialized = True
+        self.post_init()
+
+    def get_output_embeddings(self):
+        return self.decoder
+
+
+@pytest.mark.parametrize("safe", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_that_a_class_shares_are_shared_after_loading(safe, dtype, tmp_path):
+    model = Tied(small_config())
+    model.save_pretrained(tmp_path, safe_serialization=safe)
+    again, info = Tied.from_pretrained(tmp_path, dtype=dtype, output_loading_info=True)
+    words = again.get_input_embeddings().weight
+    assert torch.equal(words, model.get_input_embeddings().weight.to(dtype))
+    assert again.words.weight is words
+    assert not any(info.values())
+
+
+def test_a_decoder_that_a_class_names_is_tied_and_resized(tmp_path):
+    model = Speaker(small_config())
+    assert model.decoder.weight is model.get_input_embeddings().weight
+    model.resize_token_embeddings(120)
+    assert model.decoder.weight is model.get_input_embeddings().weight
+    assert model.decoder.out_features == model.decoder.bias.shape[0] == 120
+    assert model.decoder.bias[96] == 2
+    assert model.decoder.bias[97] == 0
+    model.save_pretrained(tmp_path)
+    again = Speaker.from_pretrained(tmp_path)
+    assert again.decoder.weight is again.get_input_embeddings().weight
+    assert torch.equal(again.decoder.bias, model.decoder.bias)
+
+
+@pytest.mark.parametrize("size", [120, 80])
+def test_a_decoder_of_its_own_is_resized(size):
+    model = Speaker(small_config(tie_word_embeddings=False))
+    before = model.decoder.weight.detach().clone()
+    assert model.decoder.weight is not model.get_input_embeddings().weight
+    model.resize_token_embeddings(size)
+    assert model.decoder.weight.shape == (size, 16)
+    assert torch.equal(model.decoder.weight[:80], before[:80])
+    assert model.decoder.weight is not model.get_input_embeddings().weight
+
+
+def test_a_decoder_may_be_made_late_and_may_be_wider():
+    class Late(MobileBertForSequenceClassification):
+        def __init__(self, config):
+            super().__init__(config)
+            self.decoder = nn.Linear(config.hidden_size, config.vocab_size)
+            self.post_init()
+
+        def get_output_embeddings(self):
+            return self.decoder
+
+    model = Late(small_config())
+    assert model.decoder.weight.shape == (97, 32)
+    model.resize_token_embeddings(120)
+    assert model.decoder.weight.shape == (120, 32)

@@ -8,7 +8,7 @@ initialises what is thrown away and never holds two copies.
 import copy
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +190,7 @@ def _model(
     model = model.to(dtype)
     state = {name: torch_from_stored(row).to(dtype, copy=True) for name, row in chosen.items()}
     model.load_state_dict(state | counters, strict=False, assign=True)
+    _share_again(model, specs)
     model.tie_weights()
     return model, report
 
@@ -217,6 +218,15 @@ def _tensors_of(model: nn.Module) -> tuple[WeightSpec, ...]:
         # The kind matters for initialisation and renaming only, and neither is done with these.
         rows.append(WeightSpec(name, WeightKind.LINEAR_WEIGHT, tuple(tensor.shape), tied))
     return tuple(rows)
+
+
+def _share_again(model: nn.Module, specs: Iterable[WeightSpec]) -> None:
+    """Let tied tensors be one again: assigning to one of their names leaves the others behind."""
+    tensors = model.state_dict(keep_vars=True)
+    for row in specs:
+        if row.tied_to is not None:
+            path, _, attribute = row.name.rpartition(".")
+            setattr(model.get_submodule(path), attribute, tensors[row.tied_to])
 
 
 def _take_counters(model: nn.Module, tensors: dict[str, StoredTensor]) -> dict[str, Tensor]:

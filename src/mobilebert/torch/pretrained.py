@@ -25,7 +25,7 @@ from mobilebert.torch.inputs import (
 from mobilebert.torch.losses import LOSSES, LossFunction
 from mobilebert.torch.precision import arithmetic_dtype, dtype_of
 from mobilebert.torch.pruning import prune_attention
-from mobilebert.torch.resize import resize_embedding, resize_vocabulary_head
+from mobilebert.torch.resize import resize_decoder, resize_embedding, resize_vocabulary_head
 from mobilebert.torch.storage import StoredModel
 from mobilebert.weights import WeightSpec, weight_specs
 
@@ -150,13 +150,18 @@ class MobileBertPreTrainedModel(StoredModel):
         self.init_weights(own)
 
     def tie_weights(self) -> None:
-        """Let tied tensors share their memory, as the weight specification says."""
-        head = self._vocabulary_head
-        if head is None:
-            return
-        if self.config.tie_word_embeddings:
-            head.decoder.weight = self.get_input_embeddings().weight
-        head.tie_bias()
+        """Let tied tensors share their memory, as the weight specification says.
+
+        The decoder that a user's class names is tied too, if it is as wide as the word table.
+        """
+        head, own = self._vocabulary_head, self._own_decoder
+        words = self.get_input_embeddings().weight if self.config.tie_word_embeddings else None
+        if words is not None and own is not None and own.weight.shape[1] == words.shape[1]:
+            own.weight = words
+        if head is not None:
+            if words is not None:
+                head.decoder.weight = words
+            head.tie_bias()
 
     @property
     def base_model(self) -> Any:
@@ -168,6 +173,16 @@ class MobileBertPreTrainedModel(StoredModel):
         if not self.task.vocabulary:
             return None
         return cast(VocabularyHead, self.get_submodule("cls.predictions"))
+
+    @property
+    def _own_decoder(self) -> nn.Linear | None:
+        """What a user's class names as output embeddings, besides the vocabulary head."""
+        if type(self).get_output_embeddings is MobileBertPreTrainedModel.get_output_embeddings:
+            return None
+        try:
+            return self.get_output_embeddings()
+        except AttributeError:
+            return None  # the class that this one extends is still being constructed
 
     def get_input_embeddings(self) -> nn.Embedding:
         """Return the word table."""
@@ -266,7 +281,12 @@ class MobileBertPreTrainedModel(StoredModel):
             return embedding
         size = padded_size(new_num_tokens, embedding.num_embeddings, pad_to_multiple_of)
         std = self.config.initializer_range
+        own = self._own_decoder
+        shared = own is not None and own.weight is embedding.weight
         resize_embedding(embedding, size, mean_resizing, std)
+        if own is not None:
+            words = embedding.weight if shared else None
+            resize_decoder(own, size, mean_resizing, std, words)
         if (head := self._vocabulary_head) is not None:
             tied = self.config.tie_word_embeddings
             resize_vocabulary_head(head, size, mean_resizing, std, tied)

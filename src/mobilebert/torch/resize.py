@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mobilebert.resizing import rows_around_mean
 from mobilebert.torch.heads import VocabularyHead
 
-__all__ = ["resize_embedding", "resize_vocabulary_head", "resized_rows"]
+__all__ = ["resize_decoder", "resize_embedding", "resize_vocabulary_head", "resized_rows"]
 
 
 def _standard_normal(*shape: int) -> npt.NDArray[np.float32]:
@@ -83,3 +83,26 @@ def resize_vocabulary_head(
     if not tied:
         rows = resized_rows(head.decoder.weight, size, mean_resizing, std)
         _replace(head.decoder, "weight", rows)
+
+
+@torch.no_grad()
+def resize_decoder(
+    decoder: nn.Linear, size: int, mean_resizing: bool, std: float, words: Tensor | None
+) -> None:
+    """Give the decoder that a user's class names another vocabulary size; new biases are 0.
+
+    Args:
+        decoder: The decoder.
+        size: The vocabulary's size.
+        mean_resizing: As for `resized_rows`.
+        std: As for `resized_rows`.
+        words: The word table, [size, width], if the decoder shares it.
+    """
+    if words is not None:
+        decoder.weight = words
+    elif decoder.weight.shape[0] != size:
+        _replace(decoder, "weight", resized_rows(decoder.weight, size, mean_resizing, std))
+    if decoder.bias is not None and decoder.bias.shape[0] != size:
+        missing = max(0, size - decoder.bias.shape[0])
+        _replace(decoder, "bias", nn.functional.pad(decoder.bias[:size], (0, missing)))
+    decoder.out_features = size
