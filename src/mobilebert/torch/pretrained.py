@@ -15,6 +15,7 @@ from mobilebert.reference import PadNeighbor
 from mobilebert.resizing import check_heads, padded_size, set_vocabulary_size
 from mobilebert.tasks import TASKS, TaskSpec
 from mobilebert.torch.attention import attention_implementation
+from mobilebert.torch.counts import CountedModel
 from mobilebert.torch.heads import VocabularyHead
 from mobilebert.torch.initialization import added_modules, initialize, initialize_module
 from mobilebert.torch.inputs import (
@@ -32,7 +33,7 @@ from mobilebert.weights import WeightSpec, weight_specs
 __all__ = ["MobileBertPreTrainedModel", "dtype_of"]
 
 
-class MobileBertPreTrainedModel(StoredModel):
+class MobileBertPreTrainedModel(CountedModel, StoredModel):
     """The models' common part: weights, their initialisation, saving, resizing, pruning.
 
     Args:
@@ -212,26 +213,6 @@ class MobileBertPreTrainedModel(StoredModel):
             head.bias = new_embeddings.bias
         head.tie_bias()
 
-    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
-        """Count parameters; shared ones count once.
-
-        Args:
-            only_trainable: Leave out frozen parameters.
-            exclude_embeddings: Leave out the tables of `torch.nn.Embedding` modules.
-        """
-        tables = {id(m.weight) for m in self.modules() if isinstance(m, nn.Embedding)}
-        return sum(
-            p.numel()
-            for p in self.parameters()
-            if (p.requires_grad or not only_trainable)
-            and not (exclude_embeddings and id(p) in tables)
-        )
-
-    def get_memory_footprint(self, return_buffers: bool = True) -> int:
-        """Return the size of parameters (and buffers) in bytes."""
-        tensors = [*self.parameters(), *(self.buffers() if return_buffers else ())]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
     @property
     def device(self) -> torch.device:
         """Where the first parameter lies."""
@@ -410,15 +391,3 @@ class MobileBertPreTrainedModel(StoredModel):
     ) -> None:
         """Warn once when ids seem to be padded and no attention mask is given."""
         warn_about_padding(self.config, input_ids, attention_mask)
-
-    def estimate_tokens(self, input_dict: Mapping[str, Any]) -> int:
-        """Count the input ids of a batch, padding included; 0 if there are none."""
-        ids = input_dict.get(self.main_input_name)
-        return 0 if ids is None else int(ids.numel())
-
-    def floating_point_ops(
-        self, input_dict: Mapping[str, Any], exclude_embeddings: bool = True
-    ) -> int:
-        """Estimate the operations of one training step: 6 for each parameter and token."""
-        parameters = self.num_parameters(exclude_embeddings=exclude_embeddings)
-        return 6 * self.estimate_tokens(input_dict) * parameters
