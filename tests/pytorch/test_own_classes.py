@@ -9,6 +9,7 @@ from mobilebert.torch import (
     MobileBertModel,
     MobileBertPreTrainedModel,
 )
+from mobilebert.torch.heads import Pooler
 from models import small_config
 from tolerances import INITIAL_STANDARD_DEVIATION, TRUNCATED_SHARE
 
@@ -171,3 +172,48 @@ def test_a_decoder_may_be_made_late_and_may_be_wider():
     assert model.decoder.weight.shape == (97, 32)
     model.resize_token_embeddings(120)
     assert model.decoder.weight.shape == (120, 32)
+
+
+class Named(MobileBertPreTrainedModel):
+    """Own modules with the names of the encoder's parts."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.mobilebert = MobileBertModel(config)
+        self.pooler = Pooler(config)
+        self.encoder = nn.Linear(config.hidden_size, 3)
+        self.embeddings = nn.Module()
+        self.embeddings.word_embeddings = nn.Embedding(5, 3)
+        self.embeddings.register_buffer("steps", torch.tensor(3))
+        self.post_init()
+
+
+def test_own_modules_may_be_named_like_the_encoders(tmp_path):
+    model = Named(small_config(pad_token_id=5))
+    model.embeddings.steps += 4
+    model.save_pretrained(tmp_path)
+    again, info = Named.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info.values())
+    state = again.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+    for cls in (MobileBertModel, MobileBertForSequenceClassification):
+        found, info = cls.from_pretrained(tmp_path, output_loading_info=True)
+        assert len(info["unexpected_keys"]) == 6
+        assert torch.equal(
+            found.base_model.pooler.dense.weight, state["mobilebert.pooler.dense.weight"]
+        )
+
+
+def test_own_modules_leave_a_bare_encoder_its_names(tmp_path):
+    bare = MobileBertModel(small_config())
+    bare.save_pretrained(tmp_path)
+    model, info = Named.from_pretrained(tmp_path, output_loading_info=True)
+    assert not info["unexpected_keys"]
+    assert torch.equal(model.mobilebert.pooler.dense.weight, bare.pooler.dense.weight)
+    assert set(info["missing_keys"]) == {
+        "pooler.dense.weight",
+        "pooler.dense.bias",
+        "encoder.weight",
+        "encoder.bias",
+        "embeddings.word_embeddings.weight",
+    }

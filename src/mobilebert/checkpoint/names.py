@@ -23,6 +23,7 @@ from mobilebert.weights import WeightKind, WeightSpec, weight_specs
 
 __all__ = [
     "ENCODER_PREFIX",
+    "OWN_PREFIX",
     "Dialect",
     "ForeignName",
     "NameTable",
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 ENCODER_PREFIX = "mobilebert."
+# Before canonical names of tensors that a user's class named like parts of the encoder.
+OWN_PREFIX = "own:"
 _ENCODER_PARTS = ("embeddings.", "encoder.", "pooler.")
 
 
@@ -218,7 +221,8 @@ def canonical_tensors(
     """Rename the tensors of a file to canonical names without prefix.
 
     Names that no MobileBERT has are kept as they are; optimizer state and position ids are left
-    out.
+    out. In a state dict whose encoder has its prefix, `pooler`, `encoder` and `embeddings` without
+    it are a user's own modules; their names get `OWN_PREFIX`.
 
     Args:
         tensors: Name in the file -> tensor.
@@ -229,12 +233,15 @@ def canonical_tensors(
         CheckpointError: Two tensors of the file have the same canonical name.
     """
     table = NameTable(config).canonical(dialect) if dialect is not Dialect.CANONICAL else {}
+    own_names = dialect is Dialect.CANONICAL and any(n.startswith(ENCODER_PREFIX) for n in tensors)
     renamed: dict[str, StoredTensor] = {}
     origin: dict[str, str] = {}
     for name, tensor in tensors.items():
         if _SLOTS.search(name) or _IGNORED.search(name):
             continue
         canonical, transposed = _lookup(name, table, dialect)
+        if own_names and _is_encoder(name):
+            canonical = OWN_PREFIX + canonical
         if canonical in origin:
             raise CheckpointError(
                 f"The tensors {origin[canonical]!r} and {name!r} of the checkpoint are both "
@@ -278,5 +285,10 @@ def modern_name(name: str) -> str:
 
 
 def with_prefix(name: str, prefix: str) -> str:
-    """Put a prefix before the canonical name of an encoder tensor; others stay as they are."""
+    """Put a prefix before the canonical name of an encoder tensor; others stay as they are.
+
+    A user's own modules have their names where the encoder's differ, with a prefix.
+    """
+    if prefix and name.startswith(OWN_PREFIX):
+        return name.removeprefix(OWN_PREFIX)
     return prefix + name if _is_encoder(name) else name

@@ -47,7 +47,8 @@ def initialize(
             if parameter is None or parameter.is_meta:
                 continue
             _FILL[spec.init](parameter, std)
-            if spec.zero_row is not None:
+            # A table of a user's class under this name may be shorter.
+            if spec.zero_row is not None and spec.zero_row < len(parameter):
                 parameter[spec.zero_row].zero_()
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mobilebert.checkpoint.arguments import configuration_for, sorted_keywords
 from mobilebert.checkpoint.directory import architectures_of, dominant_dtype
 from mobilebert.checkpoint.matching import LoadReport, match, with_own_decoder
-from mobilebert.checkpoint.names import ENCODER_PREFIX, Dialect, canonical_tensors
+from mobilebert.checkpoint.names import ENCODER_PREFIX, OWN_PREFIX, Dialect, canonical_tensors
 from mobilebert.checkpoint.reading import WeightsSource, read_weights
 from mobilebert.checkpoint.saving import save_checkpoint
 from mobilebert.checkpoint.stored import StoredTensor
@@ -231,14 +231,15 @@ def _share_again(model: nn.Module, specs: Iterable[WeightSpec]) -> None:
 
 def _take_counters(model: nn.Module, tensors: dict[str, StoredTensor]) -> dict[str, Tensor]:
     """Take the integer buffers a user's model keeps out of the tensors of the checkpoint."""
-    return {
-        name: torch_from_stored(tensors.pop(name)).clone()
-        for name, tensor in model.state_dict().items()
-        if not tensor.is_floating_point()
-        and name in tensors
-        and tensors[name].shape == tuple(tensor.shape)
-        and not tensors[name].floating
-    }
+    counters = {}
+    for name, tensor in model.state_dict().items():
+        key = name if name in tensors else OWN_PREFIX + name
+        stored = tensors.get(key)
+        if tensor.is_floating_point() or stored is None or stored.floating:
+            continue
+        if stored.shape == tuple(tensor.shape):
+            counters[name] = torch_from_stored(tensors.pop(key)).clone()
+    return counters
 
 
 def _allocate(model: MobileBertPreTrainedModel, names: tuple[str, ...]) -> None:
