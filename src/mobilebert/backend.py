@@ -194,38 +194,53 @@ def check_weights(specs: tuple[WeightSpec, ...], weights: Mapping[str, npt.NDArr
         raise WeightsError(f"Tensors are missing or of another shape: {', '.join(wrong)}.")
 
 
-def check_batch(config: MobileBertConfig, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+_TABLES = {
+    "input_ids": "vocabulary",
+    "token_type_ids": "segment table",
+    "position_ids": "position table",
+}
+
+
+def check_batch(
+    config: MobileBertConfig,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    rows_of: Mapping[str, int | None] | None = None,
+) -> None:
     """Check ids and lengths against the embedding tables.
 
     Args:
         config: The model's configuration.
         arrays: ``input_ids``, ``token_type_ids`` and ``position_ids``, those that are given, each
             with the sequence on its last axis.
+        rows_of: How many rows the table of each of these has, None where nobody knows; as the
+            configuration says by default.
 
     Raises:
         InputError: An id is outside its table, or the sequence is longer than the position table
             and there are no `position_ids`, which count it otherwise.
     """
-    tables = {
-        "input_ids": ("vocabulary", config.vocab_size),
-        "token_type_ids": ("segment table", config.type_vocab_size),
-        "position_ids": ("position table", config.max_position_embeddings),
+    sizes: dict[str, int | None] = {
+        "input_ids": config.vocab_size,
+        "token_type_ids": config.type_vocab_size,
+        "position_ids": config.max_position_embeddings,
     }
+    if rows_of is not None:
+        sizes = {name: rows_of[name] for name in sizes}
     for name, array in arrays.items():
-        what, rows = tables[name]
-        if array.size and not (0 <= array.min() and array.max() < rows):
+        rows = sizes[name]
+        if rows is not None and array.size and not (0 <= array.min() and array.max() < rows):
             worst = array.max() if array.max() >= rows else array.min()
             raise InputError(
-                f"{name} holds {worst}, but the model's {what} has {rows} rows; "
+                f"{name} holds {worst}, but the model's {_TABLES[name]} has {rows} rows; "
                 f"allowed are 0 to {rows - 1}."
             )
     counted = "input_ids" in arrays and "position_ids" not in arrays
     length = arrays["input_ids"].shape[-1] if counted else 0
-    if length > config.max_position_embeddings:
+    positions = sizes["position_ids"]
+    if positions is not None and length > positions:
         raise InputError(
-            f"The sequence has {length} tokens, but the model has "
-            f"{config.max_position_embeddings} positions; shorten it or truncate "
-            f"(truncation=True, max_length={config.max_position_embeddings})."
+            f"The sequence has {length} tokens, but the model has {positions} positions; shorten "
+            f"it or truncate (truncation=True, max_length={positions})."
         )
 
 

@@ -6,11 +6,14 @@ from collections import UserDict
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from assertions import assert_close
+from mobilebert.backend import TokenBatch
 from mobilebert.errors import ArgumentError, InputError
 from mobilebert.tasks import TASKS
 from mobilebert.torch import inputs
+from mobilebert.torch.backend import TorchBackend
 from refused_inputs import REFUSED, REFUSED_LABELS
 from tolerances import FLOAT32
 from torch_models import batch_for, build
@@ -87,6 +90,47 @@ def test_given_positions_allow_longer_sequences(rows):
         model(**given)
     with pytest.raises(InputError, match="position_ids holds 59"):
         model(**given, position_ids=torch.arange(60))
+
+
+TABLES = {
+    "input_ids": ("word_embeddings", 120, 16, "vocabulary"),
+    "token_type_ids": ("token_type_embeddings", 7, 32, "segment table"),
+    "position_ids": ("position_embeddings", 90, 32, "position table"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_rows_of_replaced_tables_count(name):
+    attribute, rows, width, what = TABLES[name]
+    model = build()
+    setattr(model.embeddings, attribute, nn.Embedding(rows, width))
+    given = {"input_ids": IDS}
+    model(**given | {name: IDS * (rows - 1)})
+    with pytest.raises(InputError, match=f"holds {rows}, but the model's {what} has {rows} rows"):
+        model(**given | {name: IDS * rows})
+    # What does not tell its rows is not judged.
+    setattr(model.embeddings, attribute, nn.Sequential(nn.Embedding(rows, width), nn.Identity()))
+    model(**given | {name: IDS * (rows - 1)})
+    batch = TokenBatch(np.full((2, 5), 96), np.ones((2, 5), int), np.ones((2, 5), int))
+    assert TorchBackend.from_model(model).run(batch)["last_hidden_state"].shape == (2, 5, 32)
+
+
+def test_a_longer_position_table_takes_longer_sequences():
+    model = build()
+    model.embeddings.position_embeddings = nn.Embedding(90, 32)
+    model(torch.ones(1, 90, dtype=torch.long))
+    with pytest.raises(InputError, match="91 tokens, but the model has 90 positions"):
+        model(torch.ones(1, 91, dtype=torch.long))
+
+
+def test_a_larger_vocabulary_can_be_put_in():
+    model = build("sequence_classification")
+    model.set_input_embeddings(nn.Embedding(120, 16))
+    model(IDS * 119)
+    batch = TokenBatch(np.full((2, 5), 119), np.ones((2, 5), int), np.zeros((2, 5), int))
+    assert TorchBackend.from_model(model).run(batch)["logits"].shape == (2, 2)
+    with pytest.raises(InputError, match="input_ids holds 120, .* has 120 rows"):
+        model(IDS * 120)
 
 
 def test_choices_take_masks_of_every_shape():

@@ -22,6 +22,7 @@ from mobilebert.errors import InputError
 from mobilebert.logging import get_logger
 from mobilebert.reference import PadNeighbor
 from mobilebert.tasks import TaskSpec, resolve_task
+from mobilebert.torch.embeddings import table_rows
 from mobilebert.torch.models import MODEL_CLASSES
 from mobilebert.torch.pretrained import MobileBertPreTrainedModel, dtype_of
 from mobilebert.torch.task_model import TaskModel
@@ -145,7 +146,7 @@ class TorchBackend:
             InputError: An id or the length does not fit the model.
         """
         arrays = {"input_ids": batch.input_ids, "token_type_ids": batch.token_type_ids}
-        check_batch(self.config, arrays)
+        check_batch(self.config, arrays, table_rows(self.model.base_model.embeddings))
         arrays["attention_mask"] = batch.attention_mask
         device = self.model.device
         inputs = {name: torch.from_numpy(x).to(device) for name, x in arrays.items()}

@@ -13,7 +13,7 @@ from mobilebert.reference import TORCH_DEFAULT_EPS
 from mobilebert.torch.norms import norm
 from mobilebert.torch.precision import in_float32, widened
 
-__all__ = ["MobileBertEmbeddings", "trigram"]
+__all__ = ["MobileBertEmbeddings", "table_rows", "trigram"]
 
 
 def trigram(words: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -28,6 +28,29 @@ def trigram(words: Tensor, mask: Tensor | None = None) -> Tensor:
     neighbours = words if mask is None else words * mask.unsqueeze(-1).to(words.dtype)
     padded = F.pad(neighbours, (0, 0, 1, 1))  # [B, S + 2, E]
     return torch.cat([padded[:, 2:], words, padded[:, :-2]], dim=2)
+
+
+# The ids that choose rows -> the table.
+_TABLES = {
+    "input_ids": "word_embeddings",
+    "token_type_ids": "token_type_embeddings",
+    "position_ids": "position_embeddings",
+}
+
+
+def table_rows(embeddings: nn.Module) -> dict[str, int | None]:
+    """Count the rows of each table, by the name of the ids that choose them.
+
+    A user may have put another module in a table's place; None where it does not tell.
+    """
+    return {ids: _rows(getattr(embeddings, name, None)) for ids, name in _TABLES.items()}
+
+
+def _rows(table: nn.Module | None) -> int | None:
+    rows, weight = getattr(table, "num_embeddings", None), getattr(table, "weight", None)
+    if isinstance(rows, int):
+        return rows
+    return weight.shape[0] if isinstance(weight, Tensor) and weight.dim() == 2 else None
 
 
 def _table(rows: int, width: int, padding_idx: int | None = None) -> nn.Embedding:

@@ -147,7 +147,9 @@ class MobileBertModel(MobileBertPreTrainedModel):
                 "inputs_embeds": inputs_embeds,
             }
         )
-        given = check_inputs(config, input_ids, inputs_embeds, token_type_ids, position_ids)
+        given = check_inputs(
+            config, self.embeddings, input_ids, inputs_embeds, token_type_ids, position_ids
+        )
         if input_ids is not None:
             warn_about_padding(config, input_ids, attention_mask)
         attentions_wanted = _chosen(output_attentions, config.output_attentions)

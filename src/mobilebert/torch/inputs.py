@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mobilebert.backend import check_batch, check_shapes
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import InputError
 from mobilebert.logging import get_logger
+from mobilebert.torch.embeddings import table_rows
 from mobilebert.weights import heads_of_layer, kept_heads
 
 __all__ = [
@@ -69,12 +70,21 @@ def check_tensors(named: Mapping[str, object]) -> None:
 
 def check_inputs(
     config: MobileBertConfig,
+    embeddings: nn.Module,
     input_ids: Tensor | None,
     inputs_embeds: Tensor | None,
     token_type_ids: Tensor | None,
     position_ids: Tensor | None,
 ) -> Tensor:
     """Check that the inputs describe sequences this model can read.
+
+    Args:
+        config: The model's configuration.
+        embeddings: Holds the tables, which the user may have replaced.
+        input_ids: Token ids, [B, S]; or `inputs_embeds`.
+        inputs_embeds: Rows in place of the word table's, [B, S, E].
+        token_type_ids: Segment ids, [B, S].
+        position_ids: Positions, [B, S], [1, S] or [S].
 
     Returns:
         The one of `input_ids` and `inputs_embeds` that was given.
@@ -109,7 +119,7 @@ def check_inputs(
     if position_ids is None:
         # Where there are no ids to look at, zeros stand in for their number.
         arrays.setdefault("input_ids", np.broadcast_to(np.int64(0), (1, given.shape[1])))
-    check_batch(config, arrays)
+    check_batch(config, arrays, table_rows(embeddings))
     return given
 
 
