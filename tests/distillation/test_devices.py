@@ -1,7 +1,5 @@
 """Everything stays on the device of the models: one without numbers refuses those of another."""
 
-import contextlib
-
 import pytest
 import torch
 
@@ -14,14 +12,6 @@ from mobilebert.distillation.strategies import auxiliary, progressive
 from mobilebert.pretraining.encoder_objectives import pooled_means, sentence_transfer
 
 
-@pytest.fixture
-def _no_autocast(monkeypatch):
-    # torch knows none for this device.
-    monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)
-    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
-
-
-@pytest.mark.usefixtures("_no_autocast")
 @pytest.mark.parametrize("stage", [*progressive(3, 9, 9), *auxiliary(3, 9)], ids=lambda x: x.name)
 def test_a_stage_on_another_device(stage):
     student, teacher = (build(dtype=torch.float32) for build in (student_of, teacher_of))

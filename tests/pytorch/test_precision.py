@@ -116,3 +116,11 @@ def test_what_a_model_computes_in():
     assert arithmetic_dtype(torch.float16) == torch.float32
     for dtype in (torch.float32, torch.float64, torch.bfloat16):
         assert arithmetic_dtype(dtype) == dtype
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_models_without_memory_run(task):
+    model = build(task).to("meta")
+    given = {name: tensor.to("meta") for name, tensor in batch_for(model).items()}
+    for tensor in model(**given).to_tuple():
+        assert tensor.is_meta

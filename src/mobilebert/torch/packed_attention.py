@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from mobilebert.torch import native_training
 from mobilebert.torch.packed_batch import AttentionGroup, AttentionLayout
+from mobilebert.torch.precision import without_autocast
 
 __all__ = ["AttentionOutput", "attend"]
 
@@ -114,7 +115,7 @@ class _Attention(torch.autograd.Function):
         buffers = _padded(joint, layout)
         context = torch.empty_like(buffers[2])
         kept, shown = [], []
-        with torch.autocast(joint.device.type, enabled=False):
+        with without_autocast(joint.device):
             for group in layout.groups:
                 q, k, v = (_of_group(x, group, layout) for x in buffers)
                 scores = _scores(q, k, group)

@@ -33,7 +33,7 @@ from mobilebert.torch.packed_projections import (
     feed_forward,
     project,
 )
-from mobilebert.torch.precision import widened
+from mobilebert.torch.precision import autocast_dtype, widened
 from mobilebert.weights import AttentionInput
 
 __all__ = ["add_normed", "dense", "run_layer"]
@@ -115,7 +115,7 @@ def add_normed(
             F.linear(x, weight, bias), dropout
         )
     carried = torch.addcmul(bias + shift, residual, factor)
-    if torch.is_autocast_enabled(x.device.type):
+    if autocast_dtype(x.device) is not None:
         # The product is of the lower precision, the sum stays in that of the residual.
         return carried + F.linear(x, weight)
     return carried.addmm_(x, weight.t())

@@ -1,12 +1,11 @@
 """Matrix products of packed training in the precision of autocast, and sums of them in float32."""
 
-from contextlib import AbstractContextManager
-from typing import Any
-
 import torch
 from torch import Tensor
 
-__all__ = ["add_product", "affine", "product_dtype", "without_autocast"]
+from mobilebert.torch.precision import autocast_dtype
+
+__all__ = ["add_product", "affine", "product_dtype"]
 
 
 def product_dtype(x: Tensor) -> torch.dtype:
@@ -14,15 +13,8 @@ def product_dtype(x: Tensor) -> torch.dtype:
 
     As everywhere under autocast, float64 stays what it is.
     """
-    kind = x.device.type
-    if x.dtype == torch.float64 or not torch.is_autocast_enabled(kind):
-        return x.dtype
-    return torch.get_autocast_dtype(kind)
-
-
-def without_autocast(x: Tensor) -> AbstractContextManager[Any]:
-    """Return a context for functions that choose the dtype of each operand themselves."""
-    return torch.autocast(x.device.type, enabled=False)
+    found = None if x.dtype == torch.float64 else autocast_dtype(x.device)
+    return x.dtype if found is None else found
 
 
 def affine(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:

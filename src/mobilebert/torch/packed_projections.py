@@ -24,7 +24,8 @@ from torch.autograd.function import once_differentiable
 
 from mobilebert.torch import native_training
 from mobilebert.torch.folding import FoldedDense, fold, unfold
-from mobilebert.torch.packed_products import add_product, affine, product_dtype, without_autocast
+from mobilebert.torch.packed_products import add_product, affine, product_dtype
+from mobilebert.torch.precision import without_autocast
 
 __all__ = ["FoldedDense", "enter_attention", "feed_forward", "project"]
 
@@ -116,7 +117,7 @@ class _Projection(torch.autograd.Function):
         factor: Tensor,
         shift: Tensor,
     ) -> Tensor:
-        with without_autocast(x):
+        with without_autocast(x.device):
             folded, both = fold(weight, bias, factor, shift)
             folded, operand = folded.to(product), x.to(product)
             ctx.save_for_backward(operand, residual, weight, bias, factor, folded)
@@ -130,7 +131,7 @@ class _Projection(torch.autograd.Function):
         needed = ctx.needs_input_grad[1:]
         to_x = to_residual = None
         to_weights: tuple[Tensor | None, ...] = (None,) * 4
-        with without_autocast(x):
+        with without_autocast(x.device):
             operand = grad.to(x.dtype)
             if any(needed[2:]):
                 to_folded = (operand.t() @ x).to(weight.dtype)
@@ -156,7 +157,7 @@ class _FeedForward(torch.autograd.Function):
         factor: Tensor,
         shift: Tensor,
     ) -> Tensor:
-        with without_autocast(x):
+        with without_autocast(x.device):
             folded, both = fold(narrow, narrow_bias, factor, shift)
             result = torch.addcmul(both, x, factor)
             read, widening, folded = (y.to(product) for y in (x, weight, folded))
@@ -173,7 +174,7 @@ class _FeedForward(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, wide, weight, narrow, narrow_bias, factor, folded = ctx.saved_tensors
         needed = ctx.needs_input_grad[1:]
-        with without_autocast(x):
+        with without_autocast(x.device):
             to_x, operand = grad * factor, grad.to(x.dtype)
             sums = _WideSums.zero(grad, weight) if any(needed[1:]) else None
             for some in _slices(wide, grad.dtype):
@@ -221,7 +222,7 @@ class _Entry(torch.autograd.Function):
     def forward(
         ctx: Any, product: torch.dtype, stream: Tensor, wanted: Tensor | None, *weights: Tensor
     ) -> Any:
-        with without_autocast(stream):
+        with without_autocast(stream.device):
             (own, own_both), (shared, shared_both) = fold(*weights[:4]), fold(*weights[4:8])
             own, shared, shared_both = (y.to(product) for y in (own, shared, shared_both))
             query, query_bias, key, key_bias, value, value_bias = (
@@ -248,7 +249,7 @@ class _Entry(torch.autograd.Function):
     def backward(ctx: Any, to_residual: Tensor, to_joint: Tensor) -> tuple[Tensor | None, ...]:
         stream, wanted, narrow, readers, query_key, *folded = ctx.saved_tensors
         needed, width = ctx.needs_input_grad[1:], len(query_key)
-        with without_autocast(stream):
+        with without_autocast(stream.device):
             to_query_key, to_values = to_joint[:, :width], to_joint[:, width:]
             to_narrow, to_own = to_query_key @ query_key, to_residual.to(stream.dtype)
             parts = [to_values, to_narrow] if wanted is not None else [to_values, to_narrow, to_own]

@@ -24,7 +24,7 @@ from mobilebert.torch.inputs import is_readable
 from mobilebert.torch.losses import IGNORED, check_classes
 from mobilebert.torch.native_training import Words, runs_native, vocabulary_loss
 from mobilebert.torch.packed_products import add_product, product_dtype
-from mobilebert.torch.precision import in_float32, widened
+from mobilebert.torch.precision import in_float32, widened, without_autocast
 from mobilebert.torch.pretrained import MobileBertPreTrainedModel
 
 __all__ = ["SoftTargets", "masked_lm_loss", "masked_lm_scores"]
@@ -179,7 +179,7 @@ class _VocabularyLoss(torch.autograd.Function):
     ) -> Tensor:
         needed = ctx.needs_input_grad[:4]
         product = product_dtype(x)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             ours = _Scorer.of(product, x, words, extension, bias)
             theirs = None if teacher is None else _Scorer.of(product, *teacher)
             found = _Sums.zero(ours, any(needed))

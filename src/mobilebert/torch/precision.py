@@ -15,7 +15,15 @@ from torch.func import functional_call
 
 from mobilebert.errors import InputError
 
-__all__ = ["arithmetic_dtype", "dtype_of", "in_float32", "outside_float16_autocast", "widened"]
+__all__ = [
+    "arithmetic_dtype",
+    "autocast_dtype",
+    "dtype_of",
+    "in_float32",
+    "outside_float16_autocast",
+    "widened",
+    "without_autocast",
+]
 
 
 def arithmetic_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -66,7 +74,22 @@ def outside_float16_autocast(device: torch.device) -> AbstractContextManager[Any
 
     Autocast to bfloat16 is left alone.
     """
+    return without_autocast(device) if autocast_dtype(device) == torch.float16 else nullcontext()
+
+
+def autocast_dtype(device: torch.device) -> torch.dtype | None:
+    """Return the dtype of autocast on a device, or None where it is off.
+
+    Devices without autocast, such as "meta", refuse to be asked whether it is on.
+    """
     kind = device.type
-    if torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16:
-        return torch.autocast(kind, enabled=False)
-    return nullcontext()
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        return None
+    return torch.get_autocast_dtype(kind)
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context for functions that choose the dtype of each operand themselves."""
+    kind = device.type
+    known = torch.amp.is_autocast_available(kind)
+    return torch.autocast(kind, enabled=False) if known else nullcontext()
