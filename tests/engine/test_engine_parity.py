@@ -150,6 +150,7 @@ def test_a_text_has_the_same_numbers_in_every_batch(isa, dtype, monkeypatch):
 def test_more_threads_than_a_text_has_rows_for_change_nothing(isa, dtype, monkeypatch):
     """Threads that split columns work on one block of rows after the other, at different paces."""
     sizes = {"intra_bottleneck_size": 128, "hidden_size": 256, "num_attention_heads": 4}
+    sizes |= {"max_position_embeddings": 256}
     one, _ = build("mobilebert", "feature_extraction", monkeypatch, isa, dtype=dtype, **sizes)
     many, _ = build(
         "mobilebert", "feature_extraction", monkeypatch, isa, threads=16, dtype=dtype, **sizes
