@@ -173,6 +173,8 @@ def _renew_head(model: TaskModel[Any]) -> None:
     projection = model.task.projection
     assert projection is not None  # tasks with labels have one
     drawn = {f"{projection.name}.{part}" for part in ("weight", "bias")}
+    if drawn <= set(model.newly_initialized_weights):
+        return  # the checkpoint had none
     model.init_weights(drawn)
     names = {*model.newly_initialized_weights, *drawn}
     weights = {name: x for name, x in model.named_parameters() if name in names}
