@@ -137,10 +137,12 @@ class TransferWorkload:
         if both.teacher is not None and self.stage.needs_words:
             shown = both.teacher.last_hidden_state
             theirs = (shown if rows is None else shown.index_select(0, rows))[:count]
-        # Parts of a batch may have no masked words, as texts of unknown ones alone.
-        found = {MASKED_WORDS: Summed(0.0 * states.sum(), torch.tensor(0))}
+        found: dict[str, Summed] = {}
         with arithmetic(self.precision, self.student.device):
-            if count:
+            # Parts of a batch may have no masked words, as texts of unknown ones alone.
+            if not count:
+                found[MASKED_WORDS] = Summed(0.0 * states.sum(), torch.tensor(0))
+            else:
                 found[MASKED_WORDS] = pretraining_distillation(
                     self.student,
                     ours[:count],
