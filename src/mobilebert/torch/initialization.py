@@ -89,7 +89,8 @@ def added_modules(
             taken.update(map(id, module.parameters()))
     for module in model.modules():
         own = [id(parameter) for parameter in module.parameters(recurse=False)]
-        # The mark is that of transformers, which users' code sets too.
+        # The mark is that of transformers, which users' code sets too. To torch's types all that a
+        # module is given is a tensor or a module.
         if own and taken.isdisjoint(own) and not getattr(module, "_is_hf_initialized", False):
             module._is_hf_initialized = True  # type: ignore[assignment]
             yield module
