@@ -59,6 +59,17 @@ def test_the_seed_decides_dropout():
     assert differ(trained(seed=1), trained(seed=2))
 
 
+def test_a_loop_behind_another_goes_on_with_batches_and_dropout():
+    whole, parts = Line(dropout=0.3), Line(dropout=0.3)
+    loop(whole, steps=40).run()
+    optimizer = torch.optim.AdamW(list(parts.weights.values()), lr=0.05)
+    loop(parts, steps=25, optimizer=optimizer).run()
+    progress = loop(parts, steps=15, offset=25, optimizer=optimizer).run()
+    assert_same(whole.values(), parts.values())
+    last = progress.history[-1]
+    assert (last["step"], last["epoch"]) == (15, 4.0)  # 10 steps are an epoch
+
+
 def test_the_random_numbers_of_others_stay_as_they_were():
     torch.manual_seed(4)
     wanted = torch.rand(3)

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,7 @@ class _Plan:
         teacher = begin_model(None, self.teacher, settings.seed)
         self._check(student, teacher, stages, mapping)
         if self._copies:
+            assert settings.embedding_norm is not None  # filled
             copy_from_teacher(student, teacher, settings.embedding_norm)
         digest = material.digest(
             repr(student.config.to_dict()), weights_digest(student), weights_digest(teacher)
@@ -140,7 +142,11 @@ class _Plan:
         )
 
         def loops(context: StageContext) -> list[StageLoop]:
-            return [StageLoop(stage.name, partial(_loop, context, pair, stage)) for stage in stages]
+            before = accumulate((stage.steps for stage in stages), initial=0)
+            return [
+                StageLoop(stage.name, partial(_loop, context, pair, stage, offset))
+                for stage, offset in zip(stages, before, strict=False)
+            ]
 
         return PreparedRun(
             model=student,
@@ -198,7 +204,12 @@ class _Pair:
 
 
 def _loop(
-    context: StageContext, pair: _Pair, stage: Stage, directory: Path, before: Optimizer | None
+    context: StageContext,
+    pair: _Pair,
+    stage: Stage,
+    offset: int,
+    directory: Path,
+    before: Optimizer | None,
 ) -> TrainingLoop:
     settings, material = pair.settings, context.material
     assert settings.optimizer is not None  # filled from the preset
@@ -228,5 +239,5 @@ def _loop(
     )
     judge = Judge(pair.student, material) if stage.pretraining else None
     return context.loop(
-        stage.name, workload, optimizer, stage.background, stage.steps, directory, judge
+        stage.name, workload, optimizer, stage.background, stage.steps, directory, judge, offset
     )

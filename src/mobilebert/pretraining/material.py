@@ -109,8 +109,8 @@ class Material:
         assert settings.batch_size is not None  # filled from the preset
         return BatchPlan(lengths, settings.batch_size, settings.seed, passes=self.passes)
 
-    def loop_settings(self, steps: int) -> LoopSettings:
-        """Return how a loop of some steps runs."""
+    def loop_settings(self, steps: int, offset: int = 0) -> LoopSettings:
+        """Return how a loop of some steps runs, behind `offset` steps of others."""
         settings = self.settings
         return LoopSettings(
             steps=steps,
@@ -121,6 +121,7 @@ class Material:
             remember_every=remember_every(steps),
             report_every=max(1, min(50, steps // 200)),
             seed=settings.seed,
+            offset=offset,
             spike=settings.spike,
         )
 

@@ -12,10 +12,10 @@ from mobilebert.pretraining.curves import CURVES_FILE, CurveFile, TensorBoard
 from mobilebert.pretraining.evaluation import judge_pretraining
 from mobilebert.pretraining.material import Material
 from mobilebert.torch.models import MobileBertForPreTraining
-from mobilebert.training.loop import Listener, Score, TrainingLoop, Workload
+from mobilebert.training.loop import STATE_FILE, Listener, Score, TrainingLoop, Workload
 from mobilebert.training.processes import Processes
 from mobilebert.training.progress_bar import ProgressBar
-from mobilebert.training.saved_state import Progress
+from mobilebert.training.saved_state import Progress, stored_fingerprint
 
 __all__ = ["Judge", "Listeners", "StageContext"]
 
@@ -98,6 +98,7 @@ class StageContext:
         steps: int,
         directory: Path,
         judge: Judge | None,
+        offset: int = 0,
     ) -> TrainingLoop:
         """Make the loop of a stage.
 
@@ -109,18 +110,24 @@ class StageContext:
             steps: How many.
             directory: Where its states are kept.
             judge: What judges the model; None for a stage that is judged by nothing.
+            offset: Steps of all stages before it: what they have read is not read again.
         """
         # The number of processes decides dropout, and in which order is summed.
         count = f" {self.processes.count}" if self.processes.count > 1 else ""
+        fingerprint = f"{self.digest} {name}{count}"
+        if _reads_from_the_beginning(directory / STATE_FILE, fingerprint):
+            offset = 0
+        if offset:
+            fingerprint += f" behind {offset}"
         loop = TrainingLoop(
             workload,
             optimizer,
             schedule,
             self.material.plan(),
-            self.material.loop_settings(steps),
+            self.material.loop_settings(steps, offset),
             evaluate=judge if self.material.held_out is not None else None,
             directory=directory,
-            fingerprint=f"{self.digest} {name}{count}",
+            fingerprint=fingerprint,
             processes=self.processes,
         )
         loop.listener = Listeners(self._listeners(name, loop, steps))
@@ -140,3 +147,8 @@ class StageContext:
             self.closing.callback(bar.close)
             listeners.append(bar)
         return listeners
+
+
+def _reads_from_the_beginning(state: Path, fingerprint: str) -> bool:
+    """Tell whether a stage was begun when each read the data anew: so it then goes on."""
+    return state.exists() and stored_fingerprint(state) == fingerprint

@@ -189,11 +189,16 @@ class TrainingLoop:
         Args:
             entry: What is told beside step and epoch.
         """
-        epoch = self.progress.step / self.plan.steps_per_epoch
+        epoch = self._place / self.plan.steps_per_epoch
         whole = {"step": self.progress.step, "epoch": round(epoch, 4), **entry}
         self.progress.history.append(whole)
         if self.listener and self.processes.is_first:
             self.listener.happened(whole)
+
+    @property
+    def _place(self) -> int:
+        """The step, counted over the loops before this one too."""
+        return self.settings.offset + self.progress.step
 
     def _is_done(self) -> bool:
         patience = self.settings.patience
@@ -233,15 +238,15 @@ class TrainingLoop:
             self._stop(stop)
 
     def _step(self) -> None:
-        started, progress = time.perf_counter(), self.progress
-        examples = self.plan.batch(progress.step)
+        started, progress, place = time.perf_counter(), self.progress, self._place
+        examples = self.plan.batch(place)
         mine = examples[self.processes.rank :: self.processes.count]
         for weight in self.workload.weights.values():
             weight.grad = None  # those of weights that rest now, too
         torch.manual_seed(self._seed())
         totals = torch.zeros(2 + 2 * len(self.workload.part_names), dtype=torch.float64)
         for part in micro_batches(mine, self.plan.lengths, self.settings.micro_tokens):
-            loss = self.workload.loss(part, progress.step)
+            loss = self.workload.loss(part, place)
             loss.total.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
             totals += self._sums(loss)
         gradients = self._gradients(totals)
@@ -273,7 +278,7 @@ class TrainingLoop:
 
     def _seed(self) -> int:
         """Seed dropout by step and process, so that nothing has to be stored."""
-        key = [self.settings.seed, self.progress.step, self.processes.rank]
+        key = [self.settings.seed, self._place, self.processes.rank]
         return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
 
     def _gradients(self, totals: Tensor) -> list[Tensor]:
@@ -327,9 +332,9 @@ class TrainingLoop:
 
     def _first_lost(self) -> str:
         """Name the layer that gives no numbers, if one does in the batch of this step."""
-        step = self.progress.step
-        parts = micro_batches(self.plan.batch(step), self.plan.lengths, self.settings.micro_tokens)
-        return next(filter(None, (self.workload.fault(part, step) for part in parts)), "")
+        place = self._place
+        parts = micro_batches(self.plan.batch(place), self.plan.lengths, self.settings.micro_tokens)
+        return next(filter(None, (self.workload.fault(part, place) for part in parts)), "")
 
     def _keep(self) -> None:
         if self.directory and self.processes.is_first:

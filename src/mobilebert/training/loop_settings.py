@@ -23,6 +23,7 @@ class LoopSettings:
         report_every: Steps between entries of losses.
         patience: Evaluations without gain after which to stop; None for never.
         seed: Of dropout.
+        offset: Steps of loops before it, whose batches, masks and dropout this one goes on behind.
         spike: Multiple of the lowest running mean of the loss above which it has left for good;
             None where the loss may rise, as while one objective gives way to another.
     """
@@ -36,6 +37,7 @@ class LoopSettings:
     report_every: int = 10
     patience: int | None = None
     seed: int = 0
+    offset: int = 0
     spike: float | None = None
 
 

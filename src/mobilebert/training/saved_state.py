@@ -8,7 +8,8 @@ is unpickled.
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = [
     "Snapshot",
     "read_snapshots",
     "read_weights",
+    "stored_fingerprint",
     "write_weights",
 ]
 
@@ -154,6 +156,20 @@ class Snapshot:
         _write(path, tensors, metadata)
 
 
+def stored_fingerprint(path: Path) -> str:
+    """Return what the run of a state is made of; its tensors are not read.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CheckpointError: It cannot be read or is damaged.
+    """
+    with _opened(path) as file:
+        found: str = (file.metadata() or {}).get("fingerprint", "")
+        return found
+
+
 def read_snapshots(path: Path, fingerprint: str) -> tuple[Snapshot, Snapshot]:
     """Read the state of an interrupted run, and the one that it would go back to.
 
@@ -222,8 +238,14 @@ def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) 
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+            yield file
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"Cannot read {path}: {error}.") from None
