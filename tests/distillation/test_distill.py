@@ -117,6 +117,21 @@ def test_no_steps_of_a_transfer_are_told_where_there_is_none():
     assert DistillSettings().filled(preset).transfer_steps == 240_000
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, "same-kind"),
+        ({"progressive_form": "model-garden"}, "copied"),
+        ({"progressive_form": "model-garden", "embedding_norm": "same-kind"}, "same-kind"),
+        ({"progressive_form": "model-garden", "strategy": "joint"}, "same-kind"),
+        ({"embedding_norm": "copied"}, "copied"),
+    ],
+)
+def test_the_norm_of_the_embeddings_is_copied_as_the_forms_code_does(given, wanted):
+    settings = DistillSettings(**given).filled(distillation_preset(MobileBertConfig()))
+    assert settings.embedding_norm == wanted
+
+
 def test_a_warm_up_is_shortened_by_the_stage_that_has_it():
     settings = {"transfer_steps": 700, "distillation_steps": 50, "warmup": 600.0}
     warmups = {
@@ -163,6 +178,16 @@ def test_embeddings_and_heads_are_the_teachers_until_they_learn(run, teacher):
     assert torch.equal(weights(result.output_dir)[table], weights(teacher)[table])
     own = run("own", distillation_steps=0, no_copies=True)
     assert not torch.equal(weights(own.output_dir)[table], weights(teacher)[table])
+
+
+def test_model_garden_copies_the_norm_of_the_embeddings(run, teacher):
+    norm = "mobilebert.embeddings.LayerNorm.weight"
+    options = {"progressive_form": "model-garden", "learning_rate": 1e-12}
+    taken = weights(run(**options).output_dir)[norm]
+    own = weights(run("own", embedding_norm="same-kind", **options).output_dir)[norm]
+    wanted = weights(teacher)[norm]
+    assert torch.allclose(taken, wanted, rtol=0, atol=1e-9)
+    assert not torch.allclose(own, wanted, rtol=0, atol=1e-9)
 
 
 def test_parts_of_a_batch_change_nothing(run):

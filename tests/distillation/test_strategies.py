@@ -119,6 +119,7 @@ def test_distillation_is_that_of_the_code(published):
     assert set(stage.layer_rates) == {1.0}
     assert (stage.embedding_rate, stage.head_rate) == (1, 1)
     assert (stage.pretraining, stage.hard_share, stage.transferred) == (1, 0.5, ())
+    assert not stage.dropout
     assert stage.depth == LAYERS
     assert stage.needs_words
     assert stage.slots is Slots.BEGIN_ANEW
@@ -140,8 +141,7 @@ def test_the_form_of_model_garden():
     stages = progressive(4, 40, 10, form="model-garden")
     assert [stage.divisor for stage in stages[:-1]] == [1, 2, 3, 4]
     assert {stage.layer_rates[n] for n, stage in enumerate(stages[:-1])} == {1.0}
-    assert all(stage.dropout for stage in stages[:-1])
-    assert not stages[-1].dropout
+    assert all(stage.dropout for stage in stages)
     assert {stages[0].background(step) for step in range(10)} == {1.0}
     assert stages[0].embedding_rate == 1
 
@@ -177,6 +177,11 @@ def test_strategies_by_name_have_as_many_steps(steps):
     assert found["joint"] == joint(3, 90, 200)
     assert found["progressive"] == progressive(3, steps, 200)
     assert {sum(stage.steps for stage in stages) for stages in found.values()} == {290}
+
+
+@pytest.mark.parametrize("form", PROGRESSIVE_FORMS)
+def test_words_without_a_teacher_behind_layers_have_dropout(form):
+    assert progressive(3, 9, 9, form=form, hard_share=1.0)[-1].dropout
 
 
 def test_pretraining_without_a_teacher():

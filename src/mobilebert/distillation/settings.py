@@ -29,6 +29,8 @@ __all__ = ["DISTILLATION_ALONE", "DistillSettings"]
 DISTILLATION_ALONE = "distillation"
 
 _FACTORS = TransferFactors()
+# By progressive form, where it is not that of the code that made the published checkpoint.
+_EMBEDDING_NORMS: dict[str | None, EmbeddingNorm] = {"model-garden": EmbeddingNorm.COPIED}
 # Settings of what the paper's objectives do not have.
 _OF_THE_CODE = ("feature_map_factor", "mean_factor", "variance_factor", "statistics")
 
@@ -85,9 +87,10 @@ class DistillSettings(RunSettings):
         metavar="RULE",
     )
     no_copies: bool = setting(False, "Take no embeddings and heads of the teacher over.")
-    embedding_norm: str = setting(
-        str(EmbeddingNorm.SAME_KIND),
-        "Copy the norm of the embeddings too: if it is of the same kind, or always.",
+    embedding_norm: str | None = setting(
+        None,
+        "Copy the norm of the embeddings too: if it is of the same kind, or always. Default: as "
+        "the form's code does.",
         choices=tuple(str(name) for name in EmbeddingNorm),
     )
 
@@ -106,7 +109,13 @@ class DistillSettings(RunSettings):
     def filled(self, preset: Mapping[str, Any]) -> Self:
         """Return settings whose open values are those of a preset, where they have a meaning."""
         left_out = ("transfer_steps",) if self.strategy == DISTILLATION_ALONE else ()
-        return super().filled({key: x for key, x in preset.items() if key not in left_out})
+        known = {key: x for key, x in preset.items() if key not in left_out}
+        return super().filled({"embedding_norm": self._norm_of_the_form(), **known})
+
+    def _norm_of_the_form(self) -> str:
+        has_form = self.strategy == StrategyName.PROGRESSIVE
+        form = self.progressive_form if has_form else None
+        return str(_EMBEDDING_NORMS.get(form, EmbeddingNorm.SAME_KIND))
 
     def factors(self) -> TransferFactors:
         """Return the factors on the terms of the transfer."""

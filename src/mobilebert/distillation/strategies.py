@@ -62,7 +62,7 @@ class ProgressiveForm:
         divisor: What the loss is divided by.
         slots: What becomes of the optimizer's running means.
         rests_at_zero: Whether these begin again from 0 at steps of rate 0.
-        dropout: Whether the student's dropout acts.
+        dropout: Whether the student's dropout acts, in the distillation behind the stages too.
     """
 
     rate: float = 3.0
@@ -234,7 +234,9 @@ def progressive(
         _progressive_stage(number, parts, form, factors or TransferFactors())
         for number in range(layers)
     ]
-    return (*stages, *_afterwards(layers, distillation_steps, hard_share, warmup))
+    # Where the layers learn with dropout, the words do; elsewhere as `pretraining_stage` says.
+    dropout = form.dropout or None
+    return (*stages, *_afterwards(layers, distillation_steps, hard_share, warmup, dropout))
 
 
 def stages_of(
@@ -335,7 +337,11 @@ def _progressive_stage(
     )
 
 
-def _afterwards(layers: int, steps: int, hard_share: float, warmup: float) -> tuple[Stage, ...]:
+def _afterwards(
+    layers: int, steps: int, hard_share: float, warmup: float, dropout: bool | None = None
+) -> tuple[Stage, ...]:
     if steps == 0:
         return ()
-    return (pretraining_stage(layers, steps, hard_share=hard_share, warmup=warmup),)
+    return (
+        pretraining_stage(layers, steps, hard_share=hard_share, warmup=warmup, dropout=dropout),
+    )
