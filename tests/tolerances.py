@@ -13,6 +13,10 @@ FLOAT64 = 1e-10
 # The same in float32: 2**-24 a rounding, measured worst about 3e-6 on the small models.
 FLOAT32 = 2e-5
 
+# A sum in float32, multiplied and added to another: a few roundings of 2**-24. The code's 1e-5 on
+# two or three words is ten times that.
+FLOAT32_UNITS = 5e-7
+
 # Keras (TensorFlow on the CPU) against PyTorch, both float32, every class and variant, all label
 # kinds: measured worst 2e-6 for outputs and losses and 4e-6 for gradients. Against float64 PyTorch
 # itself is no nearer. A gradient is compared relative to its own largest element, or to a

@@ -8,18 +8,19 @@ import torch
 
 from mobilebert.config import MobileBertConfig
 from mobilebert.corpora.prepared import PreparedCorpus
-from mobilebert.distillation.choices import TransferFactors
+from mobilebert.distillation.choices import TransferFactors, TransferForm
 from mobilebert.distillation.layer_mapping import LayerMapping
 from mobilebert.distillation.objectives import next_sentence, pretraining_distillation
 from mobilebert.distillation.stage_loss import encode_both, transfer_loss
-from mobilebert.distillation.strategies import auxiliary
-from mobilebert.distillation.workload import TransferWorkload
+from mobilebert.distillation.stage_optimizer import enter_stage
+from mobilebert.distillation.strategies import auxiliary, pretraining_stage
+from mobilebert.distillation.workload import Objectives, TransferWorkload
 from mobilebert.pretraining.batches import PretrainingData
-from mobilebert.pretraining.workload import MASKED_WORDS, next_sentence_scores
+from mobilebert.pretraining.workload import MASKED_WORDS, NEXT_SENTENCE, next_sentence_scores
 from mobilebert.torch.models import MobileBertForPreTraining
 from mobilebert.training.batching import BatchPlan
 from pretraining.small_fixtures import config_file, prepared, tokenizer, tokenizer_dir
-from tolerances import FOLDED_LOGITS
+from tolerances import FLOAT32_UNITS, FOLDED_LOGITS
 
 __all__ = ["config_file", "prepared", "tokenizer", "tokenizer_dir"]
 
@@ -39,6 +40,20 @@ def workload(prepared, tokenizer, config_file):
     plan = BatchPlan(data.lengths, 6, seed=0)
     stage = replace(stage, pretraining=0.25)
     return TransferWorkload(student, teacher, stage, mapping, data, plan)
+
+
+def in_stage(workload, stage, batch_size=6, **objectives):
+    """The same pair in another stage."""
+    enter_stage(workload.student, stage)
+    return TransferWorkload(
+        workload.student,
+        workload.teacher if stage.needs_teacher else None,
+        stage,
+        workload.mapping,
+        workload.data,
+        BatchPlan(workload.data.lengths, batch_size, seed=0),
+        objectives=Objectives(**objectives),
+    )
 
 
 def composed(workload, hard_share=0.3, weight=0.25):
@@ -83,3 +98,18 @@ def test_a_part_without_masked_words(workload):
     assert found.parts[MASKED_WORDS] == (0, 0)
     found.total.backward()
     assert workload.student.get_parameter("cls.seq_relationship.weight").grad.any()
+
+
+@pytest.mark.parametrize(("form", "added"), [(TransferForm.CODE, 1e-5), (TransferForm.PAPER, 0.0)])
+def test_words_are_counted_as_the_form_does(workload, form, added):
+    # One sequence, of few words, which the student takes for impossible.
+    alone = in_stage(workload, pretraining_stage(2, 10, hard_share=1.0), batch_size=1, form=form)
+    batch = alone.data.batch(alone.plan.batch(0), 0)
+    with torch.no_grad():
+        alone.student.get_parameter("cls.predictions.bias")[batch.wanted] = -1e4
+    found = alone.loss(alone.plan.batch(0), 0)
+    (words, units), (pairs, _) = (found.parts[name] for name in (MASKED_WORDS, NEXT_SENTENCE))
+    assert units == pytest.approx(len(batch.wanted) + added, rel=FLOAT32_UNITS)
+    assert words > 1e4
+    wanted = words / (len(batch.wanted) + added) + pairs
+    assert found.total.item() == pytest.approx(wanted, rel=FLOAT32_UNITS)

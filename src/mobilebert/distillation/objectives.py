@@ -30,6 +30,7 @@ __all__ = [
     "attention_transfer",
     "feature_map_transfer",
     "map_statistics",
+    "masked_word_units",
     "next_sentence",
     "pretraining_distillation",
     "stacked_statistics",
@@ -216,8 +217,18 @@ def pretraining_distillation(
         read = teacher_rows.detach() * temperature if in_code else teacher_rows.detach()
         soft = SoftTargets(teacher, read, hard_share, 1.0 if in_code else temperature)
     total = masked_lm_loss(model, rows, labels, soft) * len(rows)
-    units = len(rows) + (_CODE_UNITS if form is TransferForm.CODE else 0.0)
+    units = masked_word_units(len(rows), form)
     return Summed(total, torch.tensor(units, device=total.device))
+
+
+def masked_word_units(words: int, form: TransferForm) -> float:
+    """Return what the sum over some masked words is divided by.
+
+    Args:
+        words: How many there are.
+        form: Which statement is meant.
+    """
+    return words + (_CODE_UNITS if form is TransferForm.CODE else 0.0)
 
 
 def next_sentence(scores: Tensor, labels: Tensor) -> Summed:

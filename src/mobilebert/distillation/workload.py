@@ -10,7 +10,11 @@ from torch import Tensor
 
 from mobilebert.distillation.choices import StatisticsOf, TransferForm
 from mobilebert.distillation.layer_mapping import LayerMapping
-from mobilebert.distillation.objectives import next_sentence, pretraining_distillation
+from mobilebert.distillation.objectives import (
+    masked_word_units,
+    next_sentence,
+    pretraining_distillation,
+)
 from mobilebert.distillation.stage_loss import BothStates, encode_both, transfer_loss
 from mobilebert.distillation.stages import Stage
 from mobilebert.pretraining.batches import PretrainingBatch, PretrainingData
@@ -179,4 +183,5 @@ class TransferWorkload:
         examples = self.plan.batch(step)
         words, pairs = self.data.counts(examples) if self.stage.pretraining else (0, 0)
         tokens = float(self.plan.lengths[examples].sum())
-        return {TRANSFER: tokens, MASKED_WORDS: float(words), NEXT_SENTENCE: float(pairs)}
+        divided = masked_word_units(words, self.objectives.form)
+        return {TRANSFER: tokens, MASKED_WORDS: divided, NEXT_SENTENCE: float(pairs)}
