@@ -8,15 +8,16 @@ import torch
 
 from mobilebert.config import MobileBertConfig
 from mobilebert.corpora.prepared import PreparedCorpus
-from mobilebert.distillation.choices import TransferFactors, TransferForm
+from mobilebert.distillation.choices import StatisticsOf, TransferFactors, TransferForm
 from mobilebert.distillation.layer_mapping import LayerMapping
 from mobilebert.distillation.objectives import next_sentence, pretraining_distillation
 from mobilebert.distillation.stage_loss import encode_both, transfer_loss
 from mobilebert.distillation.stage_optimizer import enter_stage
-from mobilebert.distillation.strategies import auxiliary, pretraining_stage
+from mobilebert.distillation.strategies import auxiliary, joint, pretraining_stage, progressive
 from mobilebert.distillation.workload import Objectives, TransferWorkload
 from mobilebert.pretraining.batches import PretrainingData
 from mobilebert.pretraining.workload import MASKED_WORDS, NEXT_SENTENCE, next_sentence_scores
+from mobilebert.torch import packed
 from mobilebert.torch.models import MobileBertForPreTraining
 from mobilebert.training.batching import BatchPlan
 from pretraining.small_fixtures import config_file, prepared, tokenizer, tokenizer_dir
@@ -113,3 +114,43 @@ def test_words_are_counted_as_the_form_does(workload, form, added):
     assert words > 1e4
     wanted = words / (len(batch.wanted) + added) + pairs
     assert found.total.item() == pytest.approx(wanted, rel=FLOAT32_UNITS)
+
+
+STAGES = [*progressive(2, 4, 4), *joint(2, 4, 0), *auxiliary(2, 4)]
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("statistics", StatisticsOf)
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_the_teacher_reads_a_batch_once(workload, stage, statistics, checkpointing, monkeypatch):
+    layers, run_layer = [], packed.run_layer
+
+    def counted(layer, *inputs):
+        layers.append(layer)
+        return run_layer(layer, *inputs)
+
+    monkeypatch.setattr(packed, "run_layer", counted)
+    if checkpointing:
+        workload.student.gradient_checkpointing_enable()
+    taught = in_stage(workload, stage, statistics=statistics)
+    taught.loss(taught.plan.batch(0), 0).total.backward()
+    ours, theirs = (
+        [layers.count(layer) for layer in model.base_model.encoder.layer]
+        for model in (workload.student, workload.teacher)
+    )
+    everything = stage.transferred and statistics is StatisticsOf.ALL_MAPS
+    depth = 2 if stage.needs_words or everything else stage.depth
+    assert theirs == [1] * depth + [0] * (2 - depth)
+    assert ours == [1 + checkpointing] * stage.depth + [0] * (2 - stage.depth)
+
+
+def test_the_layer_that_gives_no_numbers_is_named(workload):
+    batch, layer = workload.plan.batch(0), "mobilebert.encoder.layer.1"
+    assert workload.fault(batch, 0) == ""
+    with torch.no_grad():
+        for part in ("intermediate.dense", "output.dense"):
+            workload.weights[f"{layer}.{part}.weight"].normal_().mul_(1e30)
+    assert workload.fault(batch, 0) == "layer 1"
+    with torch.no_grad():
+        workload.weights[f"{layer}.output.dense.bias"][0] = torch.nan
+    assert workload.fault(batch, 0) == f"the weight {layer}.output.dense.bias"
