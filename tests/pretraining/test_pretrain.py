@@ -26,6 +26,7 @@ from mobilebert.errors import (
 )
 from mobilebert.pretraining.curves import read_curves
 from mobilebert.pretraining.pretrain import pretrain
+from mobilebert.torch import packed
 from pretraining.small_text import (
     WORDS,
     killed_at,
@@ -136,9 +137,19 @@ def test_bfloat16_and_lamb_learn_too(run):
     assert losses[-1] < losses[0]
 
 
-def test_gradient_checkpointing_changes_nothing(run, tmp_path):
+def test_gradient_checkpointing_changes_nothing(run, tmp_path, monkeypatch):
+    layers, run_layer = [], packed.run_layer
+
+    def counted(layer, *inputs):
+        layers.append(torch.is_grad_enabled())  # judging needs no layer twice
+        return run_layer(layer, *inputs)
+
+    monkeypatch.setattr(packed, "run_layer", counted)
     run("plain")
+    once = layers.count(True)
+    layers.clear()
     run("checkpointed", gradient_checkpointing=True)
+    assert layers.count(True) == 2 * once > 0
     assert same(weights(tmp_path / "plain"), weights(tmp_path / "checkpointed"))
 
 

@@ -9,6 +9,7 @@ import transformers
 from mobilebert import pipeline
 from mobilebert.directory_lock import alone_in
 from mobilebert.errors import ArgumentError, CheckpointError, InputError
+from mobilebert.torch import packed
 from mobilebert.training.batching import BatchPlan
 from mobilebert.training.finetune import finetune
 from mobilebert.training.run import steps_of
@@ -141,6 +142,21 @@ def test_every_setting_runs_and_saves_an_ordinary_model(model, reviews, tmp_path
     weights = found.model.state_dict()
     assert loaded.state_dict().keys() == weights.keys()
     assert all(torch.equal(x, weights[name]) for name, x in loaded.state_dict().items())
+
+
+def test_gradient_checkpointing_computes_layers_twice(model, reviews, tmp_path, monkeypatch):
+    layers, run_layer = [], packed.run_layer
+
+    def counted(layer, *inputs):
+        layers.append(torch.is_grad_enabled())  # judging needs no layer twice
+        return run_layer(layer, *inputs)
+
+    monkeypatch.setattr(packed, "run_layer", counted)
+    tuned(model, reviews, tmp_path / "plain", max_steps=2)
+    once = layers.count(True)
+    layers.clear()
+    tuned(model, reviews, tmp_path / "checkpointed", max_steps=2, gradient_checkpointing=True)
+    assert layers.count(True) == 2 * once > 0
 
 
 class Interrupted(Exception):
