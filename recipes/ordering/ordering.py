@@ -80,7 +80,7 @@ def student_steps(data: Path, output: Path, budget: Budget, name: str, seed: int
     """
     student = output / "students" / f"{name}-{seed}"
     tuned = output / "tuned" / f"{name}-{seed}"
-    places = {part: output / part for part in ("tokenizer", "data", "teacher")}
+    places = {part: output / part for part in ("data", "teacher")}
     settings = {"model": student, "max_steps": budget.tuning_steps, "seed": seed, **budget.tuning}
     row = dataclasses.replace(ROWS[budget.task], settings=settings)
     arguments = VARIANTS[name].arguments(budget, {**places, "output": student}, seed)
@@ -106,6 +106,7 @@ def facts(budget: Budget) -> dict[str, Any]:
         "steps": budget.steps,
         "tuning_steps": budget.tuning_steps,
         "task_title": ROWS[budget.task].title,
+        "revision": budget.revision,
         **budget.preparation,
         **budget.training,
     }

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from mobilebert.distillation.settings import DistillSettings
 from recipes.small_corpus import PIECES, script, write_corpus, write_models
 
 variants = script("ordering", "variants")
 results = script("ordering", "results")
 ordering = script("ordering", "ordering")
 VARIANTS = variants.VARIANTS
-# All three ways to train; the rest are the same with other settings.
+# Without a teacher, with one, with layers before the words; the rest have other settings.
 ONLY = ("words", "pd", "fmt")
 
 
@@ -89,12 +90,35 @@ def test_the_page_of_what_was_measured(given, measured, tmp_path):
         assert f"| {variant.title} | {int(name in ONLY)} |" in page
 
 
+def given_to(variant, root):
+    places = {name: root / name for name in ("data", "teacher", "output")}
+    words = variant.arguments(variants.BUDGET, places, seed=2)
+    assert words[0] == "distill"
+    return dict(itertools.pairwise(words))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_nobody_has_dropout_and_one_has_no_teacher(tmp_path, name):
+    given = given_to(VARIANTS[name], tmp_path)
+    steps = {
+        key: int(given.get(f"--{key}-steps", 0)) or None for key in ("transfer", "distillation")
+    }
+    settings = DistillSettings(
+        strategy=given["--strategy"],
+        hard_share=float(given.get("--hard-share", 0.5)),
+        warmup=float(given["--warmup"]),
+        transfer_steps=steps["transfer"],
+        distillation_steps=steps["distillation"],
+    )
+    stages = settings.stages(4)
+    assert not any(stage.dropout for stage in stages)
+    assert any(stage.needs_teacher for stage in stages) == (name != "words")
+
+
 def test_all_have_as_many_steps(tmp_path):
     budget = variants.BUDGET
-    places = {name: tmp_path / name for name in ("tokenizer", "data", "teacher", "output")}
     for variant in VARIANTS.values():
-        words = variant.arguments(budget, places, seed=2)
-        given = dict(itertools.pairwise(words))
+        given = given_to(variant, tmp_path)
         names = ("--steps", "--transfer-steps", "--distillation-steps")
         assert sum(int(given[name]) for name in names if name in given) == budget.steps
         assert given["--batch-size"] == str(budget.training["batch_size"])
@@ -132,6 +156,17 @@ def test_only_students_of_the_same_seed_are_compared():
     assert "| auxiliary" not in page
 
 
+def test_results_of_another_revision_are_told_and_not_gone_on_with(tmp_path):
+    old = content(words=[0.1])
+    assert "To be measured again" not in results.page(old)
+    facts = dict(old["budget"])
+    del old["budget"]["revision"]
+    assert "To be measured again" in results.page(old)
+    (tmp_path / "ordering.json").write_text(json.dumps(old))
+    with pytest.raises(SystemExit, match=r"another budget \(revision\)"):
+        results.Results(tmp_path / "ordering.json").begin(facts, "a processor")
+
+
 def test_nothing_to_compare():
     assert "Nothing to compare yet." in results.page(content(words=[0.1]))
 
@@ -141,6 +176,9 @@ def test_the_page_is_that_of_the_results():
     kept = json.loads((root / "benchmarks/results/ordering/ordering.json").read_text())
     assert (root / "docs/ordering.md").read_text() == results.page(kept)
     facts = json.loads(json.dumps(ordering.facts(variants.BUDGET)))
-    assert kept["budget"] == facts  # a budget that is changed is measured again
+    # A budget that is changed is measured again, or the page says that it is to be.
+    revision = kept["budget"].get("revision", 1)
+    assert {**kept["budget"], "revision": facts["revision"]} == facts
+    assert ("To be measured again" in results.page(kept)) == (revision != facts["revision"])
     assert {len(seeds) for seeds in kept["runs"].values()} == {3}
     assert kept["runs"].keys() == variants.VARIANTS.keys()
