@@ -1,4 +1,4 @@
-"""`finetune` on a checkpoint whose first token reaches 2.5e7: calm as on any other."""
+"""`finetune` on a checkpoint whose first token reaches 2.5e7: calm as on any other, and ordinary in the end."""
 
 import json
 import math
@@ -7,14 +7,18 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.numpy import save_file
 
 from mobilebert.errors import TrainingError
 from mobilebert.hub import BUNDLED_MODEL, BUNDLED_MODELS
 from mobilebert.tasks import TASKS
+from mobilebert.torch.packed import pack
 from mobilebert.training.finetune import finetune
 from mobilebert.training.settings import Precision
-from outlier_model import outlier_config, outlier_tensors
+from mobilebert.training.tuned_model import TunedModel
+from outlier_model import OUTLIERS, outlier_config, outlier_tensors
+from tolerances import FOLDED_LOGITS
 
 SMALL = {
     "vocab_size": 30522,
@@ -28,7 +32,7 @@ SMALL = {
     "num_feedforward_networks": 2,
 }
 WORDS = "film good bad plot actor scene music story long short dull warm nice cold year".split()
-ROWS = 40
+ROWS, STEPS = 40, 3
 
 
 @pytest.fixture(scope="module")
@@ -133,16 +137,22 @@ SEEDS = [
 ]
 
 
-def first_steps(task, model, directory, **options):
-    """Losses of the first steps, and what happened in them."""
+def tuned_for(task, model, directory, **options):
+    """Tune for a few steps."""
     train = directory / ("rows.json" if task == "question-answering" else "rows.jsonl")
     train.write_text(CASES[task][0])
-    given = {"max_steps": 3, "evaluate_every": 3, "batch_size": 12, "max_length": 48} | options
-    result = finetune(task, train=train, model=model, output=directory / "m", **given)
+    given = {"max_steps": STEPS, "batch_size": 12, "max_length": 48} | options
+    given.setdefault("evaluate_every", given["max_steps"])
+    return finetune(task, train=train, model=model, output=directory / "m", **given)
+
+
+def first_steps(task, model, directory, **options):
+    """Losses of the first steps, and what happened in them."""
+    result = tuned_for(task, model, directory, **options)
     assert all(weight.isfinite().all() for weight in result.model.state_dict().values())
     assert math.isfinite(result.metrics[result.report.evaluation.headline])
     losses = [entry["loss"] for entry in result.history if "loss" in entry]
-    assert len(losses) == given["max_steps"]
+    assert len(losses) == STEPS
     return losses, [entry for entry in result.history if "event" in entry]
 
 
@@ -160,6 +170,59 @@ def test_a_head_that_reads_raw_features_is_not(model, tmp_path, monkeypatch):
     monkeypatch.setattr("mobilebert.training.head._statistics", lambda *_: as_they_are)
     losses, _ = first_steps("text-classification", model, tmp_path)
     assert losses[0] > 100 * CASES["text-classification"][1]
+
+
+POOLED = ("text-classification", "multi-label-classification", "regression", "multiple-choice")
+PEERS = {
+    **dict.fromkeys(POOLED, "MobileBertForSequenceClassification"),
+    "multiple-choice": "MobileBertForMultipleChoice",
+    "token-classification": "MobileBertForTokenClassification",
+    "question-answering": "MobileBertForQuestionAnswering",
+}
+
+
+@torch.no_grad()
+def told_in_training(tuned, rows):
+    """Scores of the head that was trained, of standardised features."""
+    tuned.model.eval()
+    tuned.head.eval()
+    return torch.cat([tuned.logits(pack([row])) for row in rows])
+
+
+@torch.no_grad()
+def told_by_transformers(theirs, rows):
+    found = []
+    for row in rows:
+        choices = "MultipleChoice" in type(theirs).__name__
+        told = theirs(torch.tensor(row)[None, None] if choices else torch.tensor(row)[None])
+        places = "start_logits" in told
+        scores = torch.stack((told.start_logits, told.end_logits), -1) if places else told.logits
+        found.append(scores.flatten(0, -2))
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize(
+    ("task", "activation"),
+    [(task, activation) for task in CASES for activation in (False, True)[: 1 + (task in POOLED)]],
+)
+def test_transformers_gives_the_logits_of_training(models, tmp_path, monkeypatch, task, activation):
+    kept, start = [], TunedModel.start_head
+
+    def starting(tuned, *arguments):
+        kept.append(tuned)
+        start(tuned, *arguments)
+
+    monkeypatch.setattr(TunedModel, "start_head", starting)
+    rates = {"learning_rate": 1e-3, "head_learning_rate": 3e-2}
+    result = tuned_for(task, models[activation], tmp_path, max_steps=6, **rates)
+    theirs = getattr(transformers, PEERS[task]).from_pretrained(result.output_dir)
+    rows = [result.tokenizer(text)["input_ids"] for text in texts()[:8]]
+    wanted = told_in_training(kept[0], rows)
+    bound = FOLDED_LOGITS * (wanted.max() - wanted.min())
+    assert (told_by_transformers(theirs, rows) - wanted).abs().max() < bound
+    (name,) = {"mobilebert.pooler.dense"} if activation else set(kept[0].head.names)
+    theirs.get_submodule(name).weight.data[:, list(OUTLIERS)] *= 1.01
+    assert (told_by_transformers(theirs, rows) - wanted).abs().max() > bound
 
 
 def tagged(model, tmp_path, **options):
