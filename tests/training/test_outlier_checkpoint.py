@@ -1,4 +1,4 @@
-"""`finetune` on a checkpoint whose first token reaches 2.5e7: calm as on any other, and ordinary in the end."""
+"""`finetune` on a checkpoint whose first token reaches 2.5e7: calm, and ordinary in the end."""
 
 import json
 import math
@@ -15,6 +15,7 @@ from mobilebert.hub import BUNDLED_MODEL, BUNDLED_MODELS
 from mobilebert.tasks import TASKS
 from mobilebert.torch.packed import pack
 from mobilebert.training.finetune import finetune
+from mobilebert.training.loop import TrainingLoop
 from mobilebert.training.settings import Precision
 from mobilebert.training.tuned_model import TunedModel
 from outlier_model import OUTLIERS, outlier_config, outlier_tensors
@@ -170,6 +171,29 @@ def test_a_head_that_reads_raw_features_is_not(model, tmp_path, monkeypatch):
     monkeypatch.setattr("mobilebert.training.head._statistics", lambda *_: as_they_are)
     losses, _ = first_steps("text-classification", model, tmp_path)
     assert losses[0] > 100 * CASES["text-classification"][1]
+
+
+# A pooled task, whose features bfloat16 rounds most, and one that reads every token.
+@pytest.mark.parametrize(
+    ("task", "precision"),
+    [("text-classification", "bfloat16"), ("token-classification", "float32")],
+)
+def test_twenty_seeds_of_one_task_are_calm(model, tmp_path, monkeypatch, task, precision):
+    entries, note = [], TrainingLoop.note
+
+    def kept(loop, entry):
+        entries.append(entry)
+        note(loop, entry)
+
+    monkeypatch.setattr(TrainingLoop, "note", kept)
+    result = tuned_for(task, model, tmp_path, max_steps=2, precision=precision, seeds=20)
+    assert not [entry for entry in entries if "event" in entry]
+    losses = [entry["loss"] for entry in entries if "loss" in entry]
+    assert len(losses) == 2 * 20
+    assert all(loss <= CASES[task][1] for loss in losses)  # and not of NaN
+    judged = [run.metrics for run in result.report.seeds.runs]
+    assert len(judged) == 20
+    assert all(math.isfinite(value) for metrics in judged for value in metrics.values())
 
 
 POOLED = ("text-classification", "multi-label-classification", "regression", "multiple-choice")
