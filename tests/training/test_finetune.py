@@ -1,5 +1,7 @@
 import csv
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -220,6 +222,30 @@ def test_a_full_disk_is_told_before_anything_is_computed(model, reviews, tmp_pat
     assert {path.name for path in tmp_path.iterdir()} <= {"m"}
     monkeypatch.undo()
     assert tuned(model, reviews, tmp_path / "m", max_steps=1).report_path.exists()
+
+
+@pytest.mark.parametrize("last", ["report.json", "report.html"])
+def test_a_disk_that_fills_in_the_end_keeps_the_states(model, reviews, tmp_path, monkeypatch, last):
+    write, output = Path.write_bytes, tmp_path / "m"
+
+    def filled(path, data):
+        if path.name.startswith(f".{last}."):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", filled)
+    with pytest.raises(CheckpointError, match=f"{last}: No space left on device"):
+        tuned(model, reviews, output, max_steps=3)
+    assert list((output / "training").glob("*/state.safetensors"))
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="--resume"):
+        tuned(model, reviews, output, max_steps=3)
+    resumed = tuned(model, reviews, output, max_steps=3, resume=True)
+    assert [entry["event"] for entry in resumed.history if "event" in entry] == ["resumed"]
+    weights = tuned(model, reviews, tmp_path / "whole", max_steps=3).model.state_dict()
+    assert all(torch.equal(x, weights[name]) for name, x in resumed.model.state_dict().items())
+    assert resumed.report_path.exists()
+    assert not (output / "training").exists()
 
 
 def test_a_path_that_is_a_file_is_told(model, reviews, tmp_path):

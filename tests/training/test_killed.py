@@ -1,5 +1,6 @@
 """`mobilebert finetune` killed at any step goes on to the same files."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -43,18 +44,28 @@ def common(tmp_path_factory):
     return ("finetune", *where, *PACE)
 
 
-@pytest.mark.parametrize(
-    ("kills", "options"),
-    [(2, ()), (1, ("--precision", "bfloat16", "--lora-rank", 2))],
-    ids=["float32", "lora"],
-)
-def test_killed_at_random_steps_it_ends_with_the_same_files(common, tmp_path, kills, options):
+# Kills, the first and the last step to be killed in, and options. Steps of several seeds are
+# counted together.
+CASES = {
+    "float32": (2, (1, 20), ()),
+    "lora": (1, (1, 20), ("--precision", "bfloat16", "--lora-rank", 2)),
+    "second seed": (1, (13, 24), ("--seeds", 2, "--max-steps", 12)),
+}
+
+
+@pytest.mark.parametrize(("kills", "steps", "options"), CASES.values(), ids=CASES)
+def test_killed_at_random_steps_it_ends_with_the_same_files(
+    common, tmp_path, kills, steps, options
+):
     whole, output = tmp_path / "whole", tmp_path / "output"
     assert invoke(*common, *options, "--output", whole).exit_code == 0
     arguments = [*map(str, (*common, *options, "--output", output))]
     drawn = np.random.default_rng(int(time.time()))
     # The step of a session, and how long after it began.
-    places = [(str(drawn.integers(1, 21)), str(drawn.uniform(0.001, 0.05))) for _ in range(kills)]
+    places = [
+        (str(drawn.integers(*steps, endpoint=True)), str(drawn.uniform(0.001, 0.05)))
+        for _ in range(kills)
+    ]
     for place in places:
         process = [sys.executable, "-c", KILLED, *place, *arguments]
         ended = subprocess.run(process, stderr=subprocess.PIPE)
@@ -66,4 +77,6 @@ def test_killed_at_random_steps_it_ends_with_the_same_files(common, tmp_path, ki
     assert b"resumed" in said
     for name in ("model.safetensors", "config.json", "tokenizer.json"):
         assert (output / name).read_bytes() == (whole / name).read_bytes(), places
+    seeds = [json.loads((place / "report.json").read_text())["seeds"] for place in (output, whole)]
+    assert seeds[0] == seeds[1], places
     assert not (output / "training").exists()
