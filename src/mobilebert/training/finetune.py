@@ -24,6 +24,7 @@ from mobilebert.training.encoder import EncodingOptions
 from mobilebert.training.encoding import EncodedItems, encode_items
 from mobilebert.training.evaluation_results import Evaluation
 from mobilebert.training.long_texts import LongText, treatment_of
+from mobilebert.training.machine import idle_parts
 from mobilebert.training.output_directory import Existing, OutputDirectory
 from mobilebert.training.presets import finetune_preset
 from mobilebert.training.processes import Processes, joined_processes
@@ -217,7 +218,8 @@ class _Command:
 
     def _read(self, processes: Processes, settings: FinetuneSettings) -> TrainingData:
         """Read and split the data."""
-        self._tell(processes, [f"Reading {', '.join((*self.source.train, *self.source.dev))}."])
+        files = ", ".join((*self.source.train, *self.source.dev))
+        self._tell(processes, [*idle_parts(), f"Reading {files}."])
         shown = self.progress and processes.is_first
         with counting(None, "reading", shown=shown) as on_progress:
             return read_training_data(

@@ -1,12 +1,14 @@
-"""What a report says about where it was made."""
+"""What is said about the machine: in a report, and where a run leaves a part of it idle."""
 
 import platform
 from importlib import metadata
 
+import torch
+
 from mobilebert import __version__
 from mobilebert.engine.processors import processors_by_affinity
 
-__all__ = ["machine_and_versions"]
+__all__ = ["idle_parts", "machine_and_versions"]
 
 _LIBRARIES = ("numpy", "safetensors", "tokenizers", "torch")
 
@@ -24,3 +26,10 @@ def machine_and_versions() -> tuple[dict[str, str], dict[str, str]]:
         except metadata.PackageNotFoundError:
             continue
     return machine, versions
+
+
+def idle_parts() -> list[str]:
+    """Say in sentences what the machine has and fine-tuning does not use."""
+    if not torch.cuda.is_available():
+        return []
+    return ["Fine-tuning runs on processors; this machine's accelerator (CUDA) is not used."]
