@@ -28,6 +28,7 @@ CLASSES = dict.fromkeys(FinetuneTask, "MobileBertForSequenceClassification") | {
     FinetuneTask.TOKEN_CLASSIFICATION: "MobileBertForTokenClassification",
     FinetuneTask.QUESTION_ANSWERING: "MobileBertForQuestionAnswering",
     FinetuneTask.MULTIPLE_CHOICE: "MobileBertForMultipleChoice",
+    FinetuneTask.MASKED_LM: "MobileBertForMaskedLM",
 }
 IGNORED = -100
 VERSION = transformers.__version__
@@ -101,7 +102,8 @@ def optimizer_of(model, settings):
         {"params": decayed, "weight_decay": settings.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+    # Fused, as transformers' Trainer has it with this torch.
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
 def judge(task, model, tokenizer, dev, settings):
