@@ -88,3 +88,20 @@ def test_an_engine_holds_its_weights_once(monkeypatch):
     made = Engine(random_tensors(config), config, dtype="float32")
     assert alive(found) == {path for path in found if not is_copied(path)}
     assert np.isfinite(made([[1, 2, 3]]).last_hidden_state[0]).all()
+
+
+@pytest.mark.parametrize("task", ["pretraining", "sequence_classification"])
+@pytest.mark.parametrize("norm", ["no_norm", "layer_norm"])
+@pytest.mark.parametrize("variant", ["mobilebert", "plain_embedding", "raw_pooler"])
+def test_weights_may_change_once_the_engine_is_made(variant, norm, task):
+    # Of these widths nothing has to be padded, which would copy it.
+    widths = {"vocab_size": 96, "num_labels": 32, "intra_bottleneck_size": 32}
+    config = small_config(variant, normalization_type=norm, **widths)
+    tensors = random_tensors(config, task)
+    made = Engine(tensors, config, task, dtype="float32")
+    ids = np.arange(1, 12)[None]
+    wanted = made(ids)
+    for array in tensors.values():
+        array.fill(7.0)
+    found = made(ids)
+    assert all((found[name] == wanted[name]).all() for name in wanted)

@@ -26,6 +26,18 @@ def test_a_pytorch_model_can_be_taken():
         Engine.from_model(torch.nn.Linear(2, 2))
 
 
+def test_a_model_that_goes_on_learning_leaves_the_engine_as_it_is():
+    torch.manual_seed(0)
+    model = MobileBertForMaskedLM(small_config())
+    engine = Engine.from_model(model, dtype="float32")
+    ids = random_batch(model.config)[0]
+    wanted = engine(ids).logits
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(1.0)
+    assert (engine(ids).logits == wanted).all()
+
+
 def test_bfloat16_is_rounded_as_pytorch_does():
     rng = np.random.default_rng(0)
     bits = rng.integers(0, 2**32, size=100_000, dtype=np.uint64).astype(np.uint32)

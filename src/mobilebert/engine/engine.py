@@ -70,7 +70,7 @@ class Engine:
     Safe to call from several threads. Answers for a text do not depend on its batch or on padding.
 
     Args:
-        weights: Tensors by canonical name.
+        weights: Tensors by canonical name; later changes of them do not reach the engine.
         config: The model's configuration.
         task: A row or name of the task table.
         dtype: What to compute in: float32; bfloat16 where the processor has AMX or AVX512-BF16 or

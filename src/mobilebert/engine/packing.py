@@ -183,10 +183,6 @@ class PackedProgram:
     projection: PackedLinear | None
 
 
-def _pack_norm(norm: Norm | None) -> Norm | None:
-    return None if norm is None else Norm(in_float32(norm.weight), in_float32(norm.bias), norm.eps)
-
-
 def _spread_rows(array: Array, heads: int) -> Array:
     """Give every head a whole number of panels, along the first axis."""
     size = len(array) // heads
@@ -196,14 +192,18 @@ def _spread_rows(array: Array, heads: int) -> Array:
     return spread
 
 
-_Place = Callable[[Float32Array | BlockedArray], Any]
+# What becomes of an array, and the one it comes from.
+_Place = Callable[[Float32Array | BlockedArray, Array], Any]
 
 
-def _made(array: Float32Array | BlockedArray) -> npt.NDArray[Any]:
-    return array.array() if isinstance(array, BlockedArray) else array
+def _made(array: Float32Array | BlockedArray, given: Array) -> npt.NDArray[Any]:
+    """Make an array in memory of its own: a model may go on learning, and a file be rewritten."""
+    if isinstance(array, BlockedArray):
+        return array.array()
+    return array.copy() if np.may_share_memory(array, given) else array
 
 
-def _left(array: Float32Array | BlockedArray) -> Float32Array | BlockedArray:
+def _left(array: Float32Array | BlockedArray, given: Array) -> Float32Array | BlockedArray:
     return array
 
 
@@ -212,7 +212,7 @@ class _Packer:
 
     Args:
         dtype: The element type.
-        place: What becomes of large arrays.
+        place: What becomes of arrays.
     """
 
     def __init__(self, dtype: str, place: _Place) -> None:
@@ -222,23 +222,34 @@ class _Packer:
         out, depth = linear.shape
         wide_out, wide_in = padded_width(out), padded_width(depth)
         scale, rows = linear.residual_scale, linear.rows
+        weight = linear.weight
         column_scale = column_sum = None
         if self.dtype == "int8":
-            whole, column_scale = quantize_columns(padded(linear.weight, wide_out, wide_in))
+            whole, column_scale = quantize_columns(padded(weight, wide_out, wide_in))
             column_sum = whole.sum(axis=1)
             out, depth, rows = wide_out, wide_in, Linear(whole, linear.bias).rows
         return PackedLinear(
             dtype=self.dtype,
-            weight=self.place(lay_out(self.dtype, out, depth, rows)),
-            bias=padded(linear.bias, wide_out),
-            residual_scale=None if scale is None else padded(scale, wide_out),
-            norm=_pack_norm(linear.norm),
+            weight=self.place(lay_out(self.dtype, out, depth, rows), weight),
+            bias=self.placed(linear.bias, wide_out),
+            residual_scale=None if scale is None else self.placed(scale, wide_out),
+            norm=self.norm(linear.norm),
             width_in=wide_in,
             width_out=wide_out,
             width=linear.shape[0],
             column_scale=column_scale,
             column_sum=column_sum,
         )
+
+    def placed(self, array: Array, *sizes: int) -> Float32Array:
+        placed: Float32Array = self.place(padded(array, *sizes), array)
+        return placed
+
+    def norm(self, norm: Norm | None) -> Norm | None:
+        if norm is None:
+            return None
+        weight, bias = (self.place(in_float32(x), x) for x in (norm.weight, norm.bias))
+        return Norm(weight, bias, norm.eps)
 
     def optional(self, linear: Linear | None) -> PackedLinear | None:
         return None if linear is None else self.linear(linear)
@@ -249,12 +260,12 @@ class _Packer:
 
     def embedding(self, embedding: Embedding, stream: int) -> PackedEmbedding:
         return PackedEmbedding(
-            words=self.place(table(embedding.words)),
-            positions=padded(embedding.positions, len(embedding.positions), stream),
-            types=padded(embedding.types, len(embedding.types), stream),
+            words=self.place(table(embedding.words), embedding.words),
+            positions=self.placed(embedding.positions, len(embedding.positions), stream),
+            types=self.placed(embedding.types, len(embedding.types), stream),
             trigram=embedding.trigram,
             transformation=self.optional(embedding.transformation),
-            norm=_pack_norm(embedding.norm),
+            norm=self.norm(embedding.norm),
         )
 
 
@@ -291,8 +302,9 @@ def pack_program(
     Args:
         program: The program.
         recipe: What each part computes in, or float32 or bfloat16 for all.
-        in_memory: Whether to make its large arrays now; otherwise they are made when the program is
-            written (`pack_file.write_pack`), and it cannot run.
+        in_memory: Whether to make its arrays now, which then share no memory with those of the
+            program; otherwise the large ones are made when the program is written
+            (`pack_file.write_pack`), and it cannot run.
 
     Raises:
         WeightsError: A weight is not finite.
