@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import struct
 import subprocess
 import sys
 import tracemalloc
@@ -364,6 +365,26 @@ def test_a_pack_is_replaced_never_written_to(checkpoint, directory):
     assert counts.split()[1] == "False"
     assert int(counts.split()[0]) >= 2  # two packs were written, under other names
     assert seen == "True"  # what is watched is what would be wrong
+
+
+def test_without_packs_a_checkpoint_may_be_rewritten(checkpoint, monkeypatch):
+    """In place; one that is cut off would end the process, as above."""
+    monkeypatch.setenv(cache.SWITCH_VARIABLE, "0")
+    found = engine(checkpoint)
+    wanted = found(IDS).logits
+    with (checkpoint / "model.safetensors").open("r+b") as file:
+        file.write(bytes(file.seek(0, os.SEEK_END) - file.seek(0)))
+    assert all((x == y).all() for x, y in zip(found(IDS).logits, wanted, strict=True))
+
+
+def test_tensors_may_lie_anywhere_in_their_file(checkpoint, directory, monkeypatch):
+    wanted, file = engine(checkpoint), checkpoint / "model.safetensors"
+    content = file.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header, data = content[8 : 8 + length], content[8 + length :]
+    file.write_bytes(struct.pack("<Q", length + 1) + header + b" " + data)
+    monkeypatch.setenv(cache.SWITCH_VARIABLE, "0")
+    assert same(engine(checkpoint), wanted)
 
 
 def test_errors_are_those_of_the_checkpoint(checkpoint, directory, tmp_path):

@@ -82,13 +82,14 @@ class BlockedArray:
 
 
 def in_float32(array: Array) -> Float32Array:
-    """Return an array in float32; it is not copied if it is.
+    """Return an array in float32; it is not copied if it is, and lies as the kernels read it.
 
     Raises:
         WeightsError: It holds what float32 does not.
     """
     with np.errstate(over="ignore"):  # what float32 cannot hold is told below
-        converted = np.ascontiguousarray(array, dtype=np.float32)
+        # Nothing aligns the tensors of a safetensors file.
+        converted: Float32Array = np.require(array, np.float32, ["C", "A"])
     if not np.isfinite(converted).all():
         raise WeightsError(
             "The engine needs finite weights: some are NaN, infinite or beyond float32 (3.4e38)."
