@@ -175,7 +175,7 @@ def _arrays(*tensors: Tensor) -> list[Any]:
 def _kept(rows: Tensor, width: int) -> Tensor:
     """Return room for rows as products read them."""
     whole = -(-len(rows) // _KEPT_UNIT) * _KEPT_UNIT
-    return torch.empty(whole * width * 2, dtype=torch.uint8)
+    return rows.new_empty(whole * width * 2, dtype=torch.uint8)
 
 
 class _Projection(torch.autograd.Function):
@@ -308,9 +308,9 @@ class _Attention(torch.autograd.Function):
         ctx: Any, joint: Tensor, starts: npt.NDArray[np.int32], heads: int, dropout: float
     ) -> Tensor:
         joint = joint.contiguous()
-        seed = int(torch.randint(_SEEDS, ())) if dropout else 0
+        seed = int(torch.randint(_SEEDS, (), device=joint.device)) if dropout else 0
         context = joint.new_empty(len(joint), joint.shape[1] // 3)
-        log_sums = torch.empty(len(joint), heads)
+        log_sums = joint.new_empty(len(joint), heads, dtype=torch.float32)
         ctx.options = starts, heads, dropout, seed
         _trainer().attend(*ctx.options, *_arrays(joint, context, log_sums))
         ctx.save_for_backward(joint, log_sums)
