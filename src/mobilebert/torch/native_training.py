@@ -73,7 +73,7 @@ def project(x: Tensor, dense: FoldedDense, residual: Tensor) -> Tensor:
     """As `packed_projections.project`; x may be in bfloat16."""
     # torch gives this method no types; so with those below.
     result: Tensor = _Projection.apply(  # type: ignore[no-untyped-call]
-        x, residual, *dense.all()
+        *_contiguous(x, residual, *dense.all())
     )
     return result
 
@@ -81,7 +81,7 @@ def project(x: Tensor, dense: FoldedDense, residual: Tensor) -> Tensor:
 def feed_forward(x: Tensor, weight: Tensor, bias: Tensor, dense: FoldedDense) -> Tensor:
     """As `packed_projections.feed_forward`."""
     result: Tensor = _FeedForward.apply(  # type: ignore[no-untyped-call]
-        x, weight, bias, *dense.all()
+        *_contiguous(x, weight, bias, *dense.all())
     )
     return result
 
@@ -91,7 +91,7 @@ def enter_attention(
 ) -> tuple[Tensor, Tensor]:
     """As `packed_projections.enter_attention`, for all rows."""
     both: tuple[Tensor, Tensor] = _Entry.apply(  # type: ignore[no-untyped-call]
-        stream, *residual.all(), *shared.all(), *dense
+        *_contiguous(stream, *residual.all(), *shared.all(), *dense)
     )
     return both
 
@@ -173,6 +173,11 @@ def _arrays(*tensors: Tensor) -> list[Any]:
 
 
 def _kept(rows: Tensor, width: int) -> Tensor:
+def _contiguous(*tensors: Tensor) -> list[Tensor]:
+    """Return tensors as the kernels read them; weights may be views, or stored transposed."""
+    return [x.contiguous() for x in tensors]
+
+
     """Return room for rows as products read them."""
     whole = -(-len(rows) // _KEPT_UNIT) * _KEPT_UNIT
     return rows.new_empty(whole * width * 2, dtype=torch.uint8)
@@ -189,7 +194,6 @@ class _Projection(torch.autograd.Function):
         factor: Tensor,
         shift: Tensor,
     ) -> Tensor:
-        x, residual = x.contiguous(), residual.contiguous()
         folded, both = fold(weight, bias, factor, shift)
         result, kept = torch.empty_like(residual), _kept(x, x.shape[1])
         _trainer().project(*_arrays(x, folded, both, factor, residual, result, kept))
@@ -229,7 +233,6 @@ class _FeedForward(torch.autograd.Function):
         factor: Tensor,
         shift: Tensor,
     ) -> Tensor:
-        x, weight = x.contiguous(), weight.contiguous()
         folded, both = fold(narrow, narrow_bias, factor, shift)
         result, kept, wide = torch.empty_like(x), _kept(x, x.shape[1]), _kept(x, len(weight))
         _trainer().feed_forward(*_arrays(x, weight, bias, folded, both, factor, result, kept, wide))
@@ -256,12 +259,10 @@ class _FeedForward(torch.autograd.Function):
 class _Entry(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, stream: Tensor, *weights: Tensor) -> Any:
-        stream = stream.contiguous()
         residual, shared = FoldedDense(*weights[:4]), FoldedDense(*weights[4:8])
         query, query_bias, key, key_bias, value, value_bias = weights[8:]
         (own, own_both), (narrow, narrow_both) = fold(*residual.all()), fold(*shared.all())
         query_key, both = torch.cat([query, key]), torch.cat([query_bias, key_bias])
-        value = value.contiguous()
         result = stream.new_empty(len(stream), len(own))
         width = len(query_key) + len(value)
         joint = stream.new_empty(len(stream), width, dtype=torch.bfloat16)
@@ -347,7 +348,7 @@ class _VocabularyLoss(torch.autograd.Function):
             theirs = [y.contiguous() for y in teacher.all()]
             soft = [*_arrays(*theirs), hard_share, temperature]
         _trainer().vocabulary(
-            *_arrays(*own, labels.to(torch.int32)),
+            *_arrays(*own, labels.to(torch.int32).contiguous()),
             soft,
             _array(losses),
             *(_arrays(*grads) if wanted else [None] * 4),
