@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from mobilebert.engine.native import choose_isa, find_native, native, trains
 from mobilebert.torch.folding import FoldedDense, fold, unfold
+from mobilebert.torch.precision import without_autocast
 
 __all__ = [
     "Words",
@@ -216,7 +217,8 @@ class _Projection(torch.autograd.Function):
             None if to_residual is None else _array(to_residual),
             *_arrays(to_folded, sums, residual_sums),
         )
-        to_weights = unfold(to_folded, sums, weight, bias, factor)
+        with without_autocast(grad.device):
+            to_weights = unfold(to_folded, sums, weight, bias, factor)
         to_weights[2].add_(residual_sums)
         return to_x, to_residual, *to_weights
 
@@ -251,7 +253,8 @@ class _FeedForward(torch.autograd.Function):
             *_arrays(grad, kept, wide, weight, folded, factor),
             *_arrays(to_x, to_weight, to_bias, to_folded, sums, x_sums),
         )
-        to_narrow = unfold(to_folded, sums, narrow, narrow_bias, factor)
+        with without_autocast(grad.device):
+            to_narrow = unfold(to_folded, sums, narrow, narrow_bias, factor)
         to_narrow[2].add_(x_sums)
         return to_x, to_weight, to_bias, *to_narrow
 
@@ -291,10 +294,14 @@ class _Entry(torch.autograd.Function):
         to_value, to_shared, to_own = to_readers.split(widths)
         value_sums, shared_sums, residual_sums = sums.split(widths)
         (to_query, to_key), (query_sums, key_sums) = to_query_key.chunk(2), own_sums.chunk(2)
+        with without_autocast(to_residual.device):
+            of_norms = (
+                *unfold(to_own, residual_sums, *folded[:3]),
+                *unfold(to_shared, shared_sums, *folded[4:7]),
+            )
         return (
             to_stream,
-            *unfold(to_own, residual_sums, *folded[:3]),
-            *unfold(to_shared, shared_sums, *folded[4:7]),
+            *of_norms,
             *(to_query, query_sums, to_key, key_sums, to_value, value_sums),
         )
 
