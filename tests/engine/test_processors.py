@@ -163,6 +163,12 @@ def test_threads_are_the_processors_that_may_be_used(version_2, monkeypatch):
     assert native.choose_threads() == usable_processors() == 8
 
 
+def test_threads_are_no_more_than_the_compiled_part_takes(monkeypatch):
+    monkeypatch.delenv(native.THREADS_VARIABLE, raising=False)
+    monkeypatch.setattr(native, "usable_processors", lambda: 1536)
+    assert native.choose_threads() == 1024
+
+
 def test_without_affinity_all_processors_count(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     for count, wanted in ((6, 6), (None, 1)):

@@ -10,6 +10,7 @@ from mobilebert.errors import InputError
 
 __all__ = [
     "ISA_VARIABLE",
+    "MOST_THREADS",
     "THREADS_VARIABLE",
     "choose_isa",
     "choose_threads",
@@ -22,6 +23,9 @@ __all__ = [
 
 ISA_VARIABLE = "MOBILEBERT_ISA"
 THREADS_VARIABLE = "MOBILEBERT_NUM_THREADS"
+
+# More the compiled part refuses.
+MOST_THREADS = 1024
 
 # What Linux tells about the processors; who made the first stands within the first lines.
 _PROCESSORS = Path("/proc/cpuinfo")
@@ -114,10 +118,10 @@ def choose_threads(threads: int | None = None) -> int:
         return _checked("threads", threads)
     if given := os.environ.get(THREADS_VARIABLE):
         return _checked(THREADS_VARIABLE, int(given) if given.isdecimal() else given)
-    return usable_processors()
+    return min(MOST_THREADS, usable_processors())
 
 
 def _checked(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1024:
-        raise InputError(f"{name} must be a whole number from 1 to 1024, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_THREADS:
+        raise InputError(f"{name} must be a whole number from 1 to {MOST_THREADS}, not {value!r}.")
     return value

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mobilebert.engine.native import choose_isa, find_native, native, trains
+from mobilebert.engine.native import MOST_THREADS, choose_isa, find_native, native, trains
 from mobilebert.torch.folding import FoldedDense, fold, unfold
 from mobilebert.torch.precision import without_autocast
 
@@ -160,7 +160,7 @@ def vocabulary_loss(
 
 def _trainer() -> Any:
     """Return the kernels, on as many threads as torch has."""
-    return native().Trainer(choose_isa(), torch.get_num_threads())
+    return native().Trainer(choose_isa(), min(MOST_THREADS, torch.get_num_threads()))
 
 
 def _array(x: Tensor) -> Any:
@@ -173,12 +173,12 @@ def _arrays(*tensors: Tensor) -> list[Any]:
     return [_array(x) for x in tensors]
 
 
-def _kept(rows: Tensor, width: int) -> Tensor:
 def _contiguous(*tensors: Tensor) -> list[Tensor]:
     """Return tensors as the kernels read them; weights may be views, or stored transposed."""
     return [x.contiguous() for x in tensors]
 
 
+def _kept(rows: Tensor, width: int) -> Tensor:
     """Return room for rows as products read them."""
     whole = -(-len(rows) // _KEPT_UNIT) * _KEPT_UNIT
     return rows.new_empty(whole * width * 2, dtype=torch.uint8)
