@@ -4,6 +4,8 @@ Where a processor has no kernels for training the same tests see torch's product
 else ran.
 """
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -121,6 +123,69 @@ def test_a_mistake_in_any_input_of_a_part_is_noticed(name):
             inputs[number] += 4.0
         found = in_bfloat16(results_and_gradients, fast, inputs)
         assert max(errors(found, wanted)) > NATIVE_PART, f"input {number}"
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_gradients_are_the_same_within_autocast_and_behind_it(name):
+    fast, _, make = functions_of(33, 64, 32, 96)[name]
+    within = in_bfloat16(results_and_gradients, fast, narrow(make()))
+    inputs = narrow(make())
+    results = in_bfloat16(fast, *inputs)
+    behind = results_and_gradients(lambda *_: results, inputs)
+    assert errors(within, behind) == [0.0] * len(errors(within, behind))
+
+
+def strided(x):
+    """The same numbers, each apart from the next."""
+    if x is None:
+        return None
+    apart = x.detach().unsqueeze(-1).repeat(*[1] * x.dim(), 2)[..., 0]
+    assert not apart.is_contiguous()
+    return apart.requires_grad_()
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_weights_may_be_views(name, ran):
+    fast, _, make = functions_of(33, 64, 32, 96)[name]
+    wanted = in_bfloat16(results_and_gradients, fast, narrow(make()))
+    ran.clear()
+    found = in_bfloat16(results_and_gradients, fast, [strided(x) for x in narrow(make())])
+    assert ran == ({STEPS[name], f"{STEPS[name]}_gradient"} if TRAINS else set())
+    assert max(errors(found, wanted)) < BFLOAT16_PART
+
+
+def test_weights_may_be_stored_transposed(ran):
+    fast, _, make = functions_of(33, 64, 32, 96)["project"]
+    wanted = in_bfloat16(results_and_gradients, fast, narrow(make()))
+    turned = narrow(make())
+    turned[2] = turned[2].detach().t().contiguous().t().requires_grad_()
+    found = in_bfloat16(results_and_gradients, fast, turned)
+    assert max(errors(found, wanted)) < BFLOAT16_PART
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_what_torch_makes_by_default_does_not_matter(dtype):
+    fast, _, make = functions_of(33, 64, 32, 96)["project"]
+    inputs = [x.detach() for x in narrow(make())]
+    layout, joint = joint_of([40, 24], 2)
+    wanted = in_bfloat16(fast, *inputs), attend(joint, layout, 0.0)[0]
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(dtype)
+        with torch.device("meta"):
+            found = in_bfloat16(fast, *inputs), attend(joint, layout, 0.0)[0]
+            if TRAINS:
+                attend(joint, layout, 0.5)
+    finally:
+        torch.set_default_dtype(before)
+    assert all(torch.equal(x, y) for x, y in zip(found, wanted, strict=True))
+
+
+def test_threads_are_no_more_than_the_kernels_take(monkeypatch):
+    kernels = SimpleNamespace(Trainer=lambda isa, threads: threads)
+    monkeypatch.setattr(native_training, "native", lambda: kernels)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1536)
+    assert native_training._trainer() == 1024
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -264,6 +329,15 @@ def test_the_loss_of_a_teachers_words(share, temperature, size, ran, monkeypatch
     other = SoftTargets(teacher, 2 * theirs, 1 - 0.9 * share, temperature + 0.5)
     _, moved = in_bfloat16(masked_words, model, rows, labels, other)
     assert distance(moved["rows"], wanted) > BFLOAT16_PART
+
+
+@pytest.mark.skipif(not TRAINS, reason="torch's products take whole numbers of 64 bits alone")
+def test_labels_may_be_a_view():
+    model = build("masked_lm", **PANELS)
+    rows, labels = drawn_words(7, model)
+    apart = labels.int().unsqueeze(-1).repeat(1, 2)[:, 0]
+    wanted, found = (in_bfloat16(masked_lm_loss, model, rows, x) for x in (labels, apart))
+    assert torch.equal(found, wanted)
 
 
 def test_a_teacher_of_other_widths_is_scored_by_torch(ran):
