@@ -211,6 +211,8 @@ BAD_CALLS = {
     "an empty text": (([[1], []],), "Text 1 has no tokens"),
     "a row of padding": ((ARRAY, np.array([[1, 1, 1], [0, 0, 0]])), "Text 1 has no tokens"),
     "an empty array": ((np.empty((0, 3), int),), "no text"),
+    "texts of no width": ((np.empty((2, 0), int),), "Text 0 has no tokens"),
+    "neither texts nor width": ((np.empty((0, 0), int),), "no text"),
     "an id too large": (([[97]],), "input_ids holds 97"),
     "a negative id": (([[-1]],), "input_ids holds -1"),
     "an id beyond 32 bits": (([[2**32 + 5]],), "input_ids holds 4294967301"),

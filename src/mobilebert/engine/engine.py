@@ -1,5 +1,6 @@
 """`Engine`: a model on the native engine, for token ids in and named arrays out."""
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -313,7 +314,8 @@ class Engine:
     ) -> NamedResults:
         arrays = _arrays(input_ids, mask, types, axes=3 if self.task.choices else 2)
         choices = arrays[0].shape[1] if self.task.choices else 1
-        ids, real, segments = (x.reshape(-1, x.shape[-1]) for x in arrays)
+        *rows, length = arrays[0].shape
+        ids, real, segments = (x.reshape(math.prod(rows), length) for x in arrays)
         check_batch(self.config, {"input_ids": ids, "token_type_ids": segments})
         batch = RaggedBatch.from_padded(ids, real, segments, self.pad_neighbor)
         wanted = None
