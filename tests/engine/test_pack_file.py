@@ -4,6 +4,7 @@ import json
 import mmap
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -265,11 +266,26 @@ def test_the_header_may_change_its_length(written, tmp_path):
 def test_every_change_of_the_engine_is_another_version(monkeypatch, written, tmp_path):
     (tmp_path / "a.pack").write_bytes(written)
     open_pack(tmp_path / "a.pack")
-    monkeypatch.setattr(pack_file, "__file__", str(tmp_path / "engine.py"))
-    (tmp_path / "packing.py").write_text("# another layout\n")
+    monkeypatch.setattr(pack_file, "__file__", str(tmp_path / "engine" / "pack_file.py"))
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "packing.py").write_text("# another layout\n")
     pack_file._makers.cache_clear()
     try:
         with pytest.raises(PackError, match="another version"):
             open_pack(tmp_path / "a.pack")
     finally:
         pack_file._makers.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "source", ["engine/fold.py", "checkpoint/names.py", "weights.py", "tasks.py", "reference.py"]
+)
+def test_a_change_of_what_decides_the_arrays_is_another_version(source, monkeypatch, tmp_path):
+    assert (Path(pack_file.__file__).parents[1] / source).exists()
+    monkeypatch.setattr(pack_file, "__file__", str(tmp_path / "engine" / "pack_file.py"))
+    file, found = tmp_path / source, []
+    file.parent.mkdir(exist_ok=True)
+    for text in ("# one\n", "# another\n"):
+        file.write_text(text)
+        found.append(pack_file._makers.__wrapped__())
+    assert found[0] != found[1]

@@ -51,6 +51,16 @@ _MAX_HEADER_BYTES = 64 * 2**20
 # Element types of arrays, in the byte order of the machine that packed.
 _DTYPES = ("float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32", "int64")
 
+# The sources that decide what a pack holds, from the package on.
+_SOURCES = (
+    "engine/*.py",
+    "checkpoint/*.py",
+    "activations.py",
+    "reference.py",
+    "tasks.py",
+    "weights.py",
+)
+
 
 class PackError(Exception):
     """Why a pack cannot be used; it does not name the file."""
@@ -102,12 +112,12 @@ class Pack:
 def _makers() -> dict[str, str]:
     """Tell who makes packs here; what others made is not used.
 
-    Between releases layouts change under one version, so the sources that fold and pack count
-    too, and the state of the native part, whose numbers are stored.
+    Between releases layouts change under one version, so the sources that read, fold and pack
+    count too, and the state of the native part, whose numbers are stored.
     """
     checksum = 0
     here = Path(__file__).parent
-    for file in sorted(here.glob("*.py")):
+    for file in sorted(file for pattern in _SOURCES for file in here.parent.glob(pattern)):
         checksum = zlib.crc32(file.read_bytes(), checksum)
     for file in sorted(here.glob("_native*")):
         facts = file.stat()
