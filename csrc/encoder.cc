@@ -76,7 +76,10 @@ Encoder::Encoder(Program program, const Kernels& kernels, int threads, bool mapp
 
 Encoder::~Encoder() = default;
 
+// In a forked process the lock may be held, and the list be half changed, by a thread that is not
+// there: such a process works in memory of its own.
 std::unique_ptr<Workspace> Encoder::take_workspace() {
+  if (pool_.forked()) return std::make_unique<Workspace>();
   std::lock_guard<std::mutex> lock(mutex_);
   if (idle_.empty()) return std::make_unique<Workspace>();
   auto workspace = std::move(idle_.back());
@@ -85,6 +88,7 @@ std::unique_ptr<Workspace> Encoder::take_workspace() {
 }
 
 void Encoder::give_back(std::unique_ptr<Workspace> workspace) {
+  if (pool_.forked()) return;
   std::lock_guard<std::mutex> lock(mutex_);
   idle_.push_back(std::move(workspace));
 }

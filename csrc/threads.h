@@ -32,6 +32,8 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   int size() const { return size_; }
+  // Whether this process was forked from the one that made the pool.
+  bool forked() const;
 
   // Runs function(index, threads) on every thread and returns when all are done. While another
   // call is running, the caller does its work alone: function(0, 1). So it does in a process that
@@ -41,7 +43,6 @@ class Pool {
  private:
   void serve(int index);
   void stop();
-  bool forked() const;
 
   const int size_;
   const long process_;
