@@ -3,6 +3,7 @@
 #include "training_bindings.h"
 
 #include <nanobind/stl/string.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "cpu.h"
 #include "kernels.h"
@@ -27,12 +29,14 @@ using Kept = nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cp
 using NarrowRows = nb::ndarray<const std::uint16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using NarrowResults = nb::ndarray<std::uint16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-// Threads of a pool sleep between calls, and are shared by all that ask for as many.
+// Threads of a pool sleep between calls, and are shared by all that ask for as many. They do not
+// live on in a forked process, which has pools of its own.
 Pool& pool_of(int threads) {
   static std::mutex mutex;
-  static auto& pools = *new std::map<int, std::unique_ptr<Pool>>;  // until the process ends
+  using Owner = std::pair<long, int>;                                // process and threads
+  static auto& pools = *new std::map<Owner, std::unique_ptr<Pool>>;  // until the process ends
   std::lock_guard<std::mutex> lock(mutex);
-  std::unique_ptr<Pool>& pool = pools[threads];
+  std::unique_ptr<Pool>& pool = pools[{getpid(), threads}];
   if (!pool) pool.reset(new Pool(threads));
   return *pool;
 }

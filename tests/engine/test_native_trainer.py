@@ -1,5 +1,9 @@
 """Calls of the native steps of training that are not as they must be: each is refused."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -235,3 +239,32 @@ def test_numbers_that_cannot_be(name, place, value, said, isa):
 def test_trainers_that_cannot_be_made(isa, threads):
     with pytest.raises(ValueError, match="cannot train|between 1 and 1024"):
         _native.Trainer(isa, threads)
+
+
+FORKED = """
+import os, signal, sys
+sys.path[:0] = {paths!r}
+from test_native_trainer import CALLS, call
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+call("project", CALLS["project"](), {isa!r})
+child = os.fork()
+if not child:
+    signal.alarm(20)  # instead of waiting for threads that are not there
+    before = threads()
+    call("project", CALLS["project"](), {isa!r})
+    assert threads() == before + 1, (before, threads())
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(
+    not TRAINERS or sys.platform != "linux", reason="no instruction set trains here, or no /proc"
+)
+def test_a_forked_process_has_threads_of_its_own():
+    here = Path(__file__).parent
+    script = FORKED.format(paths=[str(here), str(here.parent)], isa=(TRAINERS or [""])[-1])
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
