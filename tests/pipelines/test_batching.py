@@ -1,6 +1,9 @@
 """Lists, generators, batches and threads: none of them changes an answer."""
 
 import itertools
+import pickle
+from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -160,5 +163,8 @@ def test_an_error_says_which_input(checkpoints):
         with pytest.raises(ItemError, match=r"^Input 301: There is no \[MASK\]") as caught:
             call(inputs)
         assert caught.value.position == 300
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (again.position, again.reason) == (300, caught.value.reason)
+        assert str(again) == str(caught.value)
     with pytest.raises(ItemError, match=r"^Input 2: The text must be a string, not int"):
         list(answerer(iter(["a [MASK]", 5])))

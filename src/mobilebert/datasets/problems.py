@@ -101,11 +101,17 @@ class RowError(InputError):
 
     Attributes:
         kind: What sort of problem it is.
+        reason: A sentence about it.
     """
 
     def __init__(self, kind: ProblemKind, reason: str) -> None:
         super().__init__(reason)
         self.kind = kind
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["RowError"], tuple[ProblemKind, str]]:
+        # Exceptions are made again of their message alone, where another process raised them.
+        return type(self), (self.kind, self.reason)
 
 
 class ProblemLog:

@@ -50,6 +50,10 @@ class ItemError(InputError):
         self.position = position
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type["ItemError"], tuple[int, str]]:
+        # Exceptions are made again of their message alone, where another process raised them.
+        return type(self), (self.position, self.reason)
+
 
 @dataclass(frozen=True)
 class Request:
