@@ -1,13 +1,13 @@
 """Reading the parameters of a task: names, numbers and choices, with errors that say what goes."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from mobilebert.errors import ArgumentError, InputError
 
-__all__ = ["LengthOptions", "merged", "read_choice", "read_count"]
+__all__ = ["LengthOptions", "merged", "read_choice", "read_count", "read_flag", "read_texts"]
 
 Parameters = TypeVar("Parameters")
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -24,13 +24,15 @@ def merged(task: str, parameters: Parameters, given: Mapping[str, Any]) -> Param
     Args:
         task: Name of the task, for the error.
         parameters: A dataclass instance.
-        given: Name -> value.
+        given: Name -> value; None leaves one that is on or off as it is.
 
     Raises:
         ArgumentError: The task has no such parameter; the message lists those it has.
+        InputError: A value is not possible.
     """
     # Every task's parameters are a dataclass, which a type variable cannot say.
-    names = [field.name for field in dataclasses.fields(parameters)]  # type: ignore[arg-type]
+    fields = dataclasses.fields(parameters)  # type: ignore[arg-type]
+    names = [field.name for field in fields]
     for name in given:
         if name not in names:
             import difflib
@@ -40,7 +42,42 @@ def merged(task: str, parameters: Parameters, given: Mapping[str, Any]) -> Param
             raise ArgumentError(
                 f"{task} has no parameter {name!r}; it has {', '.join(sorted(names))}.{hint}"
             )
-    return dataclasses.replace(parameters, **given) if given else parameters  # type: ignore[type-var]
+    flags = {field.name for field in fields if isinstance(field.default, bool)}
+    chosen = {name: given[name] for name in given if name not in flags or given[name] is not None}
+    for name, value in chosen.items():
+        if name in flags:
+            read_flag(name, value)
+    return dataclasses.replace(parameters, **chosen) if chosen else parameters  # type: ignore[type-var]
+
+
+def read_flag(name: str, value: Any) -> bool:
+    """Read what is on or off; of other values, such as "False", the truth would surprise.
+
+    Raises:
+        InputError: It is neither True nor False.
+    """
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be True or False, not {value!r:.80}.")
+    return value
+
+
+def read_texts(name: str, value: Any, what: str) -> tuple[str, ...]:
+    """Read several texts.
+
+    Args:
+        name: The parameter.
+        value: What was given.
+        what: What the texts are, such as "labels".
+
+    Raises:
+        InputError: It is one text, nothing that can be gone through, or holds something else.
+    """
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        texts = tuple(value)
+        if all(isinstance(text, str) for text in texts):
+            return texts
+        value = list(texts)
+    raise InputError(f"{name} must be a list of {what}, not {value!r:.80}.")
 
 
 def read_count(name: str, value: Any, least: int = 1) -> int:
