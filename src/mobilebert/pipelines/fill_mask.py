@@ -10,8 +10,8 @@ import numpy as np
 from mobilebert.backend import Backend
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import ModelInput, TokenizedText, check_text
-from mobilebert.pipelines.parameters import LengthOptions, read_count
-from mobilebert.pipelines.pipeline import Output, Pipeline, Request
+from mobilebert.pipelines.parameters import LengthOptions, read_count, read_texts
+from mobilebert.pipelines.pipeline import Call, Output, Pipeline, Request
 from mobilebert.pipelines.scores import best, softmax
 
 __all__ = ["FillMaskParameters", "FillMaskPipeline"]
@@ -146,6 +146,6 @@ class FillMaskPipeline(Pipeline[FillMaskParameters]):
             raise InputError(f"None of the targets {', '.join(targets)!r} has a token.")
         return np.asarray(ids)
 
-    def present(self, inputs: Any, answers: Any, several: bool, given: frozenset[str]) -> Any:
+    def present(self, inputs: Any, answers: Any, several: bool, call: Call[Any]) -> Any:
         """Unwrap a list of one text, as transformers does."""
         return answers[0] if several and len(inputs) == 1 else answers

@@ -20,7 +20,7 @@ from mobilebert.pipelines.kept_parameters import with_kept
 from mobilebert.pipelines.parameters import merged, read_count
 from mobilebert.tasks import Axes
 
-__all__ = ["ItemError", "Pipeline", "Request"]
+__all__ = ["Call", "ItemError", "Pipeline", "Request"]
 
 Options = TypeVar("Options")
 Output = Mapping[str, FloatArray]
@@ -69,8 +69,14 @@ class Request:
 
 
 @dataclass(frozen=True)
-class _Call(Generic[Options]):
-    """One call: the parameters and the batch size it runs with."""
+class Call(Generic[Options]):
+    """One call.
+
+    Attributes:
+        options: The parameters it runs with.
+        batch_size: Sequences per batch, or None.
+        given: Names of the parameters passed in this call.
+    """
 
     options: Options
     batch_size: int | None
@@ -167,14 +173,22 @@ class Pipeline(ABC, Generic[Options]):
         """Tell whether `inputs` is a list of inputs rather than one."""
         return isinstance(inputs, list)
 
-    def present(self, inputs: Any, answers: Any, several: bool, given: frozenset[str]) -> Any:
+    def ready(self, options: Options) -> Options:
+        """Return the parameters of a call with what is looked up once for all its inputs.
+
+        Raises:
+            InputError: One does not fit the model or its tokenizer.
+        """
+        return options
+
+    def present(self, inputs: Any, answers: Any, several: bool, call: Call[Options]) -> Any:
         """Give the answers the documented outer form.
 
         Args:
             inputs: What was passed.
             answers: One answer, or a list of them when several inputs were passed.
             several: Whether they were.
-            given: Names of the parameters passed in this call.
+            call: The call.
         """
         return answers
 
@@ -199,7 +213,7 @@ class Pipeline(ABC, Generic[Options]):
             return self._stream(inputs, call, call.ahead(lazy=True))
         several = self.is_several(inputs, call.options)
         answers = self._answer_list(inputs, call) if several else self._answer_one(inputs, call)
-        return self.present(inputs, answers, several, call.given)
+        return self.present(inputs, answers, several, call)
 
     def answer_all(
         self, items: Sequence[Any], *, batch_size: int | None = None, **parameters: Any
@@ -228,21 +242,21 @@ class Pipeline(ABC, Generic[Options]):
             self._requests(chunk, first, call)
             first += len(chunk)
 
-    def _call(self, batch_size: int | None, parameters: dict[str, Any]) -> _Call[Options]:
+    def _call(self, batch_size: int | None, parameters: dict[str, Any]) -> Call[Options]:
         size = self.batch_size if batch_size is None else read_count("batch_size", batch_size)
-        options = merged(self.task, self.parameters, parameters)
-        return _Call(options, size, frozenset(parameters))
+        options = self.ready(merged(self.task, self.parameters, parameters))
+        return Call(options, size, frozenset(parameters))
 
-    def _answer_list(self, items: Sequence[Any], call: _Call[Options]) -> list[Any]:
+    def _answer_list(self, items: Sequence[Any], call: Call[Options]) -> list[Any]:
         return list(self._stream(iter(items), call, call.ahead(lazy=False)))
 
-    def _answer_one(self, item: Any, call: _Call[Options]) -> Any:
+    def _answer_one(self, item: Any, call: Call[Options]) -> Any:
         try:
             return next(self._stream(iter([item]), call, ahead=1))
         except ItemError as error:
             raise InputError(error.reason) from None
 
-    def _stream(self, items: Iterator[Any], call: _Call[Options], ahead: int) -> Iterator[Any]:
+    def _stream(self, items: Iterator[Any], call: Call[Options], ahead: int) -> Iterator[Any]:
         first = 0
         while chunk := list(islice(items, ahead)):
             requests = self._requests(chunk, first, call)
@@ -252,7 +266,7 @@ class Pipeline(ABC, Generic[Options]):
                 yield self.answer(request, list(islice(outputs, len(request.inputs))), call.options)
             first += len(chunk)
 
-    def _requests(self, chunk: list[Any], first: int, call: _Call[Options]) -> list[Request]:
+    def _requests(self, chunk: list[Any], first: int, call: Call[Options]) -> list[Request]:
         options = call.options
         items = [
             _numbered(first + number, self.read, item, options) for number, item in enumerate(chunk)

@@ -12,7 +12,7 @@ from mobilebert.pipelines.null_answers import (
     stored_null_threshold,
 )
 from mobilebert.pipelines.parameters import read_count
-from mobilebert.pipelines.pipeline import Output, Pipeline, Request
+from mobilebert.pipelines.pipeline import Call, Output, Pipeline, Request
 from mobilebert.pipelines.question_windows import MAX_QUESTION_LEN, question_windows
 from mobilebert.pipelines.spans import best_spans, span_scores
 
@@ -193,7 +193,7 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringParameters]):
                 begin, finish = _characters(source.tokens, places, window[first], window[last])
                 yield begin, finish, score, null
 
-    def present(self, inputs: Any, answers: Any, several: bool, given: frozenset[str]) -> Any:
+    def present(self, inputs: Any, answers: Any, several: bool, call: Call[Any]) -> Any:
         """Unwrap a list of one question, as transformers does."""
         return answers[0] if several and len(inputs) == 1 else answers
 

@@ -15,8 +15,8 @@ from mobilebert.pipelines.label_thresholds import (
     stored_thresholds,
     threshold_array,
 )
-from mobilebert.pipelines.parameters import LengthOptions, read_choice, read_count
-from mobilebert.pipelines.pipeline import Output, Pipeline, Request
+from mobilebert.pipelines.parameters import LengthOptions, read_choice, read_count, read_flag
+from mobilebert.pipelines.pipeline import Call, Output, Pipeline, Request
 from mobilebert.pipelines.scores import ScoreFunction, best
 from mobilebert.pipelines.text_windows import text_rows
 
@@ -163,10 +163,10 @@ class TextClassificationPipeline(Pipeline[TextClassificationParameters]):
         ordered = [names[number] for number in sorted(names)]
         return threshold_array(ordered, stored_thresholds(self.config))
 
-    def present(self, inputs: Any, answers: Any, several: bool, given: frozenset[str]) -> Any:
+    def present(self, inputs: Any, answers: Any, several: bool, call: Call[Any]) -> Any:
         """Wrap the answer to one text, unless `top_k` is given in the call (as transformers).
 
         The labels that reach a threshold, which transformers does not have, are a list already.
         """
-        listed = self.parameters.threshold is not None or given & {"top_k", "threshold"}
+        listed = call.options.threshold is not None or "top_k" in call.given
         return [answers] if isinstance(inputs, str) and not listed else answers

@@ -17,8 +17,8 @@ from mobilebert.pipelines.entities import (
     unite,
 )
 from mobilebert.pipelines.label_names import label_names
-from mobilebert.pipelines.parameters import read_choice, read_count
-from mobilebert.pipelines.pipeline import Output, Pipeline, Request
+from mobilebert.pipelines.parameters import read_choice, read_count, read_texts
+from mobilebert.pipelines.pipeline import Call, Output, Pipeline, Request
 from mobilebert.pipelines.scores import softmax
 from mobilebert.pipelines.windows import default_overlap, window_ranges
 
@@ -141,7 +141,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationParameters]):
             entries.extend(self._entries(tokens, options))
         return unite(entries) if len(outputs) > 1 else entries
 
-    def present(self, inputs: Any, answers: Any, several: bool, given: frozenset[str]) -> Any:
+    def present(self, inputs: Any, answers: Any, several: bool, call: Call[Any]) -> Any:
         """Wrap the answer to one list of words, as transformers does."""
         return [answers] if isinstance(inputs, list) and not several else answers
 
