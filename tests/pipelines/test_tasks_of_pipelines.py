@@ -125,6 +125,26 @@ def test_targets_without_tokens(checkpoints, caplog):
         fill("a [MASK]", targets="\u200b")
 
 
+def test_targets_are_looked_up_once_and_before_the_model_runs(checkpoints, caplog):
+    fill, backend = recorded(pipeline("fill-mask", checkpoints["fill-mask"]))
+    with pytest.raises(InputError, match="^None of the targets"):
+        fill(["a [MASK]"] * 3, targets="\u200b")
+    assert backend.batches == []
+    with caplog.at_level(logging.WARNING, logger="mobilebert"):
+        fill(["a [MASK]"] * 3, targets=["unbelievablexyz", "cat"])
+    assert caplog.text.count("is no token") == 1
+
+
+def test_zero_shot_takes_the_name_of_transformers_for_its_texts(checkpoints):
+    task = "zero-shot-classification"
+    classify = pipeline(task, checkpoints[task], candidate_labels=["x", "a longer label"])
+    wanted = classify(["a text", "another"])
+    assert classify(sequences=["a text", "another"]) == wanted
+    assert classify(sequences="a text", candidate_labels="x") == classify("a text", "x")
+    with pytest.raises(InputError, match="Give the texts once"):
+        classify("a text", sequences="another")
+
+
 def test_a_dictionary_of_lists_is_several_questions(checkpoints):
     answerer = pipeline("question-answering", checkpoints["question-answering"])
     questions, context = ["Who?", "Where?"], "Bob slept in Paris."

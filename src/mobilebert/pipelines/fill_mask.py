@@ -55,6 +55,13 @@ class FillMaskParameters:
         return LengthOptions.read(self.truncation, self.max_length, self.tokenizer_kwargs)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Asked(FillMaskParameters):
+    """The parameters of one call, and the ids of its targets."""
+
+    target_ids: Any = None
+
+
 class FillMaskPipeline(Pipeline[FillMaskParameters]):
     """Fills [MASK] in texts; the shapes of transformers' pipeline of the same name.
 
@@ -73,6 +80,16 @@ class FillMaskPipeline(Pipeline[FillMaskParameters]):
         super().__init__(model, tokenizer, **parameters)
         if tokenizer.mask_token_id is None:
             raise InputError("The tokenizer has no mask token, so it cannot be used to fill masks.")
+
+    def ready(self, options: FillMaskParameters) -> FillMaskParameters:
+        """Look up the targets, once for all inputs.
+
+        Raises:
+            InputError: None of them has a token.
+        """
+        if options.targets is None:
+            return options
+        return _Asked(**vars(options), target_ids=self._target_ids(tuple(options.targets)))
 
     def read(self, item: Any, options: FillMaskParameters) -> str:
         """Check that the input is a text."""
@@ -105,7 +122,7 @@ class FillMaskPipeline(Pipeline[FillMaskParameters]):
         """Rank the words for each mask."""
         row = request.inputs[0]
         scores = softmax(outputs[0][self.model.task.emits[0]])  # [M, V]
-        targets = None if options.targets is None else self._target_ids(tuple(options.targets))
+        targets = options.target_ids if isinstance(options, _Asked) else None
         single = len(row.positions) == 1
         results = []
         for place, row_scores in zip(row.positions, scores, strict=True):
