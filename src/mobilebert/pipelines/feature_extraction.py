@@ -25,7 +25,7 @@ class Pooling(StrEnum):
     CLS = "cls"  # the vector of the first token
 
 
-_TENSORS = (None, False, True, "np", "pt", "tf")
+_TENSORS = ("np", "pt", "tf")
 
 # What return_tensors says -> what makes these of a numpy array.
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
@@ -65,7 +65,8 @@ class FeatureExtractionParameters:
 
     def __post_init__(self) -> None:
         read_choice(Pooling, "pooling", self.pooling or "none")
-        if self.return_tensors not in _TENSORS:
+        known = isinstance(self.return_tensors, (bool, type(None)))
+        if not known and self.return_tensors not in _TENSORS:
             raise InputError(
                 f"return_tensors must be True, 'np', 'pt' or 'tf', not {self.return_tensors!r}."
             )

@@ -41,10 +41,11 @@ class FillMaskParameters:
     def __post_init__(self) -> None:
         read_count("top_k", 5 if self.top_k is None else self.top_k)
         if self.targets is not None:
-            words = [self.targets] if isinstance(self.targets, str) else list(self.targets)
-            if not words or not all(isinstance(word, str) for word in words):
-                raise InputError(f"targets must be one word or several, not {self.targets!r}.")
-            object.__setattr__(self, "targets", tuple(words))
+            words = [self.targets] if isinstance(self.targets, str) else self.targets
+            targets = read_texts("targets", words, "words, or one word")
+            if not targets:
+                raise InputError("targets must be one word or several, not an empty list.")
+            object.__setattr__(self, "targets", targets)
         if self.top_k is None:
             object.__setattr__(self, "top_k", 5)
         _ = self.lengths

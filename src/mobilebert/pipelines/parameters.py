@@ -137,6 +137,11 @@ class LengthOptions:
             InputError: A value is not possible, or given twice.
             ArgumentError: Another tokenizer option.
         """
+        if not isinstance(tokenizer_kwargs, (Mapping, type(None))):
+            raise InputError(
+                'Options of the tokenizer are a dictionary such as {"truncation": True}, not '
+                f"{tokenizer_kwargs!r:.80}."
+            )
         options = dict(tokenizer_kwargs or {})
         for name, value in (("truncation", truncation), ("max_length", max_length)):
             if value is not None and name in options:

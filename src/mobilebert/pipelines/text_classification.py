@@ -60,6 +60,8 @@ class TextClassificationParameters:
             read_count("stride", self.stride, least=0)
         if self.function_to_apply not in (None, "default"):
             read_choice(ScoreFunction, "function_to_apply", self.function_to_apply)
+        if self.return_all_scores is not None:
+            read_flag("return_all_scores", self.return_all_scores)
         if self.threshold not in (None, TUNED) and not is_threshold(self.threshold):
             raise InputError(
                 f"threshold must be a number from 0 to 1 or {TUNED!r}, not {self.threshold!r}."

@@ -51,12 +51,12 @@ class TokenClassificationParameters:
             AggregationStrategy, "aggregation_strategy", self.aggregation_strategy or "none"
         )
         object.__setattr__(self, "aggregation_strategy", strategy)
-        if isinstance(self.ignore_labels, str):
-            raise InputError(f"ignore_labels must be a list of labels, not {self.ignore_labels!r}.")
-        ignored = ("O",) if self.ignore_labels is None else tuple(self.ignore_labels)
-        object.__setattr__(self, "ignore_labels", ignored)
+        ignored = ("O",) if self.ignore_labels is None else self.ignore_labels
+        object.__setattr__(self, "ignore_labels", read_texts("ignore_labels", ignored, "labels"))
         if self.stride is not None:
             read_count("stride", self.stride, least=0)
+        if not isinstance(self.delimiter, (str, type(None))):
+            raise InputError(f"delimiter must be a text, not {self.delimiter!r:.80}.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import TokenizedText, check_text
 from mobilebert.pipelines.label_names import label_names
-from mobilebert.pipelines.parameters import LengthOptions
+from mobilebert.pipelines.parameters import LengthOptions, read_texts
 from mobilebert.pipelines.pipeline import Output, Pipeline, Request
 from mobilebert.pipelines.scores import best, softmax
 
@@ -37,10 +37,11 @@ class ZeroShotClassificationParameters:
 
     def __post_init__(self) -> None:
         if isinstance(self.candidate_labels, str):
-            labels = [label.strip() for label in self.candidate_labels.split(",")]
-            object.__setattr__(self, "candidate_labels", tuple(filter(None, labels)))
+            named = [label.strip() for label in self.candidate_labels.split(",")]
+            object.__setattr__(self, "candidate_labels", tuple(filter(None, named)))
         elif self.candidate_labels is not None:
-            object.__setattr__(self, "candidate_labels", tuple(self.candidate_labels))
+            labels = read_texts("candidate_labels", self.candidate_labels, "texts")
+            object.__setattr__(self, "candidate_labels", labels)
         _ = self.lengths
         try:
             formatted = self.hypothesis_template.format("label")
