@@ -367,6 +367,9 @@ BAD_PARAMETERS = [
     ("feature-extraction", {"truncation": True, "truncate": True}, InputError, "same"),
     ("zero-shot-classification", {"hypothesis_template": "no place"}, InputError, "must hold {}"),
     ("zero-shot-classification", {"hypothesis_template": "{} {}"}, InputError, "must hold {}"),
+    ("zero-shot-classification", {"hypothesis_template": "On {{x}}."}, InputError, "must hold {}"),
+    ("zero-shot-classification", {"candidate_labels": 5}, InputError, "a list of texts, not 5"),
+    ("zero-shot-classification", {"multi_label": "False"}, InputError, "must be True or False"),
 ]
 
 

@@ -44,10 +44,10 @@ class ZeroShotClassificationParameters:
             object.__setattr__(self, "candidate_labels", labels)
         _ = self.lengths
         try:
-            formatted = self.hypothesis_template.format("label")
+            formatted = {self.hypothesis_template.format(label) for label in ("one", "two")}
         except (IndexError, KeyError, ValueError, AttributeError):
-            formatted = self.hypothesis_template
-        if formatted == self.hypothesis_template:
+            formatted = set()
+        if len(formatted) < 2:
             raise InputError(
                 f"hypothesis_template={self.hypothesis_template!r} must hold {{}} once, where the "
                 "label goes."
