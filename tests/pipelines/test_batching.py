@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from mobilebert.backend import BACKENDS
+from mobilebert.errors import InputError
 from mobilebert.pipelines import ItemError, pipeline
 from pipelines.random_checkpoints import recorded
 from tolerances import PIPELINE_SCORES
@@ -128,6 +129,44 @@ def test_a_generator_is_read_as_answers_are_taken(checkpoints):
     next(answers)
     assert read == [0, 1]
     assert len(list(itertools.islice(answerer(endless(), batch_size=4), 5))) == 5
+
+
+class Texts:
+    """Texts as a data set of PyTorch has them: a length, items, and nothing else."""
+
+    def __init__(self, texts):
+        self.texts = texts
+
+    def __len__(self):
+        return len(self.texts)
+
+    def __getitem__(self, number):
+        if not 0 <= number < len(self.texts):
+            raise KeyError(number)
+        return self.texts[number]
+
+
+def test_a_data_set_is_a_stream(checkpoints):
+    task = "text-classification"
+    answerer = pipeline(task, checkpoints[task])
+    wanted = answerer(["one", "two words"])
+    for texts in (Texts(["one", "two words"]), deque(["one", "two words"])):
+        answers = answerer(texts)
+        assert isinstance(answers, Iterator)
+        assert_same(list(answers), wanted)
+    for other in (np.array(["one", "two"]), b"bytes"):
+        with pytest.raises(InputError, match="must be a string, not"):
+            answerer(other)
+
+
+def test_what_has_keys_is_no_stream(checkpoints):
+    class Table(Texts):
+        def keys(self):
+            return ["text"]
+
+    answerer = pipeline("feature-extraction", checkpoints["feature-extraction"])
+    with pytest.raises(InputError, match="must be a string, not Table"):
+        answerer(Table(["one"]))
 
 
 def test_an_empty_list_and_generator(checkpoints):

@@ -37,6 +37,10 @@ LARGEST_BATCH = 32
 SORTED_BATCHES = 32
 
 
+# With a length and items, but one input or a list of them.
+_NO_STREAMS = (str, bytes, bytearray, memoryview, Mapping, tuple, list, np.ndarray)
+
+
 class ItemError(InputError):
     """One of several inputs cannot be used.
 
@@ -193,15 +197,16 @@ class Pipeline(ABC, Generic[Options]):
         return answers
 
     def __call__(self, inputs: Any, *, batch_size: int | None = None, **parameters: Any) -> Any:
-        """Answer one input, a list of inputs, or an iterator of inputs.
+        """Answer one input, a list of inputs, or a stream of inputs.
 
         Args:
-            inputs: One input, a list, or an iterator or generator.
+            inputs: One input, a list, or a stream: an iterator, a generator, or a data set with
+                `__len__` and `__getitem__`, such as those of PyTorch and `datasets`.
             batch_size: Sequences per batch in this call.
             **parameters: Parameters of the task for this call.
 
         Returns:
-            One answer, a list of answers, or for an iterator a generator of answers, which reads
+            One answer, a list of answers, or for a stream a generator of answers, which reads
             `batch_size` inputs ahead (one by default).
 
         Raises:
@@ -209,8 +214,8 @@ class Pipeline(ABC, Generic[Options]):
             ArgumentError: The task has no such parameter.
         """
         call = self._call(batch_size, parameters)
-        if isinstance(inputs, Iterator):
-            return self._stream(inputs, call, call.ahead(lazy=True))
+        if (stream := _stream_of(inputs)) is not None:
+            return self._stream(stream, call, call.ahead(lazy=True))
         several = self.is_several(inputs, call.options)
         answers = self._answer_list(inputs, call) if several else self._answer_one(inputs, call)
         return self.present(inputs, answers, several, call)
@@ -285,6 +290,19 @@ class Pipeline(ABC, Generic[Options]):
             )
             for number, (item, several) in enumerate(zip(items, texts, strict=True))
         ]
+
+
+def _stream_of(inputs: Any) -> Iterator[Any] | None:
+    """Return what gives one input after the other, or None for one input or a list."""
+    if isinstance(inputs, Iterator):
+        return inputs
+    is_sized = hasattr(inputs, "__len__") and hasattr(inputs, "__getitem__")
+    # A table of pandas has keys and is no Mapping: what it iterates over are names of columns.
+    if not is_sized or isinstance(inputs, _NO_STREAMS) or hasattr(inputs, "keys"):
+        return None
+    if hasattr(inputs, "__iter__"):
+        return iter(inputs)
+    return (inputs[number] for number in range(len(inputs)))
 
 
 def _numbered(position: int, function: Callable[..., Any], *arguments: Any) -> Any:
