@@ -129,19 +129,31 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotClassificationParameters])
             "scores": [float(scores[place]) for place in order],
         }
 
-    def __call__(self, inputs: Any, *labels: Any, **parameters: Any) -> Any:
+    def __call__(
+        self, inputs: Any = None, *labels: Any, sequences: Any = None, **parameters: Any
+    ) -> Any:
         """Classify; the labels may be the second positional argument.
 
         Args:
             inputs: One text, a list, or an iterator.
             *labels: The candidate labels.
+            sequences: transformers' name of `inputs`.
             **parameters: `batch_size` and the task's parameters.
+
+        Returns:
+            One answer, a list of answers, or for an iterator a generator of answers.
+
+        Raises:
+            InputError: Texts or labels are not given once, or cannot be used.
+            ArgumentError: The task has no such parameter.
         """
+        if inputs is not None and sequences is not None:
+            raise InputError("Give the texts once, as the first argument or as sequences=...")
         if len(labels) > 1 or (labels and "candidate_labels" in parameters):
             raise InputError("Give the candidate labels once, as one list.")
         if labels:
             parameters["candidate_labels"] = labels[0]
-        return super().__call__(inputs, **parameters)
+        return super().__call__(sequences if inputs is None else inputs, **parameters)
 
 
 def _is_entailment(label: str) -> bool:
