@@ -128,10 +128,10 @@ class LengthOptions:
 
         Args:
             truncation: True, False or a strategy of the tokenizers. None means True when
-                `max_length` is given, as the tokenizers take it.
+                `max_length` is given and no padding, as the tokenizers take it.
             max_length: Longest sequence in tokens.
-            tokenizer_kwargs: The same two as a dictionary; ``padding`` is accepted and changes
-                nothing, because answers do not depend on it.
+            tokenizer_kwargs: The same two as a dictionary, and ``padding``, which changes nothing
+                else, because answers do not depend on it.
 
         Raises:
             InputError: A value is not possible, or given twice.
@@ -147,7 +147,8 @@ class LengthOptions:
             if value is not None and name in options:
                 raise InputError(f"{name} is given twice: as a parameter and for the tokenizer.")
             options.setdefault(name, value)
-        if options.pop("padding", None) not in _PADDINGS:
+        padding = options.pop("padding", None)
+        if padding not in _PADDINGS:
             raise InputError(
                 "padding must be True, False, 'longest', 'max_length' or 'do_not_pad'."
             )
@@ -159,12 +160,13 @@ class LengthOptions:
             )
         if longest is not None:
             longest = read_count("max_length", longest, least=4)
-        return cls(_strategy(cut, longest), longest)
+        if cut is None:
+            # With padding, `max_length` is what is padded to.
+            cut = longest is not None and not padding
+        return cls(_strategy(cut), longest)
 
 
-def _strategy(value: Any, max_length: int | None) -> str | None:
-    if value is None:
-        value = max_length is not None
+def _strategy(value: Any) -> str | None:
     if value is True:
         return "longest_first"
     if value is False:

@@ -39,9 +39,9 @@ class TextClassificationParameters:
         stride: Tokens that neighbouring windows of a long text share; 128 by default.
         truncation: Cut a long text instead of reading it in windows; "head_tail" cuts its middle.
             By default as the model was tuned.
-        max_length: Longest sequence in tokens; cuts unless `truncation` is False. By default as
-            the model was tuned.
-        padding: Accepted and without effect.
+        max_length: Longest sequence in tokens; cuts unless `truncation` is False or there is
+            `padding`. By default as the model was tuned.
+        padding: Accepted; with it, `max_length` alone does not cut.
     """
 
     top_k: int | Literal["best"] | None = "best"
