@@ -182,7 +182,11 @@ def test_top_k_gives_a_line_for_each_prediction(reviews, checkpoints):
         ("top_k=null", {"top_k": None}, 3),
         ("threshold=0.0001", {"threshold": 0.0001}, 3),
         ("return_all_scores=true", {"return_all_scores": True}, 3),
+        ("return_all_scores=True", {"return_all_scores": True}, 3),
+        ("return_all_scores=False", {"top_k": 1}, 1),
+        ("threshold=0", {"threshold": 0}, 3),
         ("threshold=null", {"top_k": 1}, 1),
+        ("threshold=None", {"top_k": 1}, 1),
     ],
 )
 def test_csv_has_what_parameters_choose(parameter, options, lines, checkpoints):

@@ -34,8 +34,11 @@ LINES_AHEAD = 8
 
 STANDARD = "-"
 
-# Parameters that choose labels in place of `top_k`; unset, or false, they do not.
-_CHOOSING = ("threshold", "return_all_scores")
+# What Python calls the words of JSON.
+_PYTHON_WORDS = {"True": True, "False": False, "None": None}
+
+# Formats that have a place for all that a prediction holds.
+_WHOLE_FORMATS = ("json", "jsonl")
 
 
 @dataclass
@@ -237,7 +240,7 @@ def _load(task: str | None, options: dict[str, Any]) -> Pipeline[Any]:
 
 
 def _read_parameters(assignments: Sequence[str]) -> dict[str, Any]:
-    parameters = {}
+    parameters: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals or not name.isidentifier():
@@ -245,7 +248,7 @@ def _read_parameters(assignments: Sequence[str]) -> dict[str, Any]:
         try:
             parameters[name] = json.loads(value)
         except (ValueError, RecursionError):
-            parameters[name] = value  # a bare word
+            parameters[name] = _PYTHON_WORDS.get(value, value)  # a bare word
     return parameters
 
 
@@ -265,7 +268,8 @@ def _top_k(
             raise InputError(f"--top-k must be at least 1, not {given}.")
         return given
     # What says by itself how many labels there are is not cut to the best one.
-    chosen = "top_k" in parameters or any(parameters.get(name) for name in _CHOOSING)
+    chosen = "top_k" in parameters or parameters.get("return_all_scores")
+    chosen = chosen or parameters.get("threshold") is not None
     return 1 if form == "csv" and limits and not chosen else None
 
 
