@@ -198,6 +198,16 @@ def test_csv_has_what_parameters_choose(parameter, options, lines, checkpoints):
     assert len(found) == lines
 
 
+def test_the_score_of_no_answer_is_refused_where_it_has_no_place(checkpoints):
+    model = ["run", "--model", checkpoints["question-answering"], "-p", "return_null_score=true"]
+    asked = ["who?", "George went to Reykjavik"]
+    for form in ("csv", "text"):
+        result = invoke(*model, "--format", form, *asked)
+        assert_refused(result, f"return_null_score has no place in {form}")
+    (answer,) = json.loads(answers(*model, "--format", "jsonl", *asked))["prediction"]
+    assert "null_score" in answer
+
+
 def test_an_input_without_entities_keeps_its_line(tmp_path, checkpoints):
     path = tmp_path / "texts.txt"
     path.write_text("a\nb\n")

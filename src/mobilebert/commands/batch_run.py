@@ -17,6 +17,7 @@ from mobilebert.commands.interrupts import remembered_interrupts
 from mobilebert.commands.output_file import Existing, OutputFile
 from mobilebert.commands.output_formats import OUTPUT_FORMATS, OutputFormat, predictions_of
 from mobilebert.commands.standard_output import write_stdout
+from mobilebert.commands.unused_options import refuse_unused
 from mobilebert.errors import InputError
 from mobilebert.pipelines import ItemError, Pipeline, pipeline, pipeline_class
 from mobilebert.pipelines.parameters import merged
@@ -84,18 +85,17 @@ class BatchRun:
         existing = Existing(options["overwrite"], options["resume"])
         if options["output_path"] == STANDARD:
             options["output_path"] = None  # "-" is standard output here
+        _refuse_unused(texts, options)
         output = options["output_path"] and OutputFile(options["output_path"], existing)
-        parameters = _read_parameters(options["parameters"])
-        if options["candidate_labels"] is not None:
-            parameters["candidate_labels"] = options["candidate_labels"]
-        if options["top_k"] is not None and "top_k" in parameters:
-            raise InputError("--top-k and --parameter top_k=... say the same; give one.")
+        parameters = _parameters(options)
         if task:
             # Wrong parameters are told before a model is loaded.
             merged(task, pipeline_class(task).defaults, parameters)
         answerer = _load(task, options)
         task = answerer.task
         form = options["output_format"] or _format_of(options["output_path"])
+        merged(task, answerer.parameters, parameters)  # of a task that only the model says
+        _refuse_unwritten(parameters, form)
         top_k = _top_k(options["top_k"], form, answerer, parameters)
         if top_k is not None and hasattr(answerer.defaults, "top_k"):
             parameters["top_k"] = top_k
@@ -237,6 +237,45 @@ def _load(task: str | None, options: dict[str, Any]) -> Pipeline[Any]:
         batch_size=options["batch_size"],
         allow_untrained=options["allow_untrained"],
     )
+
+
+def _refuse_unused(texts: Sequence[str], options: dict[str, Any]) -> None:
+    """Refuse options that have no use beside the others."""
+    if options["output_path"] is None:
+        refuse_unused(["overwrite", "resume"], "without --output FILE")
+    if texts:
+        refuse_unused(["input_format"], "with TEXT arguments")
+
+
+def _parameters(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the task that the options give.
+
+    Raises:
+        InputError: One is given twice, or is none.
+    """
+    parameters = _read_parameters(options["parameters"])
+    if options["candidate_labels"] is not None:
+        parameters["candidate_labels"] = options["candidate_labels"]
+    if options["top_k"] is not None and "top_k" in parameters:
+        raise InputError("--top-k and --parameter top_k=... say the same; give one.")
+    return parameters
+
+
+def _refuse_unwritten(parameters: dict[str, Any], form: str) -> None:
+    """Refuse parameters that ask for what is not written.
+
+    Raises:
+        InputError: One does.
+    """
+    if parameters.get("return_tensors"):
+        raise InputError(
+            "--parameter return_tensors has no use here: numbers are written as text; leave it out."
+        )
+    if parameters.get("return_null_score") and form not in _WHOLE_FORMATS:
+        raise InputError(
+            f"--parameter return_null_score has no place in {form}; choose --format "
+            f"{' or '.join(_WHOLE_FORMATS)}."
+        )
 
 
 def _read_parameters(assignments: Sequence[str]) -> dict[str, Any]:

@@ -64,13 +64,14 @@ class ColumnReader:
             is read from the column of its own name.
 
     Raises:
-        InputError: There is no such field, or it is no assignment.
+        InputError: There is no such field, it is there twice, or it is no assignment.
     """
 
     def __init__(self, task: str, assignments: Sequence[str] = ()) -> None:
         self.task = task
         self.fields = fields_of(task)
         self.columns = {name: name for name in self.fields.required}
+        named = set()
         self.optional = () if assignments else self.fields.optional
         for part in (part for several in assignments for part in several.split(",")):
             name, equals, column = part.partition("=")
@@ -80,6 +81,12 @@ class ColumnReader:
                     f"--column {part!r}: write FIELD=COLUMN; {task} has the fields "
                     f"{', '.join(known)}."
                 )
+            if name.strip() in named:
+                raise InputError(
+                    f"--column names {name.strip()} twice, which is read from one column; give it "
+                    "once."
+                )
+            named.add(name.strip())
             self.columns[name.strip()] = column
 
     def item(self, row: InputRow, source: InputSource) -> Any:
