@@ -195,13 +195,17 @@ class BatchRun:
         return self.batch_size * BATCHES_PER_CHUNK if self.batch_size else ROWS_PER_CHUNK
 
     def _check(self) -> None:
-        """Check every input before the first is answered."""
-        for rows in _chunks(self.source.open_rows(), self._chunk_size):
+        """Check every input, and its place in the output, before the first is answered."""
+        for number, rows in enumerate(_chunks(self.source.open_rows(), self._chunk_size)):
             items = [self.columns.item(row, self.source) for row in rows]
             try:
                 self.answerer.check(items, **self.parameters)
             except ItemError as error:
                 raise self._placed(error, rows) from None
+            if not number:
+                self.writer.header(rows[0])  # says which columns there are
+            for row in rows:
+                self.writer.check(row, as_utf8=self.output is not None)
 
     def _answers(self, rows: list[InputRow]) -> list[tuple[InputRow, list[Any]]]:
         items = [self.columns.item(row, self.source) for row in rows]

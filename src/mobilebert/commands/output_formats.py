@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from mobilebert.commands.inputs import InputRow
@@ -55,6 +55,18 @@ class OutputFormat(ABC):
     def header(self, first: InputRow) -> str:
         """Return what comes before all answers."""
         return ""
+
+    def check(self, row: InputRow, *, as_utf8: bool) -> None:
+        """Check that an input has a place in what is written, after `header`.
+
+        Args:
+            row: The input.
+            as_utf8: Whether what is written must have a UTF-8 form.
+
+        Raises:
+            InputError: It has none.
+        """
+        return
 
     @abstractmethod
     def chunk(self, answers: Sequence[Answered], beginning: bool) -> str:
@@ -112,6 +124,12 @@ class CsvFormat(OutputFormat):
         names = [_free(name, first.columns) for name in self.columns]
         return "" if self.task == "feature-extraction" else _csv_line([*self.inputs, *names])
 
+    def check(self, row: InputRow, *, as_utf8: bool) -> None:
+        """Check that the first input has all columns, and that they can be written."""
+        self._cells(row)
+        if as_utf8:
+            _check_utf8(row, [*row.columns.items(), *((name, name) for name in row.columns)])
+
     def chunk(self, answers: Sequence[Answered], beginning: bool) -> str:
         """Return one line for each prediction; an input without any has one with empty cells."""
         if self.task == "feature-extraction":
@@ -154,6 +172,11 @@ class CsvFormat(OutputFormat):
 
 class TextFormat(OutputFormat):
     """The input and its answers below it, best first."""
+
+    def check(self, row: InputRow, *, as_utf8: bool) -> None:
+        """Check that the columns, which are the title, can be written."""
+        if as_utf8:
+            _check_utf8(row, row.columns.items())
 
     def chunk(self, answers: Sequence[Answered], beginning: bool) -> str:
         """Return blocks separated by empty lines."""
@@ -216,7 +239,18 @@ def _vector_line(vector: Any) -> str:
     return f"  {numbers} ...  (shape {shape}; --format jsonl writes all)"
 
 
-def _free(name: str, taken: Mapping[str, Any]) -> str:
+def _check_utf8(row: InputRow, columns: Iterable[tuple[str, Any]]) -> None:
+    for name, value in columns:
+        try:
+            str(value).encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError(
+                f"Line {row.line} has a lone surrogate in {name!a}, which is no text and has no "
+                "place in this format; choose --format jsonl."
+            ) from None
+
+
+def _free(name: str, taken: Collection[str]) -> str:
     """Return a name for a new column that the input does not have already."""
     while name in taken:
         name = f"predicted_{name}"
