@@ -154,7 +154,7 @@ class CsvFormat(OutputFormat):
                     "--format jsonl."
                 )
             if beginning and not number:
-                names = [f"feature_{place}" for place in range(len(vector))]
+                names = [_free(f"feature_{place}", self.inputs) for place in range(len(vector))]
                 lines.append(_csv_line([*self.inputs, *names]))
             lines.append(_csv_line([*self._cells(row), *vector]))
         return "".join(lines)
@@ -268,8 +268,9 @@ def _json(value: Any) -> str:
 
 def _csv_line(cells: Sequence[Any]) -> str:
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerow(cells)
-    return stream.getvalue()
+    # Older Pythons quote the characters of the terminator alone, and a bare \r would end a line.
+    csv.writer(stream, lineterminator="\r\n").writerow(cells)
+    return stream.getvalue().removesuffix("\r\n") + "\n"
 
 
 OUTPUT_FORMATS: dict[str, type[OutputFormat]] = {
