@@ -244,6 +244,42 @@ def test_a_link_stays_a_link(command, tmp_path):
     assert (tmp_path / "real.csv").read_text().startswith("text,label,score")
 
 
+def test_an_input_that_is_not_there_beside_an_output_that_is(command, tmp_path):
+    (tmp_path / "out.csv").write_text("mine")
+    command[4] = tmp_path / "missing.txt"
+    result = invoke(*command, "--output", tmp_path / "out.csv", "--overwrite")
+    assert_refused(result, "Cannot read")
+    assert (tmp_path / "out.csv").read_text() == "mine"
+
+
+def test_a_pipe_is_read_once(command, tmp_path):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as stream:
+        stream.write((tmp_path / "in.txt").read_bytes())
+    whole, output = tmp_path / "whole.csv", tmp_path / "out.csv"
+    invoke(*command, "--output", whole)
+    command[4] = f"/dev/fd/{reading}"
+    result = invoke(*command, "--input-format", "txt", "--output", output)
+    os.close(reading)
+    assert result.exit_code == 0, result.stderr
+    assert output.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("left", [COUNT - 1, COUNT + 1])
+def test_an_input_that_changes_is_no_whole_answer(left, command, tmp_path, monkeypatch):
+    check = Pipeline.check
+
+    def change_behind(self, items, **options):
+        check(self, items, **options)
+        (tmp_path / "in.txt").write_text("text\n" * left)
+
+    command[-1] = 8  # one chunk
+    monkeypatch.setattr(Pipeline, "check", change_behind)
+    result = invoke(*command, "--output", tmp_path / "out.csv")
+    assert_refused(result, f"it had {COUNT} inputs, and then {left}")
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_the_input_is_not_overwritten(command, tmp_path):
     result = invoke(*command, "--output", tmp_path / "in.txt", "--overwrite")
     assert_refused(result, "choose another output")

@@ -179,6 +179,11 @@ class BatchRun:
                     output.append(header + text, done)
                     bar.update(len(rows))
                     check_interrupt()
+            if done != total:
+                raise InputError(
+                    f"{self.source.name} has changed while it was answered: it had {total} inputs, "
+                    f"and then {done}. --overwrite starts again."
+                )
             output.finish(self.writer.footer())
         except KeyboardInterrupt:
             click.echo(
@@ -325,10 +330,11 @@ def _open_source(
     if texts:
         return read_texts(read_arguments(task, texts))
     if path is not None and path != STANDARD:
+        source = open_file(path, kind)
         output = options["output_path"]
         if output and Path(output).exists() and Path(output).samefile(path):
             raise InputError(f"--input and --output are both {path}; choose another output.")
-        return open_file(path, kind)
+        return source
     if path is None and sys.stdin.isatty():
         raise InputError("There is nothing to answer: give TEXT, --input FILE, or pipe text in.")
     return open_stream(sys.stdin.buffer, kind, whole=to_file)

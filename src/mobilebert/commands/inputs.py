@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +90,7 @@ def read_texts(rows: list[dict[str, Any]]) -> InputSource:
 
 
 def open_file(path: str, kind: str | None) -> InputSource:
-    """Read rows from a file.
+    """Read rows from a file, or from a pipe, which is read to its end.
 
     Args:
         path: The file.
@@ -110,7 +112,10 @@ def open_file(path: str, kind: str | None) -> InputSource:
         except OSError as error:
             raise InputError(f"Cannot read {path}: {error.strerror or error}.") from None
 
-    binary().close()
+    with binary() as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            content = stream.read()  # a pipe gives what it holds once
+            return _source(path, kind, lambda: io.BytesIO(content))
     return _source(path, kind, binary)
 
 
