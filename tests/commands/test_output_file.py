@@ -11,6 +11,7 @@ import pytest
 
 from commands.running import assert_refused, invoke, start
 from mobilebert.pipelines import Pipeline
+from pipelines.random_checkpoints import write_checkpoint
 
 COUNT = 40
 LINES = [f"text number {n} " + "word " * (n * 7 % 13) for n in range(COUNT)]
@@ -141,7 +142,7 @@ def test_resume_of_a_complete_file_says_so(command, tmp_path):
     before = output.read_bytes()
     result = invoke(*command, "--output", output, "--resume")
     assert result.exit_code == 0
-    assert "complete already" in result.stderr
+    assert "complete already. Whether it is of this input" in result.stderr
     assert output.read_bytes() == before
 
 
@@ -179,6 +180,17 @@ def test_resume_refuses_another_number_of_candidate_labels(tmp_path, checkpoints
         invoke(*command, "--top-k", 2)
     result = invoke(*command, "--resume", "--top-k", 1)
     assert_refused(result, "begun with another --top-k")
+
+
+def test_resume_refuses_a_model_that_was_replaced(command, tmp_path, monkeypatch):
+    command[2] = write_checkpoint(tmp_path / "model", "sequence_classification")
+    output = tmp_path / "out.csv"
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        invoke(*command, "--output", output)
+    write_checkpoint(tmp_path / "model", "sequence_classification", seed=1)
+    result = invoke(*command, "--output", output, "--resume")
+    assert_refused(result, "begun with another state of the model")
 
 
 def test_resume_refuses_another_input(command, tmp_path, monkeypatch):

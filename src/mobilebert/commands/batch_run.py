@@ -11,6 +11,7 @@ from typing import Any, Self
 import click
 
 from mobilebert import __version__
+from mobilebert.backend import backend_class
 from mobilebert.commands.columns import ColumnReader, read_arguments
 from mobilebert.commands.inputs import InputRow, InputSource, open_file, open_stream, read_texts
 from mobilebert.commands.interrupts import remembered_interrupts
@@ -19,6 +20,7 @@ from mobilebert.commands.output_formats import OUTPUT_FORMATS, OutputFormat, pre
 from mobilebert.commands.standard_output import write_stdout
 from mobilebert.commands.unused_options import refuse_unused
 from mobilebert.errors import InputError
+from mobilebert.hub import BUNDLED_MODEL, HubOptions
 from mobilebert.pipelines import ItemError, Pipeline, pipeline, pipeline_class
 from mobilebert.pipelines.parameters import merged
 from mobilebert.tasks import resolve_pipeline_task
@@ -102,6 +104,7 @@ class BatchRun:
         facts = {
             "input": None,
             "model": str(options["model"]),
+            "state of the model": output and _state_of(answerer, options),
             "--revision": options["revision"],
             "--allow-untrained": options["allow_untrained"] or None,
             "task": task,
@@ -136,7 +139,11 @@ class BatchRun:
             self._to_stdout()
             return
         if self.output.is_complete:
-            click.echo(f"{self.output.path} is complete already.", err=True)
+            click.echo(
+                f"{self.output.path} is complete already. Whether it is of this input and these "
+                "options is not known any more; --overwrite starts again.",
+                err=True,
+            )
             return
         total, self.facts["input"] = self.source.summary()
         self._check()
@@ -230,6 +237,17 @@ class BatchRun:
 def _chunks(rows: Iterator[InputRow], size: int) -> Iterator[list[InputRow]]:
     while chunk := list(islice(rows, size)):
         yield chunk
+
+
+def _state_of(answerer: Pipeline[Any], options: dict[str, Any]) -> str:
+    from mobilebert.commands.model_state import model_state  # memory that only files need
+
+    return model_state(
+        options["model"] or BUNDLED_MODEL,
+        HubOptions(revision=options["revision"]),
+        answerer.config,
+        backend_class(answerer.model.name).formats,
+    )
 
 
 def _load(task: str | None, options: dict[str, Any]) -> Pipeline[Any]:
