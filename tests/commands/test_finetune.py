@@ -150,9 +150,12 @@ def test_a_model_without_a_report_needs_data(files):
         ("evaluate", ("--backend", "auto"), "--backend has no use on prepared text"),
         ("evaluate", ("--column", "text=a", "--task", "ner"), "--task, --column have no use on"),
         ("evaluate", ("--label-names", "a=b", "--skip-bad-rows"), "--label-names, --skip-bad-rows"),
+        ("evaluate", ("--overwrite",), "--overwrite has no use on prepared text"),
         ("rows", ("--words", 50_000), "--words has no use on rows"),
+        ("rows", ("--overwrite",), "--overwrite has no use without --output"),
         ("compare", ("--encoding", "cp949"), "--encoding has no use without --data"),
         ("compare", ("--skip-bad-rows",), "--skip-bad-rows has no use without --data"),
+        ("compare", ("--overwrite",), "--overwrite has no use without --output"),
     ],
 )
 def test_options_without_use_are_refused(tmp_path, command, given, message):

@@ -1,5 +1,6 @@
 """``mobilebert compare``: several models beside each other."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,12 +26,21 @@ Times are medians of an answer to one sentence of 49 tokens, the models taking t
 @data_options
 @click.option("--backend", metavar="B", default="auto", help="As for run.  [default: auto]")
 @click.option("--output", metavar="FILE", help="Also write the page, an HTML file.")
+@click.option("--overwrite", is_flag=True, help="Replace a page that is there.")
 def compare(models: tuple[str, ...], **options: Any) -> None:
     """Run the command; its help is `HELP`."""
     from mobilebert.commands.data_options import read_columns, read_label_names
-    from mobilebert.reports import comparison_table, write_comparison
+    from mobilebert.commands.report_place import check_place
+    from mobilebert.commands.standard_output import write_stdout
+    from mobilebert.files import make_directory
+    from mobilebert.reports import comparison
     from mobilebert.training import comparing
 
+    output = None if options["output"] is None else Path(options["output"])
+    if output is None:
+        refuse_unused(["overwrite"], "without --output")
+    else:
+        check_place([output], overwrite=options["overwrite"])
     data = {}
     if options["data"]:
         data = {
@@ -44,6 +54,9 @@ def compare(models: tuple[str, ...], **options: Any) -> None:
     else:
         refuse_unused(DATA_OPTIONS, "without --data")
     compared = comparing.compare(models, backend=options["backend"], **data)
-    if options["output"] is not None:
-        click.echo(f"Page: {write_comparison(compared, options['output'])}", err=True)
-    click.echo(comparison_table(compared))
+    try:
+        write_stdout(comparison.comparison_table(compared) + "\n")
+    finally:  # where one place cannot be written, what was measured is in the other
+        if output is not None:
+            make_directory(output.parent)
+            click.echo(f"Page: {comparison.write_comparison(compared, output)}", err=True)

@@ -34,6 +34,7 @@ prepare-pretraining has written.
 @click.option("--backend", metavar="B", default="auto", help="As for run.  [default: auto]")
 @click.option("--dtype", metavar="D", help="As for run.")
 @click.option("--output", metavar="DIR", help="Directory for report.html and report.json.")
+@click.option("--overwrite", is_flag=True, help="Replace a report that is there.")
 @click.option(
     "--words",
     metavar="N",
@@ -50,9 +51,17 @@ def evaluate(**options: Any) -> None:
         return
     refuse_unused(["words"], "on rows, but on prepared text")
     from mobilebert.commands.data_options import read_columns, read_label_names
-    from mobilebert.reports import write_report
+    from mobilebert.commands.report_place import check_place
+    from mobilebert.commands.standard_output import write_stdout
+    from mobilebert.reports import writing
     from mobilebert.training import judging
 
+    if options["output"] is None:
+        refuse_unused(["overwrite"], "without --output")
+    else:
+        names = (writing.PAGE_NAME, writing.JSON_NAME)
+        files = [Path(options["output"]) / name for name in names]
+        check_place(files, overwrite=options["overwrite"])
     judged = judging.evaluate(
         options["model"],
         list(options["data"]),
@@ -67,11 +76,13 @@ def evaluate(**options: Any) -> None:
     )
     for fact in judged.report.data.files[0].facts:
         click.echo(fact, err=True)
-    if options["output"] is not None:
-        written = write_report(judged.report, options["output"])
-        click.echo(f"Report: {written.page}", err=True)
     shown = json.dumps(judged.metrics, indent=2) if options["as_json"] else judged.summary()
-    click.echo(shown)
+    try:
+        write_stdout(shown + "\n")
+    finally:  # where one place cannot be written, what was measured is in the other
+        if options["output"] is not None:
+            written = writing.write_report(judged.report, options["output"])
+            click.echo(f"Report: {written.page}", err=True)
 
 
 def _is_prepared(data: Sequence[str]) -> bool:
@@ -79,10 +90,12 @@ def _is_prepared(data: Sequence[str]) -> bool:
 
 
 def _evaluate_prepared(options: Mapping[str, Any]) -> None:
+    from mobilebert.commands.standard_output import write_stdout
     from mobilebert.errors import InputError
     from mobilebert.extras import require_training
 
-    refuse_unused([*DATA_OPTIONS, "task", "backend", "dtype", "output"], "on prepared text")
+    unused = [*DATA_OPTIONS, "task", "backend", "dtype", "output", "overwrite"]
+    refuse_unused(unused, "on prepared text")
     if len(options["data"]) > 1:
         raise InputError("Give one directory of prepared text at a time.")
     require_training("Judging on prepared text")
@@ -91,7 +104,5 @@ def _evaluate_prepared(options: Mapping[str, Any]) -> None:
     judged = evaluate_pretraining(
         options["model"], options["data"][0], words=options["words"], progress=True
     )
-    if options["as_json"]:
-        click.echo(json.dumps({"metrics": judged.metrics, "sources": judged.sources()}, indent=2))
-    else:
-        click.echo(judged.summary())
+    found = {"metrics": judged.metrics, "sources": judged.sources()}
+    write_stdout((json.dumps(found, indent=2) if options["as_json"] else judged.summary()) + "\n")
