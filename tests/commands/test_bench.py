@@ -44,6 +44,10 @@ def test_a_shape_is_measured_and_kept(tmp_path):
         (("--output", "/nowhere/at/all.json"), "no directory"),
         (("--output", "x", "--overwrite", "--resume"), "exclude each other"),
         (("--table", "/nowhere.json"), "Cannot read"),
+        (("--table", "x", "--output", "y"), "--output has no use with --table"),
+        (("grid", "--table", "x", "--layers", "4"), "suite, --layers have no use with --table"),
+        (("--batch", "8"), "--batch has no use without --length"),
+        (("--resume",), "--resume has no use without --output"),
     ],
 )
 def test_what_cannot_be_done_is_said(arguments, message):

@@ -78,6 +78,11 @@ def test_no_framework_is_imported():
     assert out.stdout.splitlines()[-1] == "False"
 
 
+@pytest.mark.parametrize("option", [("--sha256",), ("--revision", "main")])
+def test_options_of_a_checkpoint_need_one(option):
+    assert_refused(invoke("info", *option), f"{option[0]} has no use without MODEL")
+
+
 def test_a_bad_checkpoint(tmp_path):
     assert_refused(invoke("info", tmp_path / "nowhere"), "nowhere")
     (tmp_path / "config.json").write_text("{}")

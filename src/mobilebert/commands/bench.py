@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
+from mobilebert.commands.unused_options import refuse_unused
+
 __all__ = ["bench"]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,6 +67,13 @@ def bench(suite: str, **options: Any) -> None:
     from mobilebert.commands.bench_run import print_tables, run_suite
 
     if options["table"] is not None:
+        refuse_unused(
+            ["suite", *options.keys() - {"table"}], "with --table, which measures nothing"
+        )
         print_tables(options["table"])
-    else:
-        run_suite(suite, options)
+        return
+    if not options["lengths"]:
+        refuse_unused(["batches"], "without --length")
+    if options["output"] is None:
+        refuse_unused(["overwrite", "resume"], "without --output")
+    run_suite(suite, options)

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from mobilebert.commands.unused_options import refuse_unused
+
 __all__ = ["info"]
 
 
@@ -29,6 +31,8 @@ def info(
     facts: dict[str, Any] = machine_facts()
     if verify and model is None:
         raise click.UsageError("--verify needs a MODEL.")
+    if model is None:
+        refuse_unused(["revision", "sha256"], "without MODEL")
     if model is not None:
         facts["checkpoint"] = checkpoint_facts(model, revision, sha256)
         facts["engine"] = engine_facts(model, revision, verify)
