@@ -300,9 +300,9 @@ def _stream_of(inputs: Any) -> Iterator[Any] | None:
     # A table of pandas has keys and is no Mapping: what it iterates over are names of columns.
     if not is_sized or isinstance(inputs, _NO_STREAMS) or hasattr(inputs, "keys"):
         return None
-    if hasattr(inputs, "__iter__"):
-        return iter(inputs)
-    return (inputs[number] for number in range(len(inputs)))
+    by_number = (inputs[number] for number in range(len(inputs)))
+    stream: Iterator[Any] = iter(inputs) if hasattr(inputs, "__iter__") else by_number
+    return stream
 
 
 def _numbered(position: int, function: Callable[..., Any], *arguments: Any) -> Any:
