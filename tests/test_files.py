@@ -1,3 +1,7 @@
+import os
+import stat
+import sys
+
 import pytest
 
 from mobilebert.errors import CheckpointError
@@ -26,6 +30,20 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, error):
         interrupted()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no permissions of this kind")
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_files_follow_the_umask_and_nothing_touches_it(tmp_path, monkeypatch, mask):
+    before = os.umask(mask)
+    try:
+        with monkeypatch.context() as patch:
+            # It is the process's: another thread's files would be made without it meanwhile.
+            patch.setattr(os, "umask", None)
+            write_atomic(tmp_path / "a.txt", "x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o666 & ~mask
 
 
 def test_unwritable_places_are_named(tmp_path):

@@ -2,7 +2,7 @@
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,8 @@ __all__ = ["atomic_path", "make_directory", "read_json", "read_text", "write_ato
 # A JSON side file (configuration, tokenizer) beyond this is not one of ours; the published
 # tokenizer.json has 0.7 MB, one with a million entries about 30 MB.
 MAX_JSON_BYTES = 256 * 2**20
+
+_NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
@@ -32,28 +34,18 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         CheckpointError: The directory does not exist or cannot be written.
     """
     target = Path(path)
+    temporary = target.parent / f".{target.name}.{secrets.token_hex(4)}.partial"
     try:
-        descriptor, name = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=".partial", dir=target.parent
-        )
+        # Not tempfile, whose files are private: the system applies the user's umask to this one.
+        os.close(os.open(temporary, _NEW_FILE, 0o666))
     except OSError as error:
         raise CheckpointError(f"Cannot write {target}: {error.strerror or error}") from error
-    os.close(descriptor)
-    temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes the file private; a written checkpoint follows the user's umask.
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
