@@ -154,7 +154,12 @@ def test_googles_files_are_read_with_googles_defaults(tmp_path):
         ({"pad_token_id": -1}, "token id"),
         ({"id2label": ["a"]}, "id2label must be"),
         ({"id2label": {"x": "a"}}, "integer keys"),
+        ({"id2label": {"0": ["x"]}}, r"labels that are texts, not \['x'\] for '0'"),
+        ({"id2label": {float("inf"): "x"}}, "integer keys"),
         ({"label2id": 3}, "label2id must be"),
+        ({"label2id": {"x": {}}}, "label2id must have numbers, not {} for 'x'"),
+        ({"initializer_range": 10**400}, "at least 0, not 1000"),
+        ({"pruned_heads": {0: [float("inf")]}}, "table of layer"),
         ({"num_labels": 0}, "num_labels must be"),
         ({"pruned_heads": {0: [4]}}, "heads are 0 to 3"),
         ({"pruned_heads": {24: [0]}}, "there are 24 layers"),
@@ -214,6 +219,7 @@ def test_unknown_keys_are_kept_and_never_obeyed(tmp_path):
         "to_dict": "overwritten",
         "_attn_implementation": "kernels/evil",
         "not an identifier": 1,
+        "self": {"vocab_size": 1},
         "true_hidden_size": 7,
     }
     (tmp_path / "config.json").write_text(json.dumps(hostile))

@@ -76,6 +76,7 @@ class MobileBertConfig(StoredConfig):
 
     def __init__(
         self,
+        /,  # a file may have a key "self"
         vocab_size: int = 30522,
         hidden_size: int = 512,
         num_hidden_layers: int = 24,

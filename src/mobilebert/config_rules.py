@@ -1,8 +1,9 @@
 """What each configuration field may hold, and which combinations are possible models."""
 
+import math
 import numbers
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from mobilebert.activations import canonical_activation
@@ -90,9 +91,13 @@ def _flag(name: str, value: Any) -> bool:
 def _number(name: str, value: Any, low: float, high: float, allowed: str) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ConfigError(f"{name} must be {allowed}, not {value!r}.")
-    if not low <= float(value) <= high:
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        number = math.inf
+    if not low <= number <= high:
         raise ConfigError(f"{name} must be {allowed}, not {value}.")
-    return float(value)
+    return number
 
 
 def _probability(name: str, value: Any) -> float:
@@ -138,23 +143,32 @@ def _id2label(name: str, value: Any) -> dict[int, str]:
     """Label names by number; JSON has string keys, so they are turned into integers."""
     if not isinstance(value, Mapping) or not value:
         raise ConfigError(f"{name} must be a non-empty table of number to label, not {value!r}.")
+    _check_values(name, value, "labels that are texts")
     try:
         return {int(key): label for key, label in value.items()}
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise ConfigError(f"{name} must have integer keys, not {list(value)!r}.") from None
 
 
 def _label2id(name: str, value: Any) -> dict[str, int]:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{name} must be a table of label to number, not {value!r}.")
+    _check_values(name, value, "numbers")
     return dict(value)
+
+
+def _check_values(name: str, table: Mapping[Any, Any], allowed: str) -> None:
+    """Refuse lists and tables in a table whose values become the keys of another one."""
+    for key, value in table.items():
+        if not isinstance(value, Hashable):
+            raise ConfigError(f"{name} must have {allowed}, not {value!r} for {key!r}.")
 
 
 def _pruned_heads(name: str, value: Any) -> dict[int, list[int]]:
     """Pruned head numbers by layer, ``{0: [1, 2]}``."""
     try:
         return {int(layer): sorted({int(h) for h in heads}) for layer, heads in value.items()}
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, OverflowError, TypeError, ValueError):
         raise ConfigError(
             f"{name} must be a table of layer to head numbers such as {{0: [1, 2]}}, not {value!r}."
         ) from None
