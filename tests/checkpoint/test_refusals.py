@@ -342,6 +342,17 @@ def test_an_expanded_tensor_is_compared_before_it_is_unfolded(directory):
     assert peak < MEMORY
 
 
+@pytest.mark.parametrize("version", ["2.6.0", "2.9.1+cpu"])
+def test_pickles_are_refused_where_pytorch_runs_their_code(directory, monkeypatch, version):
+    (directory / "model.safetensors").unlink()
+    (directory / "pytorch_model.bin").write_bytes(saved({EMBEDDING: torch.zeros(97, 16)}))
+    monkeypatch.setattr(torch, "__version__", version)
+    monkeypatch.setattr(torch, "load", None)
+    sentence, _ = refused(directory, CheckpointError)
+    assert f"PyTorch {version}" in sentence
+    assert "Install torch>=2.10, or convert it to safetensors" in sentence
+
+
 def bad_h5(case, path, outside):
     with h5py.File(path, "w") as file:
         group = file.create_group("mobilebert")

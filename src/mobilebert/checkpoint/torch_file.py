@@ -4,6 +4,7 @@ A pickle is a program. It is read with ``torch.load(weights_only=True)`` only, w
 build tensors and nothing else. PyTorch is imported when one of these functions is called.
 """
 
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ __all__ = ["read_torch_file", "stored_from_torch", "torch_from_stored", "write_t
 
 _ADVICE = "convert it to safetensors (model.safetensors) where it can be trusted"
 
+# Before it, files could get past weights_only=True (CVE-2025-32434, CVE-2026-24747).
+_SAFE_TORCH = (2, 10)
+
 
 def read_torch_file(path: str | Path) -> dict[str, StoredTensor]:
     """Read a state dict that ``torch.save`` wrote.
@@ -27,11 +31,12 @@ def read_torch_file(path: str | Path) -> dict[str, StoredTensor]:
 
     Raises:
         CheckpointError: The file is damaged, holds something else than tensors by name, or tries
-            to run code.
+            to run code; or PyTorch is too old to tell.
         MissingExtraError: PyTorch is not installed.
     """
     path = Path(path)
     torch = require("torch", "torch", f"Reading {path.name} (a model.safetensors would not)")
+    _check_version(torch, path)
     _check_archive(path)
     content = _load(torch, path)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
@@ -48,6 +53,17 @@ def read_torch_file(path: str | Path) -> dict[str, StoredTensor]:
             )
         tensors[name] = stored_from_torch(tensor)
     return tensors
+
+
+def _check_version(torch: Any, path: Path) -> None:
+    """Refuse a PyTorch whose restricted reader runs code."""
+    version = tuple(map(int, re.findall(r"\d+", str(torch.__version__))[:2]))
+    if version < _SAFE_TORCH:
+        least = ".".join(map(str, _SAFE_TORCH))
+        raise CheckpointError(
+            f"{path} is a pickle, and PyTorch {torch.__version__} may run what is in one though "
+            f"only tensors are asked for (CVE-2026-24747). Install torch>={least}, or {_ADVICE}."
+        )
 
 
 def _check_archive(path: Path) -> None:
