@@ -332,13 +332,15 @@ def test_damaged_torch_files(directory, case):
     assert peak < MEMORY
 
 
-def test_an_expanded_tensor_is_compared_before_it_is_unfolded(directory):
-    """Four bytes that pretend to be a terabyte, by a stride of zero."""
+@pytest.mark.parametrize("shape", [(2**38,), (97, 16)])
+def test_an_expanded_tensor_is_refused_before_it_is_unfolded(directory, shape):
+    """Four bytes that pretend to be a terabyte, or what config.json asks for, by a stride of 0."""
     (directory / "model.safetensors").unlink()
-    huge = torch.zeros(1).expand(2**38)
+    huge = torch.zeros(1).expand(shape)
     (directory / "pytorch_model.bin").write_bytes(saved({EMBEDDING: huge}))
-    sentence, peak = refused(directory, WeightsError)
-    assert str(2**38) in sentence
+    sentence, peak = refused(directory, CheckpointError)
+    assert f"holds 4 bytes for {EMBEDDING!r}" in sentence
+    assert str(list(shape)) in sentence
     assert peak < MEMORY
 
 
@@ -370,10 +372,16 @@ def bad_h5(case, path, outside):
                 group.create_dataset(name, data=np.array([b"x"] * 3))
             case "declared terabyte":
                 group.create_dataset(name, (2**38,), "f4", chunks=(1024,), compression="gzip")
+            case "declared as wanted":
+                group.create_dataset(name, (97, 16), "f4", chunks=(97, 16), compression="gzip")
 
 
 @pytest.mark.parametrize(
-    "case", ["external data", "virtual", "link to another file", "texts", "declared terabyte"]
+    "case",
+    [
+        *("external data", "virtual", "link to another file", "texts"),
+        *("declared terabyte", "declared as wanted"),
+    ],
 )
 def test_hostile_h5_files(directory, tmp_path_factory, case):
     outside = tmp_path_factory.mktemp("outside") / "secret.h5"
@@ -381,7 +389,8 @@ def test_hostile_h5_files(directory, tmp_path_factory, case):
         file["embeddings/word_embeddings/weight:0"] = np.zeros((97, 16), np.float32)
     (directory / "model.safetensors").unlink()
     bad_h5(case, directory / "tf_model.h5", outside)
-    _, peak = refused(directory, (CheckpointError, WeightsError), from_tf=True)
+    sentence, peak = refused(directory, (CheckpointError, WeightsError), from_tf=True)
+    assert ("holds 0 bytes for the tensor" in sentence) == case.startswith("declared")
     assert peak < MEMORY
 
 

@@ -15,6 +15,9 @@ from mobilebert.extras import require
 
 __all__ = ["read_h5", "read_tf1", "tf1_prefix"]
 
+# Deflate, which HDF5 files are packed with, makes at most 1,032 bytes of one.
+_MOST_UNPACKED = 1032
+
 
 def tf1_prefix(path: str | Path) -> Path | None:
     """Return the prefix of the TF1 checkpoint a path means, or None.
@@ -122,7 +125,14 @@ def _h5_tensor(path: Path, name: str, dataset: Any) -> StoredTensor:
             raise CheckpointError(_damaged(path, "HDF5 file", error)) from None
         return StoredTensor.from_array(array).data
 
-    return StoredTensor(dtype_code(dataset.dtype.name), tuple(dataset.shape), read)
+    tensor = StoredTensor(dtype_code(dataset.dtype.name), tuple(dataset.shape), read)
+    stored = dataset.id.get_storage_size()
+    if tensor.nbytes > _MOST_UNPACKED * stored:
+        raise CheckpointError(
+            f"{path} holds {stored:,} bytes for the tensor {name!r}, whose shape "
+            f"{list(tensor.shape)} needs {tensor.nbytes:,}; download or save it again."
+        )
+    return tensor
 
 
 def _damaged(path: str | Path, what: str, error: Exception) -> str:

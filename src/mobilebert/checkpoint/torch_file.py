@@ -52,6 +52,12 @@ def read_torch_file(path: str | Path) -> dict[str, StoredTensor]:
                 f"{path} holds a {type(tensor).__name__} under {name!r}, not a tensor; {_ADVICE}."
             )
         tensors[name] = stored_from_torch(tensor)
+        if tensors[name].nbytes > tensor.untyped_storage().nbytes():
+            raise CheckpointError(
+                f"{path} holds {tensor.untyped_storage().nbytes():,} bytes for {name!r}, whose "
+                f"shape {list(tensor.shape)} needs {tensors[name].nbytes:,}: it was expanded; save "
+                "tensor.contiguous() in its place."
+            )
     return tensors
 
 
