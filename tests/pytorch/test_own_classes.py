@@ -217,3 +217,27 @@ def test_own_modules_leave_a_bare_encoder_its_names(tmp_path):
         "encoder.bias",
         "embeddings.word_embeddings.weight",
     }
+
+
+class Rescorer(MobileBertPreTrainedModel):
+    """A vocabulary head of its own, called as the built-in one."""
+
+    def __init__(self, config, width):
+        super().__init__(config)
+        self.mobilebert = MobileBertModel(config)
+        self.cls = nn.Module()
+        self.cls.predictions = nn.Module()
+        self.cls.predictions.decoder = nn.Linear(width, config.vocab_size)
+        self.cls.predictions.bias = nn.Parameter(torch.ones(config.vocab_size))
+        self.post_init()
+
+
+@pytest.mark.parametrize("width", [32, 16])
+def test_own_modules_may_be_named_like_tied_ones(width, tmp_path):
+    model = Rescorer(small_config(), width)
+    model.save_pretrained(tmp_path)
+    again, info = Rescorer.from_pretrained(tmp_path, width=width, output_loading_info=True)
+    assert not any(info.values())
+    state = again.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+    assert again.config.tie_word_embeddings == (width == 32)

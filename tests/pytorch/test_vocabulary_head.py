@@ -1,6 +1,7 @@
 """The masked-language-model head: two products in place of a joint matrix."""
 
 import copy
+import logging
 
 import pytest
 import torch
@@ -55,6 +56,21 @@ def test_a_new_decoder_brings_its_bias():
     bias = model.cls.predictions.bias
     model.set_output_embeddings(torch.nn.Linear(16, 97, bias=False, dtype=torch.float64))
     assert model.get_output_embeddings().bias is bias
+
+
+def test_a_decoder_that_is_not_the_word_table_is_saved(tmp_path, caplog):
+    model = build("masked_lm")
+    decoder = torch.nn.Linear(16, 97, bias=False)
+    model.set_output_embeddings(decoder)
+    with caplog.at_level(logging.WARNING, logger="mobilebert"):
+        model.save_pretrained(tmp_path)
+    assert "is not the table of word embeddings" in caplog.text
+    again, info = MobileBertForMaskedLM.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info.values())
+    assert torch.equal(again.get_output_embeddings().weight, decoder.weight)
+    assert (model.config.tie_word_embeddings, again.config.tie_word_embeddings) == (True, False)
+    batch = batch_for(model)
+    assert_close(again(**batch).logits.detach(), model(**batch).logits.detach(), FLOAT32)
 
 
 @pytest.mark.parametrize("tie", [True, False])

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from mobilebert.checkpoint.directory import dominant_dtype
@@ -27,12 +28,18 @@ from mobilebert.checkpoint.torch_file import torch_from_stored, write_torch_file
 from mobilebert.config import CONFIG_NAME, MobileBertConfig
 from mobilebert.errors import CheckpointError
 from mobilebert.files import atomic_path
+from mobilebert.logging import get_logger
 from mobilebert.tasks import TaskSpec, resolve_task
 from mobilebert.weights import weight_specs
 
 __all__ = ["save_checkpoint"]
 
+logger = get_logger(__name__)
+
 Tensors = Mapping[str, StoredTensor]
+
+_DECODER = "cls.predictions.decoder.weight"
+_WORDS = "mobilebert.embeddings.word_embeddings.weight"
 
 
 def save_checkpoint(
@@ -49,11 +56,13 @@ def save_checkpoint(
     """Write config.json and the weights.
 
     All files are written beside their places first and moved there at the end, so an error leaves
-    an earlier checkpoint in the directory as it was. Tied tensors are not written.
+    an earlier checkpoint in the directory as it was. Tied tensors are not written, if they are
+    equal.
 
     Args:
         directory: Where to write; made if it does not exist.
-        config: The configuration; written with the weights' dtype and the task's class.
+        config: The configuration; written with the weights' dtype and the task's class, and with
+            ``tie_word_embeddings=False`` where the decoder is not the table of word embeddings.
         tensors: Canonical name -> tensor, as a model of the task has them.
         task: The model the weights are of; by default what ``config.architectures`` says.
         max_shard_size: Largest weights file, in bytes or as text such as "5GB".
@@ -70,12 +79,12 @@ def save_checkpoint(
         ArgumentError: An impossible `max_shard_size`.
     """
     folder = Path(directory)
-    tied = _tied_names(config)
     rows = {
         name: tensor if isinstance(tensor, StoredTensor) else StoredTensor.from_array(tensor)
         for name, tensor in tensors.items()
-        if name not in tied
     }
+    for name in _tied_names(config, rows):
+        del rows[name]
     config = _described(config, rows, task)
     text = config.to_json_string()
     filename = with_variant(SAFETENSORS_NAME if safe_serialization else TORCH_NAME, variant)
@@ -104,10 +113,28 @@ def save_checkpoint(
     return [folder / name for name in (CONFIG_NAME, *names)]
 
 
-def _tied_names(config: MobileBertConfig) -> set[str]:
+def _tied_names(config: MobileBertConfig, tensors: Tensors) -> list[str]:
+    """Name the tensors that need not be written, because what they are tied to is the same.
+
+    A user's class may have others by these names, and a decoder may be replaced.
+    """
     if config.embedding_size > config.hidden_size:
-        return set()  # has no vocabulary head, and only that has ties
-    return {row.name for row in weight_specs(config, "pretraining") if row.tied_to is not None}
+        return []  # has no vocabulary head, and only that has ties
+    return [
+        row.name
+        for row in weight_specs(config, "pretraining")
+        if row.tied_to is not None
+        and row.name in tensors.keys()
+        and row.tied_to in tensors.keys()
+        and _same(tensors[row.name], tensors[row.tied_to])
+    ]
+
+
+def _same(one: StoredTensor, other: StoredTensor) -> bool:
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    # As bytes: what is not a number differs from itself.
+    return np.array_equal(np.frombuffer(one.data, np.uint8), np.frombuffer(other.data, np.uint8))
 
 
 def _described(
@@ -115,9 +142,23 @@ def _described(
 ) -> MobileBertConfig:
     config = copy.deepcopy(config)
     config.dtype = dominant_dtype(tensors)
+    if _has_own_decoder(config, tensors):
+        logger.warning(
+            "The decoder of the masked-language-model head is not the table of word embeddings; "
+            "it is written as a weight of its own, and config.json with tie_word_embeddings=false."
+        )
+        config.tie_word_embeddings = False
     if task is not None:
         config.architectures = [resolve_task(task).class_name]
     return config
+
+
+def _has_own_decoder(config: MobileBertConfig, tensors: Tensors) -> bool:
+    """Tell whether the decoder would be lost by a model that ties it."""
+    if not config.tie_word_embeddings or config.embedding_size > config.hidden_size:
+        return False
+    decoder, words = (tensors.get(name) for name in (_DECODER, _WORDS))
+    return decoder is not None and words is not None and decoder.shape == words.shape
 
 
 def _text(stack: ExitStack, path: Path, text: str) -> None:
