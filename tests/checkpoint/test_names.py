@@ -132,6 +132,25 @@ def test_legacy_norm_names_are_read():
     assert list(found) == ["embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias"]
 
 
+def test_state_dicts_of_users_keep_names_that_mean_something_elsewhere():
+    names = ["global_step", "adam_m", "own.LayerNorm.gamma", "mobilebert.own.LayerNorm.beta"]
+    found = canonical_tensors(dict.fromkeys(names, stored()), small_config(), Dialect.CANONICAL)
+    assert list(found) == [*names[:3], "own.LayerNorm.beta"]
+    both = ["embeddings.LayerNorm.gamma", "mobilebert.embeddings.LayerNorm.weight"]
+    found = canonical_tensors(dict.fromkeys(both, stored()), small_config(), Dialect.CANONICAL)
+    assert list(found) == [f"own:{both[0]}", "embeddings.LayerNorm.weight"]
+
+
+@pytest.mark.parametrize("variant", ["mobilebert", "teacher"])
+def test_every_legacy_norm_name_is_read(variant):
+    config = small_config(variant)
+    rows = [r.name for task in TASKS for r in weight_specs(config, task) if "LayerNorm" in r.name]
+    for name in set(rows):
+        legacy = name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta")
+        found = canonical_tensors({legacy: stored()}, config, Dialect.CANONICAL)
+        assert list(found) == [name.removeprefix(ENCODER_PREFIX)]
+
+
 def test_two_spellings_of_one_tensor_are_refused():
     names = {"embeddings.LayerNorm.gamma": stored(), "embeddings.LayerNorm.weight": stored()}
     with pytest.raises(CheckpointError, match=r"gamma.*LayerNorm\.weight.*are both"):

@@ -109,7 +109,7 @@ _KERAS_HEADS = {
     "cls/seq_relationship": "seq_relationship___cls/seq_relationship",
 }
 
-# Optimizer state and counters of training runs.
+# Optimizer state and counters of TensorFlow's training runs.
 _SLOTS = re.compile(
     r"(^|/)(adam_[mv]|lamb_[mv]|AdamWeightDecayOptimizer(_1)?|LAMBOptimizer(_1)?|global_step|"
     r"save_counter|_CHECKPOINTABLE_OBJECT_GRAPH)(/|$)"
@@ -232,16 +232,21 @@ def canonical_tensors(
     Raises:
         CheckpointError: Two tensors of the file have the same canonical name.
     """
-    table = NameTable(config).canonical(dialect) if dialect is not Dialect.CANONICAL else {}
-    own_names = dialect is Dialect.CANONICAL and any(n.startswith(ENCODER_PREFIX) for n in tensors)
+    names = NameTable(config)
+    of_torch = dialect is Dialect.CANONICAL
+    table = {} if of_torch else names.canonical(dialect)
+    own_names = of_torch and any(n.startswith(ENCODER_PREFIX) for n in tensors)
     renamed: dict[str, StoredTensor] = {}
     origin: dict[str, str] = {}
     for name, tensor in tensors.items():
-        if _SLOTS.search(name) or _IGNORED.search(name):
+        if _IGNORED.search(name) or (not of_torch and _SLOTS.search(name)):
             continue
-        canonical, transposed = _lookup(name, table, dialect)
         if own_names and _is_encoder(name):
-            canonical = OWN_PREFIX + canonical
+            canonical, transposed = OWN_PREFIX + name, False
+        elif of_torch:
+            canonical, transposed = _modern(name, names), False
+        else:
+            canonical, transposed = _lookup(name, table, dialect)
         if canonical in origin:
             raise CheckpointError(
                 f"The tensors {origin[canonical]!r} and {name!r} of the checkpoint are both "
@@ -252,16 +257,19 @@ def canonical_tensors(
     return renamed
 
 
+def _modern(name: str, names: NameTable) -> str:
+    """Return the canonical name of one in a state dict; users' modules keep theirs."""
+    modern = modern_name(name).removeprefix(ENCODER_PREFIX)
+    plain = name.removeprefix(ENCODER_PREFIX)
+    return modern if modern == plain or modern in names.specs else plain
+
+
 def _lookup(name: str, table: Mapping[str, tuple[str, bool]], dialect: Dialect) -> tuple[str, bool]:
-    match dialect:
-        case Dialect.GOOGLE:
-            return _first(_google_spellings(name), table) or (name, False)
-        case Dialect.KERAS:
-            # Before the name stand the class's own name and, in h5 files, the group's.
-            parts = name.split("/")
-            return _first(("/".join(parts[i:]) for i in range(len(parts))), table) or (name, False)
-        case _:
-            return modern_name(name).removeprefix(ENCODER_PREFIX), False
+    if dialect is Dialect.GOOGLE:
+        return _first(_google_spellings(name), table) or (name, False)
+    # Before the name stand the class's own name and, in h5 files, the group's.
+    parts = name.split("/")
+    return _first(("/".join(parts[i:]) for i in range(len(parts))), table) or (name, False)
 
 
 def _google_spellings(name: str) -> Iterable[str]:
