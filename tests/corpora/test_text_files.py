@@ -79,6 +79,19 @@ def test_lines_without_end_are_parted_between_words(tmp_path, monkeypatch):
     assert found[-1] == (1, "last")
 
 
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "   \n", " " * 30 + "\n"])
+@pytest.mark.parametrize("length", [19, 20, 21, 40, 60, 61])
+def test_a_border_stands_only_where_a_line_is_empty(tmp_path, monkeypatch, length, ends):
+    monkeypatch.setattr(text_files, "_LONGEST_LINE", 20)
+    long = "x" * length
+    text = ends.join([long, "two", " " * 45, " " * 45 + long, " " * 70 + "four " + long])
+    (tmp_path / "a.txt").write_bytes(text.encode())
+    found = paragraphs(tmp_path / "a.txt")
+    joined = ["".join(text for number, text in found if number == n) for n in (0, 1)]
+    assert joined == [f"{long}two", f"{long}four{long}"]
+    assert {number for number, _ in found} == {0, 1}
+
+
 REFUSED = {
     "a.bin": (bytes(range(256)) * 50, "NUL characters|is not UTF-8"),
     "b.txt": (b"some text\n" + bytes(2000), "2,000 NUL characters among 2,010"),

@@ -143,7 +143,7 @@ def _documents_of_lines(file: Path, encoding: Encoding) -> Iterator[Paragraph]:
 
 
 def _lines(file: Path, encoding: Encoding) -> Iterator[str]:
-    """Yield lines, long ones in parts that end between words.
+    """Yield lines, long ones in parts that end between words and are not blank.
 
     Raises:
         InputError: The file is not in that encoding, or no text.
@@ -151,7 +151,7 @@ def _lines(file: Path, encoding: Encoding) -> Iterator[str]:
     characters = nuls = 0
     with open_bytes(file) as stream:
         text = io.TextIOWrapper(stream, encoding=encoding.name)
-        rest = ""
+        rest, begun = "", False  # of a long line: what is left, and whether some was yielded
         try:
             while line := text.readline(_LONGEST_LINE):
                 characters += len(line)
@@ -164,7 +164,10 @@ def _lines(file: Path, encoding: Encoding) -> Iterator[str]:
                     end = line.rfind(" ") + 1
                     if end > len(line) // 2:
                         line, rest = line[:end], line[end:]
-                yield line
+                blank = not line.strip()
+                if not (blank and (cut or begun)):  # it would end the document
+                    yield line
+                begun = cut and (begun or not blank)
         except UnicodeError as error:
             raise InputError(
                 f"{file} is not {encoding.name} ({encoding.reason}) after {characters:,} "
