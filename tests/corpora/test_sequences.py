@@ -3,11 +3,13 @@
 import copy
 from itertools import pairwise
 from random import Random
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from mobilebert.corpora import text_ids
 from mobilebert.corpora.blocks import JoinedUnit, join_unit, plan_blocks
 from mobilebert.corpora.segments import SegmentedUnit, Vocabulary, segment_unit
 from mobilebert.corpora.sequences import plan_pairs
@@ -239,6 +241,42 @@ def test_words_looked_up_once_have_the_ids_of_the_whole_text(tokenizer, texts):
     lines = [" ".join(words).encode("utf-8", "ignore").decode() for words in texts]
     whole = tokenizer(lines, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     assert list(TextIds(tokenizer).of(lines)) == whole
+
+
+class Counting:
+    """A tokenizer that remembers how much it was asked at once, and gives a text its length."""
+
+    added_tokens_decoder: ClassVar = {}
+    init_kwargs: ClassVar = {}
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, texts, **options):
+        self.asked.append(texts)
+        return {"input_ids": [[len(text)] for text in texts]}
+
+
+def test_long_words_are_asked_for_and_not_remembered(monkeypatch):
+    """A paragraph without blanks is a word."""
+    monkeypatch.setattr(text_ids, "_BATCH_CHARACTERS", 1000)
+    long = ["東" * (100 + n) for n in range(40)]
+    texts = [text for word in long for text in (word, f"short {word} {'x' * 64}")]
+    tokenizer = Counting()
+    ids = TextIds(tokenizer)
+    assert list(ids.of(texts)) == [[len(word) for word in text.split(" ")] for text in texts]
+    assert all(len(word) <= 64 for word in ids._known)
+    assert ids._known.keys() == {"", "short", "x" * 64}
+    assert max(sum(map(len, asked)) for asked in tokenizer.asked) <= 1200
+    asked = [word for some in tokenizer.asked for word in some]
+    assert asked.count("short") == asked.count("x" * 64) == 1
+
+
+def test_any_number_of_texts_is_asked_for_in_order(monkeypatch):
+    monkeypatch.setattr(text_ids, "_BATCH", 3)
+    for count in range(8):
+        texts = [str(10**n) for n in range(count)]
+        assert list(TextIds(Counting()).of(texts)) == [[n + 1] for n in range(count)]
 
 
 def test_tokens_that_are_found_in_unsplit_text_are_found(tokenizer):

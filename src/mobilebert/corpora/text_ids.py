@@ -8,8 +8,11 @@ __all__ = ["TextIds"]
 
 # Words of English text are few; beyond this many the memory is worth more than the time.
 _REMEMBERED = 500_000
-# Texts at a time.
+# Characters of what is worth remembering: in scripts without blanks a paragraph is a word.
+_LONGEST_REMEMBERED = 64
+# Texts at a time, and characters of all but the last of them.
 _BATCH = 16_384
+_BATCH_CHARACTERS = 1_000_000
 
 
 class TextIds:
@@ -32,8 +35,8 @@ class TextIds:
 
     def of(self, texts: Sequence[str]) -> Iterator[list[int]]:
         """Yield the ids of each text, without special tokens."""
-        for start in range(0, len(texts), _BATCH):
-            yield from self._of_some(texts[start : start + _BATCH])
+        for batch in _batches(texts):
+            yield from self._of_some(batch)
 
     def _of_some(self, texts: Sequence[str]) -> list[list[int]]:
         if not self._by_word:
@@ -46,7 +49,11 @@ class TextIds:
         unknown = [word for word in dict.fromkeys(_all(split)) if word not in self._known]
         self._known.update(zip(unknown, self._asked(unknown), strict=True))
         ids_of = self._known.__getitem__
-        return [list(_all(map(ids_of, words))) for words in split]
+        found = [list(_all(map(ids_of, words))) for words in split]
+        for word in unknown:
+            if len(word) > _LONGEST_REMEMBERED:
+                del self._known[word]
+        return found
 
     def _asked(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:
@@ -61,6 +68,16 @@ class TextIds:
         )
         ids: list[list[int]] = encoded["input_ids"]
         return ids
+
+
+def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    start = characters = 0
+    for number, text in enumerate(texts):
+        if number - start == _BATCH or characters >= _BATCH_CHARACTERS:
+            yield texts[start:number]
+            start, characters = number, 0
+        characters += len(text)
+    yield texts[start:]
 
 
 def _all(parts: Iterable[Iterable[Any]]) -> Iterable[Any]:
