@@ -47,9 +47,14 @@ def test_fingerprints_tell_text_and_settings_apart(tmp_path):
     assert len(prints) == 4
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "now",
+    [documents(3), documents(1), documents(2, seed=1), [documents(1)[0], ["x"]]],
+    ids=["more", "fewer", "others", "the last"],
+)
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, now):
     path = write(tmp_path, "a.txt", documents(2))
     sources = sources_of(path)
-    write(tmp_path, "a.txt", documents(3))
+    write(tmp_path, "a.txt", now)
     with pytest.raises(InputError, match="has changed"):
         units_of(sources)

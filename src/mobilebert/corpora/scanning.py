@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import NoReturn
 
 from mobilebert.corpora.text_files import Paragraph, TextFile
 from mobilebert.errors import InputError
@@ -35,13 +36,45 @@ class ScannedFile:
     def documents(self) -> Iterator[tuple[int, Iterator[str]]]:
         """Yield the fingerprint and the paragraphs of each document, read anew.
 
+        All paragraphs of a document are to be taken before the next one.
+
         Raises:
             InputError: The file has changed since.
         """
+        count = 0
         for number, paragraphs in _documents(self.text.read()):
             if number >= len(self.fingerprints):
-                raise InputError(f"{self.text.path} has changed while it was read; begin again.")
-            yield self.fingerprints[number], paragraphs
+                self._refuse()
+            yield self.fingerprints[number], self._unchanged(number, paragraphs)
+            count += 1
+        if count != len(self.fingerprints):
+            self._refuse()
+
+    def _unchanged(self, number: int, paragraphs: Iterator[str]) -> Iterator[str]:
+        seen = _Fingerprint()
+        for paragraph in paragraphs:
+            seen.add(paragraph)
+            yield paragraph
+        if seen.value != self.fingerprints[number]:
+            self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise InputError(f"{self.text.path} has changed while it was read; begin again.")
+
+
+class _Fingerprint:
+    """64 bits of the text of a document."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.blake2b(digest_size=8)
+
+    def add(self, paragraph: str) -> None:
+        self._digest.update(paragraph.encode("utf-8", "surrogatepass"))
+        self._digest.update(b"\n")
+
+    @property
+    def value(self) -> int:
+        return int.from_bytes(self._digest.digest(), "little")
 
 
 def _documents(paragraphs: Iterator[Paragraph]) -> Iterator[tuple[int, Iterator[str]]]:
@@ -61,13 +94,12 @@ def scan(text: TextFile, read: Callable[[int], None] = lambda characters: None) 
     """
     fingerprints, sizes = array("Q"), array("Q")
     for _, paragraphs in _documents(text.read()):
-        digest = hashlib.blake2b(digest_size=8)
+        seen = _Fingerprint()
         size = 0
         for paragraph in paragraphs:
-            digest.update(paragraph.encode("utf-8", "surrogatepass"))
-            digest.update(b"\n")
+            seen.add(paragraph)
             size += len(paragraph)
-        fingerprints.append(int.from_bytes(digest.digest(), "little"))
+        fingerprints.append(seen.value)
         sizes.append(size)
         read(size)
     if not sizes:
