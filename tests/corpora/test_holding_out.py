@@ -1,13 +1,19 @@
 """What is held out: in proportion, decided by the text alone, never on both sides."""
 
+import tracemalloc
+from array import array
+from collections import Counter
+from itertools import permutations
+from random import Random
+
 import pytest
 
 from corpora.texts import documents, write
 from mobilebert.corpora.holding_out import choose_held_out
 from mobilebert.corpora.manifest import Split
-from mobilebert.corpora.scanning import scan
+from mobilebert.corpora.scanning import ScannedFile, scan
 from mobilebert.corpora.text_files import find_files, open_text
-from mobilebert.corpora.text_sources import group_files
+from mobilebert.corpora.text_sources import TextSource, group_files
 from mobilebert.corpora.units import HeldOutCounts, make_units
 from mobilebert.errors import InputError
 
@@ -78,6 +84,75 @@ def test_the_same_text_elsewhere_is_held_out_too(tmp_path):
     everything = [{text for texts in half for text in texts} for half in (train, held)]
     assert not everything[0] & everything[1]
     assert everything[1]
+
+
+def test_the_order_of_files_changes_nothing(tmp_path):
+    """Documents that several files have, some of them too long to be held out as a whole."""
+    docs = documents(40, paragraphs=6) + documents(3, paragraphs=300, seed=1)
+    write(tmp_path, "a.txt", docs[:30] + docs[40:42])
+    write(tmp_path, "b.txt", docs[20:])
+    write(tmp_path, "c.txt", docs[10:42])
+    sources = sources_of(tmp_path)
+    chosen = [choose_held_out(order, 0.02) for order in permutations(sources)]
+    assert all(held == chosen[0] for held in chosen)
+    assert {window.whole for window in chosen[0].values()} == {True, False}
+
+
+def slowly(source, share):
+    """What is held out of a source, with a table of all its documents."""
+    sizes, copies = {}, Counter()
+    for file in source.files:
+        sizes.update(zip(file.fingerprints, file.sizes, strict=True))
+        copies.update(file.fingerprints)
+    held, taken, wanted = {}, 0, round(source.characters * share)
+    for key in sorted(sizes):
+        if taken >= wanted:
+            break
+        after = taken + sizes[key] * copies[key]
+        if after > 2 * wanted or after >= source.characters:
+            part = -(-(wanted - taken) // copies[key])
+            start = (sizes[key] - part) * (key % 2**16) // 2**16
+            return held | {key: (start, start + part, False)}
+        held[key] = (0, sizes[key], True)
+        taken = after
+    return held
+
+
+def drawn_file(draw, documents, largest):
+    prints = [draw.getrandbits(64) for _ in range(documents)]
+    prints += draw.choices(prints, k=documents // 3)
+    sizes = {key: draw.randint(1, largest) for key in prints}
+    return ScannedFile(None, array("Q", prints), array("Q", [sizes[key] for key in prints]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_same_is_chosen_as_with_a_table_of_all_documents(seed):
+    draw = Random(seed)
+    share = draw.choice([0.01, 0.1, 0.5])
+    files = [drawn_file(draw, draw.randint(1, 400), draw.choice([300, 90_000])) for _ in range(3)]
+    sources = [
+        TextSource("one", (*files[:2], ScannedFile(None, files[0].fingerprints, files[0].sizes))),
+        TextSource("two", (files[2],)),
+    ]
+    sources = [source for source in sources if source.characters * share >= 400]
+    wanted = [slowly(source, share) for source in sources]
+    held = choose_held_out(sources, share)
+    assert {key: (w.start, w.end, w.whole) for key, w in held.items()} == wanted[0] | (
+        wanted[1] if len(wanted) > 1 else {}
+    )
+
+
+def test_choosing_needs_little_memory_for_each_document():
+    """A table of Python's integers would have 200 bytes and more for each."""
+    count = 50_000
+    file = ScannedFile(None, array("Q", range(count)), array("Q", [1000]) * count)
+    tracemalloc.start()
+    try:
+        choose_held_out([TextSource("many", (file,))], 0.01)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * count
 
 
 def test_files_of_one_document_are_a_source_together(tmp_path):

@@ -4,9 +4,10 @@ Neither the seed nor any other setting than the share changes it, so data prepar
 another model hold out the same documents.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from mobilebert.corpora.text_sources import TextSource
 from mobilebert.errors import InputError
@@ -40,6 +41,16 @@ class Window:
         """Tell whether a paragraph of those characters is held out."""
         return start < self.end and end > self.start
 
+    def joined(self, other: "Window | None") -> "Window":
+        """Return what is held out if another source holds out some of the same document."""
+        if other is None:
+            return self
+        return Window(
+            min(self.start, other.start),
+            max(self.end, other.end),
+            whole=self.whole or other.whole,
+        )
+
 
 def choose_held_out(sources: Sequence[TextSource], share: float) -> Mapping[int, Window]:
     """Choose the text to judge by.
@@ -47,7 +58,7 @@ def choose_held_out(sources: Sequence[TextSource], share: float) -> Mapping[int,
     Of each source, documents are taken in the order of their fingerprints until its share of
     characters is reached. A document that would make it more than twice the share is taken in part:
     a contiguous part somewhere in it. Documents with the same text are treated alike wherever they
-    stand, so none is on both sides.
+    stand, so none is on both sides: what one source chooses is held out of all others too.
 
     Args:
         sources: All text.
@@ -64,7 +75,8 @@ def choose_held_out(sources: Sequence[TextSource], share: float) -> Mapping[int,
         return held
     for source in sources:
         if source.characters * share >= _LEAST_CHARACTERS:
-            _choose(source, share, held)
+            for fingerprint, window in _chosen(source, share):
+                held[fingerprint] = window.joined(held.get(fingerprint))
     if not held:
         most = max(source.characters for source in sources)
         raise InputError(
@@ -74,25 +86,29 @@ def choose_held_out(sources: Sequence[TextSource], share: float) -> Mapping[int,
     return held
 
 
-def _choose(source: TextSource, share: float, held: dict[int, Window]) -> None:
-    sizes: dict[int, int] = {}
-    copies: Counter[int] = Counter()
-    for file in source.files:
-        sizes.update(zip(file.fingerprints, file.sizes, strict=True))
-        copies.update(file.fingerprints)
-    wanted = round(source.characters * share)
-    taken = sum(held[key].size * copies[key] for key in sizes.keys() & held.keys())
-    for fingerprint in sorted(sizes.keys() - held.keys()):
+def _chosen(source: TextSource, share: float) -> Iterator[tuple[int, Window]]:
+    """Yield what is held out of a source for its own sake, whatever others have of it."""
+    # As arrays: a table of all documents would need many times the memory.
+    fingerprints, firsts, copies = np.unique(
+        np.concatenate([np.frombuffer(file.fingerprints, np.uint64) for file in source.files]),
+        return_index=True,
+        return_counts=True,
+    )
+    sizes = np.concatenate([np.frombuffer(file.sizes, np.uint64) for file in source.files])
+    characters = source.characters
+    wanted, taken = round(characters * share), 0
+    for place in range(len(fingerprints)):
         if taken >= wanted:
             return
-        size, count = sizes[fingerprint], copies[fingerprint]
+        fingerprint, count = int(fingerprints[place]), int(copies[place])
+        size = int(sizes[firsts[place]])
         after = taken + size * count
-        if after <= 2 * wanted and after < source.characters:
-            held[fingerprint] = Window(0, size, whole=True)
+        if after <= 2 * wanted and after < characters:
+            yield fingerprint, Window(0, size, whole=True)
             taken = after
         else:
             part = -(-(wanted - taken) // count)
             # A place in the document that is as random as its fingerprint.
             start = (size - part) * (fingerprint % 2**16) // 2**16
-            held[fingerprint] = Window(start, start + part, whole=False)
+            yield fingerprint, Window(start, start + part, whole=False)
             return
