@@ -1,5 +1,6 @@
 """What is held out: in proportion, decided by the text alone, never on both sides."""
 
+import json
 import tracemalloc
 from array import array
 from collections import Counter
@@ -9,7 +10,7 @@ from random import Random
 import pytest
 
 from corpora.texts import documents, write
-from mobilebert.corpora.holding_out import choose_held_out
+from mobilebert.corpora.holding_out import Window, choose_held_out
 from mobilebert.corpora.manifest import Split
 from mobilebert.corpora.scanning import ScannedFile, scan
 from mobilebert.corpora.text_files import find_files, open_text
@@ -140,6 +141,53 @@ def test_the_same_is_chosen_as_with_a_table_of_all_documents(seed):
     assert {key: (w.start, w.end, w.whole) for key, w in held.items()} == wanted[0] | (
         wanted[1] if len(wanted) > 1 else {}
     )
+
+
+@pytest.mark.parametrize("blank", [" ", "_"])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_huge_paragraph_is_held_out_in_part(tmp_path, rows, blank):
+    """A row of .jsonl without line ends; or a script without blanks."""
+    words = [f"word{n}" for n in range(10_000)]
+    half = len(words) // rows
+    texts = [blank.join(words[n * half : (n + 1) * half]) for n in range(rows)]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    sources = sources_of(path)
+    train, held, counts = split(sources, 0.01)
+    assert size(train[0]) + size(held[0]) == sum(map(len, texts))
+    assert 0.01 <= size(held[0]) / size(texts) < 0.012
+    assert (counts[0].documents, counts[0].parts) == (0, 1)
+    assert any(held[0][0] in text for text in texts)
+    if blank == " ":
+        said = [word for half in (train[0], held[0]) for text in half for word in text.split()]
+        assert sorted(said) == sorted(words)
+
+
+def test_paragraphs_of_usual_length_stay_whole(tmp_path):
+    docs = documents(30, paragraphs=20, words=120)
+    sources = sources_of(write(tmp_path, "a.txt", docs))
+    train, held, _ = split(sources, 0.01)
+    assert sorted(train[0] + held[0]) == sorted(text for doc in docs for text in doc)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "parts"),
+    [
+        (0, 5, ["aaa bbb ", "ccc ddd"]),
+        (5, 6, ["aaa ", "bbb ", "ccc ddd"]),
+        (9, 90, ["aaa bbb ", "ccc ddd"]),
+        (4, 15, ["aaa ", "bbb ccc ddd"]),
+        (0, 15, ["aaa bbb ccc ddd"]),
+        (20, 30, ["aaa bbb ccc ddd"]),
+    ],
+)
+def test_where_a_paragraph_is_parted(start, end, parts):
+    for place in (0, 100):
+        window = Window(place + start, place + end, False, longest=10)
+        assert window.parts("aaa bbb ccc ddd", place) == parts
+        assert Window(place + start, place + end, True, 10).parts("aaa bbb ccc ddd", place) == [
+            "aaa bbb ccc ddd"
+        ]
 
 
 def test_choosing_needs_little_memory_for_each_document():

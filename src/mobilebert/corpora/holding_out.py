@@ -16,6 +16,11 @@ __all__ = ["Window", "choose_held_out"]
 
 # Less text than this says nothing about a source: about a sequence.
 _LEAST_CHARACTERS = 400
+# Paragraphs of more than so many times what is wanted of a source are parted, and those that are
+# half of it: they would take from training what they are too much.
+_LONGEST_SHARES = 10
+# Characters among which the end of a word is looked for.
+_WORD = 100
 
 
 @dataclass(frozen=True)
@@ -26,11 +31,14 @@ class Window:
         start: The first.
         end: Behind the last.
         whole: Whether it is all of the document.
+        longest: Characters of a paragraph at most that is held out for a part of it; longer ones
+            are parted.
     """
 
     start: int
     end: int
     whole: bool
+    longest: int
 
     @property
     def size(self) -> int:
@@ -49,7 +57,27 @@ class Window:
             min(self.start, other.start),
             max(self.end, other.end),
             whole=self.whole or other.whole,
+            longest=min(self.longest, other.longest),
         )
+
+    def parts(self, paragraph: str, place: int) -> list[str]:
+        """Part a paragraph that is too long, between words where there are some.
+
+        Args:
+            paragraph: Its text.
+            place: Characters before it in the document.
+
+        Returns:
+            What is before, in and behind the window, as far as there is some; or the paragraph.
+        """
+        length = len(paragraph)
+        if self.whole or length <= self.longest or not self.meets(place, place + length):
+            return [paragraph]
+        start, end = max(0, self.start - place), min(length, self.end - place)
+        # Outwards, so that nothing of the window is left on the other side.
+        start = paragraph.rfind(" ", max(0, start - _WORD), start) + 1 or start
+        end = paragraph.find(" ", end, end + _WORD) + 1 or end
+        return [part for part in (paragraph[:start], paragraph[start:end], paragraph[end:]) if part]
 
 
 def choose_held_out(sources: Sequence[TextSource], share: float) -> Mapping[int, Window]:
@@ -97,6 +125,7 @@ def _chosen(source: TextSource, share: float) -> Iterator[tuple[int, Window]]:
     sizes = np.concatenate([np.frombuffer(file.sizes, np.uint64) for file in source.files])
     characters = source.characters
     wanted, taken = round(characters * share), 0
+    longest = min(_LONGEST_SHARES * wanted, characters // 2)
     for place in range(len(fingerprints)):
         if taken >= wanted:
             return
@@ -104,11 +133,11 @@ def _chosen(source: TextSource, share: float) -> Iterator[tuple[int, Window]]:
         size = int(sizes[firsts[place]])
         after = taken + size * count
         if after <= 2 * wanted and after < characters:
-            yield fingerprint, Window(0, size, whole=True)
+            yield fingerprint, Window(0, size, True, longest)
             taken = after
         else:
             part = -(-(wanted - taken) // count)
             # A place in the document that is as random as its fingerprint.
             start = (size - part) * (fingerprint % 2**16) // 2**16
-            yield fingerprint, Window(start, start + part, whole=False)
+            yield fingerprint, Window(start, start + part, False, longest)
             return

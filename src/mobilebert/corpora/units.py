@@ -166,7 +166,7 @@ def _pieces(
 ) -> Iterator[tuple[Split, Piece]]:
     """Cut a document where what is held out begins and ends, and where it is too long."""
     split, piece, place = Split.TRAIN, Piece(source), 0
-    for paragraph in paragraphs:
+    for paragraph in paragraphs if window is None else _parted(paragraphs, window):
         end = place + len(paragraph)
         held = window is not None and (window.whole or window.meets(place, end))
         now = Split.HELD_OUT if held else Split.TRAIN
@@ -176,3 +176,10 @@ def _pieces(
         piece.add(paragraph)
         place = end
     yield split, piece
+
+
+def _parted(paragraphs: Iterator[str], window: Window) -> Iterator[str]:
+    place = 0
+    for paragraph in paragraphs:
+        yield from window.parts(paragraph, place)
+        place += len(paragraph)
