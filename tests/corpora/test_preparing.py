@@ -3,6 +3,7 @@
 import json
 import shutil
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -310,11 +311,41 @@ def test_directories_that_are_refused(tmp_path, corpus, tokenizer):
             prepare_pretraining(corpus, tmp_path / name, tokenizer=tokenizer)
 
 
-def test_a_disk_that_is_too_full_is_refused_before(tmp_path, corpus, tokenizer, monkeypatch):
-    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(CheckpointError, match="MB left, and the data need about"):
-        prepare_pretraining(corpus, tmp_path / "out", tokenizer=tokenizer)
+def test_a_disk_that_is_too_full_is_refused_before(tmp_path, tokenizer, monkeypatch):
+    text = write(tmp_path, "a.txt", documents(6, paragraphs=20))
+    options = {"tokenizer": tokenizer, "held_out": 0}
+    prepare_pretraining(text, tmp_path / "there", **options)
+    before = content(tmp_path / "there")
+    usage = shutil.disk_usage(tmp_path)._replace(free=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: usage)
+        for name, settings in (("out", {}), ("there", {"dupe_factor": 9, "overwrite": True})):
+            with pytest.raises(CheckpointError, match="MB left, and the data need about"):
+                prepare_pretraining(text, tmp_path / name, **options, **settings)
+    assert content(tmp_path / "there") == before
+    prepare_pretraining(text, tmp_path / "out", **options)  # room was made
+
+
+def test_a_disk_that_takes_nothing_is_one_sentence_and_no_obstacle(
+    tmp_path, tokenizer, monkeypatch
+):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    text = write(tmp_path, "a.txt", documents(6, paragraphs=20))
+    options = {"tokenizer": tokenizer, "held_out": 0}
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(CheckpointError, match="probe: No space left on device"):
+            prepare_pretraining(text, tmp_path / "out", **options)
+    left = tmp_path / "out" / "preparing"
+    assert not list(left.iterdir())
+    (left / ".started.json.0a.partial").write_text("")  # of a machine that went down
+    (left / "mine").write_text("")
+    with pytest.raises(InputError, match="is not empty"):
+        prepare_pretraining(text, tmp_path / "out", **options)
+    (left / "mine").unlink()
+    prepare_pretraining(text, tmp_path / "out", **options)
 
 
 def test_a_disk_that_becomes_full_is_one_sentence(tmp_path, corpus, tokenizer, monkeypatch):

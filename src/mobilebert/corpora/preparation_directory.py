@@ -14,12 +14,13 @@ from typing import Any
 
 from mobilebert.corpora.manifest import MANIFEST_FILE, Manifest, ShardRecord
 from mobilebert.errors import CheckpointError, InputError, MobileBertError
-from mobilebert.files import atomic_path, make_directory, read_json, write_atomic
+from mobilebert.files import make_directory, read_json, write_atomic
 
 __all__ = ["PreparationDirectory", "Wanted"]
 
 _RECORDS = "preparing"
 _STARTED = "started.json"
+_LEFT = re.compile(r"probe|\.(probe|started\.json)\..*\.partial")
 _OURS = re.compile(r"\.?(train|held_out)-\d{5,}\.\w+\.npy(\..*\.partial)?")
 
 
@@ -100,12 +101,17 @@ class PreparationDirectory:
                 self._refuse_others(wanted, read_json(started), "a preparation that was begun")
             except CheckpointError as error:
                 raise InputError(f"{error} Begin anew with --overwrite.") from None
-        elif any(self.path.iterdir()):
+        elif not self._is_empty():
             raise InputError(
                 f"{self.path} is not empty; choose another --output, or put the data there all the "
                 "same with --overwrite."
             )
         return None
+
+    def _is_empty(self) -> bool:
+        """Whether there is nothing but what a call leaves that could not begin."""
+        others = any(path != self._records for path in self.path.iterdir())
+        return not others and all(_LEFT.fullmatch(path.name) for path in self._records.glob("*"))
 
     def _refuse_others(self, wanted: Wanted, there: Mapping[str, Any], what: str) -> None:
         differences = wanted.differences(there)
@@ -127,22 +133,26 @@ class PreparationDirectory:
             CheckpointError: It cannot be written, or the disk is too full.
         """
         make_directory(self.path)
+        self._check_room(needed)
         if overwrite and not self._is_begun(wanted):
             self._empty()
         make_directory(self._records)
-        with atomic_path(self._records / "probe") as probe:
-            probe.write_bytes(b"1")
+        write_atomic(self._records / "probe", b"1")
         (self._records / "probe").unlink()
-        there = sum(path.stat().st_size for path in self.path.glob("*.npy"))
+        started = self._records / _STARTED
+        if not started.exists():
+            write_atomic(started, json.dumps(wanted.as_json(), indent=1) + "\n")
+
+    def _check_room(self, needed: int) -> None:
+        # Shards that are there stay, or give way to others.
+        ours = [path for path in self.path.glob("*.npy") if _is_ours(path)]
+        there = sum(path.stat().st_size for path in ours)
         free = shutil.disk_usage(self.path).free
         if free < needed - there:
             raise CheckpointError(
                 f"{self.path} has {free / 1e6:,.0f} MB left, and the data need about "
                 f"{(needed - there) / 1e6:,.0f} MB; make room, or choose another --output."
             )
-        started = self._records / _STARTED
-        if not started.exists():
-            write_atomic(started, json.dumps(wanted.as_json(), indent=1) + "\n")
 
     def _is_begun(self, wanted: Wanted) -> bool:
         """Whether an earlier call was interrupted that had emptied it for the same."""
@@ -159,7 +169,7 @@ class PreparationDirectory:
         (self.path / MANIFEST_FILE).unlink(missing_ok=True)
         shutil.rmtree(self._records, ignore_errors=True)
         for path in list(self.path.iterdir()):
-            if _OURS.fullmatch(path.name):
+            if _is_ours(path):
                 path.unlink()
 
     def keep(self, shard: ShardRecord) -> None:
@@ -190,10 +200,14 @@ class PreparationDirectory:
         """Write the manifest, and remove what was kept to go on from."""
         files = {file for shard in manifest.shards for file in shard.files}
         for path in list(self.path.iterdir()):
-            if _OURS.fullmatch(path.name) and path.name not in files:
+            if _is_ours(path) and path.name not in files:
                 path.unlink()  # what a killed program left
         write_atomic(self.path / MANIFEST_FILE, manifest.to_json())
         shutil.rmtree(self._records, ignore_errors=True)
+
+
+def _is_ours(path: Path) -> bool:
+    return _OURS.fullmatch(path.name) is not None
 
 
 def _made_of(manifest: Manifest) -> dict[str, Any]:
