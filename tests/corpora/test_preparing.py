@@ -1,6 +1,7 @@
 """From files to prepared data: content, the same bytes always, resumption, refusals."""
 
 import json
+import os
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -230,8 +231,12 @@ def test_a_preparation_that_was_broken_off_goes_on(
             prepare_pretraining(corpus, tmp_path / "out", **options)
     with pytest.raises(InputError, match="not finished"):
         PreparedCorpus.open(tmp_path / "out")
-    # One of the kept shards is damaged meanwhile, and a killed program left half a file.
-    (tmp_path / "out" / "train-00000.tokens.npy").write_bytes(b"")
+    # Of one of the kept shards a byte is another, and a killed program left half a file.
+    with (tmp_path / "out" / "train-00000.tokens.npy").open("r+b") as shard:
+        shard.seek(-1, os.SEEK_END)
+        last = shard.read(1)
+        shard.seek(-1, os.SEEK_END)
+        shard.write(bytes([last[0] ^ 1]))
     (tmp_path / "out" / ".train-00009.tokens.npy.abc.partial").write_bytes(b"half")
     with pytest.raises(InputError, match="begun otherwise: max_length is 32 there and 48 now"):
         prepare_pretraining(corpus, tmp_path / "out", **{**options, "max_length": 48})
@@ -249,6 +254,16 @@ def test_data_that_are_there_are_not_made_again(tmp_path, corpus, tokenizer):
     assert "Nothing was to be done" in again.summary()
     assert again.manifest == first.manifest
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.parametrize("size", [0, 20_000])
+def test_finished_data_that_are_damaged_are_refused(tmp_path, tokenizer, size):
+    text = write(tmp_path, "a.txt", documents(6, paragraphs=20))
+    prepare(text, tmp_path / "out", tokenizer, held_out=0)
+    with (tmp_path / "out" / "train-00000.tokens.npy").open("r+b") as shard:
+        shard.truncate(size)
+    with pytest.raises(InputError, match=r"train-00000.tokens.npy has .*--overwrite"):
+        prepare_pretraining(text, tmp_path / "out", tokenizer=tokenizer, held_out=0)
 
 
 def test_files_of_one_document_among_others_are_the_same_again(tmp_path, tokenizer):

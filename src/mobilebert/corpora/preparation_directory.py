@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mobilebert.corpora.manifest import MANIFEST_FILE, Manifest, ShardRecord
+from mobilebert.corpora.manifest import MANIFEST_FILE, FileRecord, Manifest, ShardRecord
+from mobilebert.corpora.scanning import file_digest
+from mobilebert.corpora.shards import check_files
 from mobilebert.errors import CheckpointError, InputError, MobileBertError
 from mobilebert.files import make_directory, read_json, write_atomic
 
@@ -85,7 +87,8 @@ class PreparationDirectory:
             something to do.
 
         Raises:
-            InputError: It holds something else, and may not be overwritten.
+            InputError: It holds something else, and may not be overwritten, or a shard of data that
+                are finished is missing or truncated.
         """
         if overwrite or not self.path.exists():
             return None
@@ -95,6 +98,8 @@ class PreparationDirectory:
         if (self.path / MANIFEST_FILE).exists():
             manifest = Manifest.read(self.path)
             self._refuse_others(wanted, _made_of(manifest), "data that were prepared")
+            for shard in manifest.shards:
+                check_files(self.path, shard)
             return manifest
         if started.exists():
             try:
@@ -190,11 +195,17 @@ class PreparationDirectory:
             shard = ShardRecord.from_json(read_json(path))
         except (MobileBertError, KeyError, TypeError, ValueError, AttributeError):
             return None  # half a record: the shard is made again
-        whole = all(
-            (self.path / file).is_file() and (self.path / file).stat().st_size == record.size
-            for file, record in shard.files.items()
-        )
-        return shard if whole and shard.fingerprint == fingerprint else None
+        if shard.fingerprint != fingerprint:
+            return None
+        return shard if all(self._is_whole(*named) for named in shard.files.items()) else None
+
+    def _is_whole(self, name: str, record: FileRecord) -> bool:
+        path = self.path / name
+        try:
+            # Not only its size: a machine that lost power may have written that alone.
+            return path.stat().st_size == record.size and file_digest(path) == record.sha256
+        except (OSError, InputError):
+            return False
 
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest, and remove what was kept to go on from."""

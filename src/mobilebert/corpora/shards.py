@@ -8,6 +8,7 @@ ids, [M]).
 
 import hashlib
 import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,8 @@ def write_shard(directory: Path, name: str, arrays: ShardArrays) -> dict[str, Fi
             with atomic_path(path) as temporary:
                 with temporary.open("wb") as file:
                     np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
+                    file.flush()
+                    os.fsync(file.fileno())  # before it is noted that it is finished
                 written[path.name] = _record_of(temporary)
         except CheckpointError:
             raise
