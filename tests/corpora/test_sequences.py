@@ -159,6 +159,22 @@ def test_random_segments_are_of_the_same_source_if_it_has_another_document():
     assert found == {0: {0}, 1: {1}, 2: {0, 1}}
 
 
+def test_what_goes_on_at_the_border_of_a_halved_document_is_no_random_segment():
+    unit = unit_of([10] * 8, sources=[0])
+    chosen = PreparationSettings(max_length=103, short_sequences=0)  # nothing is cut off
+    pairs = [pair for seed in range(200) for pair in plan_pairs(unit, chosen, Random(seed))]
+    random = {p.second_start for p in pairs if not p.follows and p.first_start < 40}
+    assert random == {50, 60, 70}
+
+
+@given(st.lists(LENGTHS, min_size=1, max_size=3), st.integers(8, 80), st.integers(0, 999))
+def test_a_random_segment_never_follows_directly(documents, max_length, seed):
+    """Nor where documents are parts of one, as those before and behind what is held out."""
+    unit = unit_of(*documents, sources=[0] * len(documents))
+    for pair in plan_pairs(unit, PreparationSettings(max_length=max_length), Random(seed)):
+        assert pair.follows or pair.second_start != pair.first_end
+
+
 def test_a_share_of_sequences_is_short():
     unit = unit_of(*[[5] * 4000] * 2, sources=[0, 0])
     for share, short in ((0, 0), (1, 1)):

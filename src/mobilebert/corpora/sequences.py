@@ -76,6 +76,7 @@ class _PairPlanner:
         self._unit, self._settings, self._random = unit, settings, random
         self._bounds = unit.bounds
         documents = _in_two(unit.documents)
+        self._halved = len(documents) > len(unit.documents)
         self._ranges = list(pairwise(documents))
         self._sources = [*unit.sources] * (len(self._ranges) // max(1, len(unit.sources)))
         self._documents = documents
@@ -115,19 +116,19 @@ class _PairPlanner:
             return None, chunk.last
         if len(self._ranges) > 1 and random.random() < 0.5:
             wanted = max(1, chunk.length - (middle - start))
-            second = self._elsewhere(document, wanted, at_least=chunk.full)
+            second = self._elsewhere(document, chunk, wanted)
             return PlannedSequence(start, middle, *second, 0, source), following
         return PlannedSequence(start, middle, middle, end, 1, source), chunk.last
 
-    def _elsewhere(self, document: int, wanted: int, *, at_least: bool) -> tuple[int, int]:
+    def _elsewhere(self, document: int, chunk: _Chunk, wanted: int) -> tuple[int, int]:
         """Choose segments of another document, of the same source if there is one.
 
         Args:
             document: The document that they are not of.
+            chunk: What they stand in for a part of. If it is full, they have no less tokens than
+                wanted; else the number comes as near as it can, or pairs at the end of a document
+                would be told by their length.
             wanted: How many tokens they should have, about.
-            at_least: Whether they have no less, as segments that fill a sequence. Else the number
-                comes as near as it can, or pairs at the end of a document would be told by their
-                length.
         """
         bounds, (own_first, own_last) = self._bounds, self._ranges[document]
         first, last = self._of_source[self._sources[document]]
@@ -138,9 +139,11 @@ class _PairPlanner:
         start = self._random.randrange(first, last - (own_last - own_first))
         start += (own_last - own_first) * (start >= own_first)
         last = self._documents[bisect_right(self._documents, start)]
+        if self._halved and start == chunk.last and last - start > 1:
+            start += 1  # what stands there goes on where the chunk ends
         place = bounds[start] + wanted
         end = min(last, bisect_left(bounds, place, start + 1, last + 1))
-        if not at_least and end - start > 1 and bounds[end] - place > place - bounds[end - 1]:
+        if not chunk.full and end - start > 1 and bounds[end] - place > place - bounds[end - 1]:
             end -= 1
         return bounds[start], bounds[end]
 
