@@ -1,17 +1,25 @@
 """Values of cells as texts, names and numbers."""
 
+import ast
+import json
 import math
 import re
 from typing import Any
 
 from mobilebert.datasets.problems import ProblemKind, RowError
 
-__all__ = ["is_missing", "label_of", "number_of", "shown", "text_of"]
+__all__ = ["is_missing", "label_of", "list_in", "number_of", "shown", "text_of"]
 
 # What programs write where they have no value. "None" and "NA" are names of classes too.
 _NO_VALUE = {"", "nan", "null", "#n/a", "<na>"}
 _WHOLE = re.compile(r"-?[0-9]+\.0+")
 _SHOWN = 40
+# A text in quotes, as Python and NumPy write it.
+_QUOTED = re.compile(r"""(?:\b[uU])?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
+# What takes the place of one; no other entry of a list looks so.
+_PLACE = '""'
+# What an entry without quotes does not have.
+_SIGNS = frozenset("'\"[]{}()")
 
 
 def is_missing(value: Any) -> bool:
@@ -88,6 +96,51 @@ def number_of(value: Any) -> float:
     if not math.isfinite(number):
         raise RowError(ProblemKind.NOT_A_NUMBER, f"the target {shown(value)} is not finite.")
     return number
+
+
+def list_in(text: str, kind: ProblemKind, name: str) -> list[Any] | None:
+    """Read a list that stands in a cell as text: as JSON, Python, NumPy or pandas writes it.
+
+    Args:
+        text: The cell.
+        kind: What sort of problem a list that cannot be read is.
+        name: What it holds, for the error.
+
+    Returns:
+        The entries; None where the text does not stand in brackets.
+
+    Raises:
+        RowError: It stands in brackets, and is no list of texts and numbers.
+    """
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    try:
+        return list(json.loads(text))
+    except (ValueError, RecursionError):
+        pass
+    quoted = iter(_QUOTED.findall(text[1:-1]))
+    rest = _QUOTED.sub(_PLACE, text[1:-1])
+    entries = [entry.strip() for entry in rest.split(",")] if "," in rest else rest.split()
+    if entries and not entries[-1]:
+        entries.pop()
+    try:
+        return [_entry(next(quoted) if entry == _PLACE else entry) for entry in entries]
+    except (ValueError, SyntaxError):
+        raise RowError(
+            kind,
+            f"the {name} are {shown(text)}, which cannot be read as a list; write it as JSON "
+            """does: ["a", "b"].""",
+        ) from None
+
+
+def _entry(text: str) -> str | None:
+    if _QUOTED.fullmatch(text):
+        return str(ast.literal_eval(text))
+    # NumPy leaves entries of long lists out, and puts points there.
+    if not text or text == "..." or _SIGNS & set(text):
+        raise ValueError(text)
+    return None if text == "None" else text
 
 
 def shown(value: Any) -> str:

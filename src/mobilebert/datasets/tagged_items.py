@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mobilebert.datasets.cells import label_of, shown, text_of
+from mobilebert.datasets.cells import label_of, list_in, shown, text_of
 from mobilebert.datasets.columns import Columns
 from mobilebert.datasets.items import TaggedItem
 from mobilebert.datasets.problems import ProblemKind, RowError
@@ -11,6 +11,9 @@ from mobilebert.datasets.rows import Row
 from mobilebert.datasets.spans import spans_of, tag_words
 
 __all__ = ["tagged_reader"]
+
+# How lists of texts begin.
+_LISTS = ("['", '["')
 
 
 def tagged_reader(columns: Columns, sample: Sequence[Row]) -> Callable[[Row], TaggedItem]:
@@ -26,8 +29,10 @@ def tagged_reader(columns: Columns, sample: Sequence[Row]) -> Callable[[Row], Ta
     words_name, tags_name = columns.one("words"), columns.one("tags")
 
     def read_tags(row: Row) -> TaggedItem:
-        words = [text_of(word, "word") for word in _list(row.cells.get(words_name), "words")]
-        tags = [label_of(tag) for tag in _list(row.cells.get(tags_name), "tags")]
+        written, marks = row.cells.get(words_name), row.cells.get(tags_name)
+        in_brackets = _is_list(marks)
+        words = [text_of(word, "word") for word in _list(written, "words", in_brackets)]
+        tags = [label_of(tag) for tag in _list(marks, "tags", in_brackets)]
         if len(words) != len(tags):
             raise RowError(ProblemKind.BAD_TAGS, f"{len(words)} words have {len(tags)} tags.")
         if not words:
@@ -37,11 +42,28 @@ def tagged_reader(columns: Columns, sample: Sequence[Row]) -> Callable[[Row], Ta
     return read_tags
 
 
-def _list(value: Any, name: str) -> list[Any]:
+def _list(value: Any, name: str, in_brackets: bool) -> list[Any]:
+    """Read words or tags: a list, or a text with blanks between.
+
+    Args:
+        value: The cell.
+        name: What it holds, for errors.
+        in_brackets: Whether a text in brackets is a list for certain; brackets are words too.
+    """
     if isinstance(value, str):
-        return value.split()
+        is_list = value.lstrip().startswith(_LISTS)
+        found = list_in(value, ProblemKind.BAD_TAGS, name) if is_list or in_brackets else None
+        if is_list and found is None:
+            raise RowError(ProblemKind.BAD_TAGS, f"the {name} are a list that has no end.")
+        return value.split() if found is None else found
     if value is None:
         raise RowError(ProblemKind.MISSING_LABEL, f"the {name} are missing.")
     if not isinstance(value, list):
         raise RowError(ProblemKind.BAD_TAGS, f"the {name} are {shown(value)}, not a list.")
     return value
+
+
+def _is_list(value: Any) -> bool:
+    """Tell whether tags stand in brackets, all in the same ones: "[CLS]" may be one of them."""
+    text = value.strip() if isinstance(value, str) else ""
+    return text[:1] == "[" and "]" not in text[1:-1]

@@ -1,10 +1,16 @@
 """Rows as texts with a class, a number or several labels."""
 
-import ast
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mobilebert.datasets.cells import is_missing, label_of, number_of, shown, text_of
+from mobilebert.datasets.cells import (
+    is_missing,
+    label_of,
+    list_in,
+    number_of,
+    shown,
+    text_of,
+)
 from mobilebert.datasets.column_profiles import FLAGS
 from mobilebert.datasets.columns import Columns
 from mobilebert.datasets.items import FinetuneTask, PlainItem, TextItem
@@ -86,7 +92,7 @@ def _several_labels(columns: Columns, sample: Sequence[Row]) -> Callable[[Any], 
 
 
 def _parts(text: str, separator: str) -> list[Any]:
-    written = _list_in(text)
+    written = list_in(text, ProblemKind.TEXT_AS_LABEL, "labels")
     if written is not None:
         return written
     return [part for part in map(str.strip, text.split(separator)) if part]
@@ -101,18 +107,6 @@ def _flag(value: Any, name: str) -> bool:
             ProblemKind.TEXT_AS_LABEL, f"the label {name!r} is {shown(value)}, not 0 or 1."
         )
     return FLAGS[text]
-
-
-def _list_in(text: str) -> list[Any] | None:
-    """Read a list as Python or JSON writes it, which tables made by programs have."""
-    text = text.strip()
-    if not (text.startswith("[") and text.endswith("]")):
-        return None
-    try:
-        found = ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None
-    return found if isinstance(found, list) else None
 
 
 def _separator(values: Sequence[Any], columns: Columns) -> str:
