@@ -21,6 +21,10 @@ TAGS = st.sampled_from(["O", *(f"{prefix}-{kind}" for prefix in "BIES" for kind 
         ("S-PER I-PER", [("PER", 0, 1), ("PER", 1, 2)]),
         ("PER PER O LOC", [("PER", 0, 2), ("LOC", 3, 4)]),
         ("B-per-son I-per-son", [("per-son", 0, 2)]),
+        ("B-PER I-PER L-PER L-PER U-LOC", [("PER", 0, 3), ("PER", 3, 4), ("LOC", 4, 5)]),
+        ("B I O B B", [("_", 0, 2), ("_", 3, 4), ("_", 4, 5)]),
+        ("B M E S U", [("_", 0, 3), ("_", 3, 4), ("_", 4, 5)]),
+        ("B- I- O I", [("_", 0, 2), ("_", 3, 4)]),
     ],
 )
 def test_by_hand(tags, wanted):
@@ -37,6 +41,12 @@ def test_every_tagged_token_is_in_one_entity(tags):
 def test_what_is_equal_is_right(sentences):
     counts = score_entities(sentences, sentences)[""]
     assert counts.right == counts.predicted == counts.support
+
+
+def test_entities_without_a_type_are_not_counted_with_all():
+    counts = score_entities([["B-", "I-", "O"]], [["B-", "I-", "B-"]])
+    assert list(counts) == ["", "_"]
+    assert (counts[""].right[0], counts["_"].right[0], counts["_"].support[0]) == (1, 1, 2)
 
 
 def test_span_and_type_count():

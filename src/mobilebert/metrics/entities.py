@@ -12,7 +12,9 @@ __all__ = ["Entity", "entities_of_tags", "score_entities"]
 
 _OUTSIDE = "O"
 # Behind these tags an entity may go on, and with these it does.
-_OPEN, _CONTINUES = {"B", "I", "M"}, {"I", "E", "M"}
+_OPEN, _CONTINUES = {"B", "I", "M"}, {"I", "E", "M", "L"}
+# What tags without a type consist of, and the name of the type they lack.
+_BARE, _NAMELESS = frozenset("BIESMLU"), "_"
 
 
 class Entity(NamedTuple):
@@ -26,9 +28,10 @@ class Entity(NamedTuple):
 def entities_of_tags(tags: Sequence[str]) -> list[Entity]:
     """Read entities from the tags of a sentence, as conlleval does.
 
-    Tags are ``O``, or ``B-``, ``I-``, ``E-`` or ``S-`` and a type (IOB1, IOB2 and IOBES alike). A
-    tag without a prefix is its own type, and goes on while it is the same. An ``I-`` with nothing
-    before it begins an entity.
+    Tags are ``O``, or ``B-``, ``I-``, ``E-`` or ``S-`` and a type (IOB1, IOB2 and IOBES alike), or
+    ``L-`` and ``U-`` in place of the last two (BILOU). Prefixes alone are tags of the type ``_``.
+    Any other tag without a prefix is its own type, and goes on while it is the same. An ``I-`` with
+    nothing before it begins an entity.
 
     Args:
         tags: One for each token.
@@ -50,7 +53,9 @@ def _parts(tag: str) -> tuple[str, str]:
     if tag == _OUTSIDE:
         return _OUTSIDE, ""
     prefix, dash, kind = tag.partition("-")
-    return (prefix, kind) if dash and len(prefix) == 1 else ("I", tag)
+    if tag in _BARE or (dash and len(prefix) == 1):
+        return prefix, kind or _NAMELESS
+    return "I", tag
 
 
 def score_entities(
