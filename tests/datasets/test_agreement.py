@@ -3,7 +3,7 @@
 import pytest
 
 from datasets.files import read, write, write_jsonl
-from mobilebert.datasets.agreement import check_training, without_unseen_labels
+from mobilebert.datasets.agreement import check_tags, check_training, without_unseen_labels
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.datasets.problems import ProblemKind
 from mobilebert.errors import InputError
@@ -34,6 +34,20 @@ def test_nothing_to_learn(task, rows, message, tmp_path):
 @pytest.mark.parametrize(("task", "rows"), ENOUGH)
 def test_something_to_learn(task, rows, tmp_path):
     check_training(FinetuneTask(task), read(task, write_jsonl(tmp_path, rows)))
+
+
+def test_tags_that_are_numbers(tmp_path):
+    path = write_jsonl(tmp_path, [{"tokens": ["EU", "rejects"], "ner_tags": [3, 0]}])
+    items = read("token-classification", path)
+    for check in (check_training, check_tags):
+        with pytest.raises(InputError, match=r"line 1: the tags are numbers.*\(0, 3\).*0=O,1=B-"):
+            check(FinetuneTask.TOKEN_CLASSIFICATION, items)
+    names = {"0": "O", "3": "B-ORG"}
+    check_training(
+        FinetuneTask.TOKEN_CLASSIFICATION, read("token-classification", path, label_names=names)
+    )
+    classes = write_jsonl(tmp_path, [{"text": "a", "label": 0}, {"text": "b", "label": 1}])
+    check_training(FinetuneTask.TEXT_CLASSIFICATION, read("text-classification", classes))
 
 
 @pytest.fixture

@@ -59,3 +59,9 @@ def test_a_delimiter_that_is_given(model, tmp_path):
     assert evaluate(model, path, delimiter="~").evaluation.summary.items == 3
     (compared,) = compare([model], data=path, delimiter="~")
     assert compared.report.data.dev_items == 3
+
+
+def test_tags_that_are_numbers_are_refused(checkpoints, tmp_path):
+    path = write(tmp_path, "rows.conll", "EU 3\nrejects 0\n")
+    with pytest.raises(InputError, match="line 1: the tags are numbers.*--label-names"):
+        evaluate(checkpoints["token-classification"], path)

@@ -16,8 +16,10 @@ from mobilebert.datasets.problems import (
 )
 from mobilebert.errors import InputError
 
-__all__ = ["check_training", "without_unseen_labels"]
+__all__ = ["check_tags", "check_training", "without_unseen_labels"]
 
+# Tags that an error lists.
+_NAMED = 5
 _CLASSES = (FinetuneTask.TEXT_CLASSIFICATION, FinetuneTask.TOKEN_CLASSIFICATION)
 
 
@@ -30,7 +32,8 @@ def check_training(task: FinetuneTask, train: Items, *, is_part: bool = False) -
         is_part: Whether the files have other rows, to judge by.
 
     Raises:
-        InputError: All items have the same class, tag or number, or none has a label.
+        InputError: All items have the same class, tag or number, none has a label, or all tags are
+            numbers.
     """
     first = next(iter(train), None)
     place = "" if first is None else f"{first.place}: "
@@ -41,6 +44,7 @@ def check_training(task: FinetuneTask, train: Items, *, is_part: bool = False) -
             f"{place}all {rows} have the same label {shown(name)}, from here on; "
             "there is nothing to learn. Say which column has the labels with --column label=..."
         )
+    check_tags(task, train)
     if task is FinetuneTask.MULTI_LABEL and not train.labels:
         raise InputError(f"{place}none of the {rows} has a label, from here on.")
     if task is FinetuneTask.REGRESSION:
@@ -50,6 +54,26 @@ def check_training(task: FinetuneTask, train: Items, *, is_part: bool = False) -
             raise InputError(
                 f"{place}all {rows} have the same target, from here on; there is nothing to learn."
             )
+
+
+def check_tags(task: FinetuneTask, items: Items) -> None:
+    """Refuse tags that do not say which words are part of nothing, nor where entities begin.
+
+    Args:
+        task: The task.
+        items: Its items.
+
+    Raises:
+        InputError: All tags are numbers.
+    """
+    names = sorted(items.labels, key=lambda name: (len(name), name))
+    is_tagged = task is FinetuneTask.TOKEN_CLASSIFICATION
+    if is_tagged and all(name.removeprefix("-").isdecimal() for name in names):
+        place, some = next(iter(items)).place, ", ".join(names[:_NAMED])
+        raise InputError(
+            f"{place}: the tags are numbers, from here on ({some}); name them: "
+            "--label-names 0=O,1=B-PER,2=I-PER,... Data sets name them in their description."
+        )
 
 
 def _counted(items: Items, is_part: bool) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mobilebert.checkpoint.reading import load_config
 from mobilebert.config import MobileBertConfig
-from mobilebert.datasets.agreement import without_unseen_labels
+from mobilebert.datasets.agreement import check_tags, without_unseen_labels
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.datasets.reading import read_items
 from mobilebert.datasets.sources import open_rows
@@ -129,6 +129,7 @@ def evaluate(
         on_error=source.on_error,
         label_names=label_names,
     )
+    check_tags(chosen, items)
     names = list(load_config(model).id2label.values())
     items = without_unseen_labels(names, items, source.on_error, not_of_model(names))
     evaluation = evaluate_items(
