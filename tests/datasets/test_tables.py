@@ -31,6 +31,15 @@ LAYOUTS = [
         ("v1", "v2", "3", "4"),
         ["ham", "go on", "", ""],
     ),
+    ("swallowed.tsv", 't\tc\n"a\t1\nb\t0\nc"\t1\n', ("t", "c"), ['"a', "1"]),
+    ("all.tsv", '"t"\t"c"\n"a\t1\nb"\t"0"\n', ("t", "c"), ["a\t1\nb", "0"]),
+    ("lines.tsv", 't\tc\n"a\nb"\t0\nc\t1\nd\t1\n', ("t", "c"), ["a\nb", "0"]),
+    ("label.tsv", "spam\twin\nham\tgo on\nspam\tx\n", ("1", "2"), ["spam", "win"]),
+    ("label.csv", "spam,win a prize of some hundred pounds now\nham,go\n", ("1", "2"), None),
+    ("flags.csv", "text,0,1\na fine film,0,1\ndull,1,0\n", ("text", "0", "1"), None),
+    ("number.tsv", "title\t3.5\nlove\t4.5\n", ("1", "2"), ["title", "3.5"]),
+    ("long.csv", "text,label,why is it so good or bad\na,1,b\n", None, ["a", "1", "b"]),
+    ("twice.csv", "text,label\na,x\ntext,label\nb,y\n", ("text", "label"), ["a", "x"]),
     ("texts.csv", "one is\nlike others\n", ("1",), ["one is"]),
 ]
 
@@ -38,7 +47,7 @@ LAYOUTS = [
 @pytest.mark.parametrize(("name", "content", "columns", "first"), LAYOUTS)
 def test_layout(name, content, columns, first, tmp_path):
     source = open_rows(write(tmp_path, name, content))
-    assert source.columns == columns
+    assert columns is None or source.columns == columns
     rows = [row for row in source.read() if not isinstance(row, Problem)]
     if first is not None:
         assert list(rows[0].cells.values()) == first

@@ -193,13 +193,27 @@ def _guess_quotes(
         return False, ()
     records = (cells for _, cells in _records(open_lines(), delimiter, True))
     widths: set[int] = set()
+    several = doubled = False
     for cells in records:
         if isinstance(cells, csv.Error):
             return False, (f"quotes are characters like others ({cells})",)
         widths.add(len(cells))
         if len(widths) > 1:
             return False, ("quotes are characters like others (else rows have different widths)",)
+        for cell in cells:
+            if "\t" in cell or "\n" in cell or "\r" in cell:
+                several, doubled = True, doubled or '"' in cell
+    if several and not doubled and _is_whole_without_quotes(open_lines, delimiter):
+        return False, ("quotes are characters like others (each line has as many cells)",)
     return True, ("quotes stand around cells",)
+
+
+def _is_whole_without_quotes(open_lines: Callable[[], Iterator[str]], delimiter: str) -> bool:
+    """Tell whether all lines have the same number of cells, and the first one is not in quotes."""
+    lines = (text.split(delimiter) for line in open_lines() if (text := line.rstrip("\r\n")))
+    first = next(lines)
+    is_quoted = all(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in first)
+    return not is_quoted and len(first) > 1 and all(len(cells) == len(first) for cells in lines)
 
 
 def _guess_header(first: list[str] | csv.Error, records: list[list[str]]) -> tuple[bool, str]:
@@ -207,24 +221,50 @@ def _guess_header(first: list[str] | csv.Error, records: list[list[str]]) -> tup
     if isinstance(first, csv.Error) or not first:
         return True, "supposed"
     cells = [cell.strip() for cell in first]
-    if any(is_number(cell) for cell in cells):
-        return False, "the first row has a number"
-    if known := next((cell for cell in cells if is_known(cell)), None):
-        return True, f"{known!r} is the name of a column"
-    if not _look_like_names(cells):
-        return False, "the first row does not look like names"
     below = [record for record in records if record is not first]
+    numbers = [cell for cell in cells if is_number(cell)]
+    known = _known_names(cells, below)
+    are_names = _look_like_names(cells)
+    # Columns of their own for classes may be called by their numbers.
+    if known and are_names and all(map(str.isdecimal, numbers)):
+        return True, f"{known[0]!r} is the name of a column"
+    if numbers:
+        return False, "the first row has a number"
+    if len(known) > 1:
+        return True, f"{known[0]!r} and {known[1]!r} are names of columns"
+    if not are_names:
+        return False, "the first row does not look like names"
     if not below or any(len(record) != len(cells) for record in below):
         return True, "the first row looks like names"
+    reason = _unlike_those_below(cells, below)
+    return reason is not None, reason or "the first row is like the others"
+
+
+def _unlike_those_below(cells: list[str], below: list[list[str]]) -> str | None:
+    """Say what tells a first row from the rows below it, if anything does."""
     for place, cell in enumerate(cells):
         values = [record[place].strip() for record in below]
         if not cell:
             continue
         if all(is_number(value) for value in values):
-            return True, f"numbers stand below {cell!r}"
+            return f"numbers stand below {cell!r}"
         if len(set(values)) <= len(values) // 2 and cell not in values:
-            return True, f"few values stand below {cell!r}, and others"
-    return False, "the first row is like the others"
+            return f"few values stand below {cell!r}, and others"
+    return None
+
+
+def _known_names(cells: list[str], below: list[list[str]]) -> list[str]:
+    """Return the cells of a first row that columns are called, and that do not stand below.
+
+    "spam" is the name of a column, and a label. A header may be there twice, as a whole.
+    """
+    others = [record for record in below if list(map(str.strip, record)) != cells]
+    return [
+        cell
+        for place, cell in enumerate(cells)
+        if is_known(cell)
+        and not any(cell == record[place].strip() for record in others if len(record) > place)
+    ]
 
 
 def _look_like_names(cells: list[str]) -> bool:
