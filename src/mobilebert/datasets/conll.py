@@ -1,6 +1,8 @@
 """Sentences of tagged tokens in columns, as the shared tasks of CoNLL have them."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from mobilebert.datasets.problems import Problem, ProblemKind
@@ -9,13 +11,16 @@ from mobilebert.datasets.rows import Row
 __all__ = ["read_conll"]
 
 _DOCUMENT = "-DOCSTART-"
+_COMMENT = "# "
 
 
 def read_conll(file: Path, lines: Iterable[str]) -> Iterator[Row | Problem]:
     """Read sentences: a token and its tag on a line, an empty line between sentences.
 
-    The token is the first column, the tag the last one; columns are separated by tabs, or else by
-    spaces. Lines ``-DOCSTART-`` and comments (``# `` and text without a tag) are passed over.
+    The token is the first column, the tag the last one. The first line of several columns that is
+    no comment for certain tells how many there are, and whether tabs or blanks separate them. Lines
+    ``-DOCSTART-`` are passed over, and comments: ``# `` and text, without a tab where tabs separate
+    columns, else before a sentence and with another number of columns.
 
     Args:
         file: Its name, for errors.
@@ -25,20 +30,56 @@ def read_conll(file: Path, lines: Iterable[str]) -> Iterator[Row | Problem]:
         For each sentence a row with ``tokens`` and ``tags``, two lists; or, for each sentence with
         a line that has another number of columns than those before, or fewer than two, that line.
     """
+    rest = iter(lines)
+    layout = _layout(rest)
     sentence = _Sentence(file)
-    columns = 0
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(chain(layout.begun, rest), start=1):
         text = line.rstrip("\r\n")
-        cells = text.split("\t") if "\t" in text else text.split()
         if not text.strip():
             yield from sentence.end()
-            continue
-        if cells[0] == _DOCUMENT or (text.startswith("# ") and len(cells) != columns):
-            continue
-        if len(cells) > 1:
-            columns = columns or len(cells)
-        sentence.add(number, cells, columns)
+        elif text.split()[0] != _DOCUMENT and not layout.is_comment(text, sentence.has_begun):
+            sentence.add(number, layout.cells(text), layout.columns)
     yield from sentence.end()
+
+
+@dataclass
+class _Layout:
+    """How the columns of a file are written.
+
+    Attributes:
+        begun: The lines that were read to find out.
+        tabs: Whether tabs separate columns, or any white space.
+        columns: How many there are; 0 where no line has several.
+    """
+
+    begun: list[str] = field(default_factory=list)
+    tabs: bool = False
+    columns: int = 0
+
+    def cells(self, text: str) -> list[str]:
+        return text.split("\t") if self.tabs else text.split()
+
+    def is_comment(self, text: str, in_sentence: bool) -> bool:
+        """Tell a comment from a line whose token is "#"."""
+        if not text.startswith(_COMMENT):
+            return False
+        if self.tabs:
+            return "\t" not in text
+        return not in_sentence and len(text.split()) != self.columns
+
+
+def _layout(lines: Iterator[str]) -> _Layout:
+    layout = _Layout()
+    for line in lines:
+        layout.begun.append(line)
+        text = line.rstrip("\r\n")
+        if text.startswith((_COMMENT, _DOCUMENT)):
+            continue
+        layout.tabs = "\t" in text
+        if len(layout.cells(text)) > 1:
+            layout.columns = len(layout.cells(text))
+            break
+    return layout
 
 
 class _Sentence:
@@ -53,6 +94,10 @@ class _Sentence:
         self._tags: list[str] = []
         self._start = 0
         self._problem: Problem | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        return self._start > 0
 
     def add(self, line: int, cells: list[str], columns: int) -> None:
         self._start = self._start or line
