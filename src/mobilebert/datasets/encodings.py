@@ -109,7 +109,8 @@ def named_encoding(name: str, path: Path) -> Encoding:
     """
     try:
         found = codecs.lookup(name).name
-    except LookupError:
+        "a".encode(name)  # which "hex" and others of its kind refuse
+    except (LookupError, ValueError):
         raise InputError(
             f"There is no encoding {name!r}; common ones are utf-8, cp949 and cp1252."
         ) from None

@@ -48,6 +48,11 @@ def read_parquet(file: Path) -> Iterator[Row]:
                 for cells in batch.to_pylist():
                     number += 1
                     yield Row(file, number, cells, "row")
-        except (OSError, require("pyarrow", "train").ArrowException) as error:
+        except (
+            OSError,
+            ValueError,  # of dates that Python does not have
+            OverflowError,
+            require("pyarrow", "train").ArrowException,
+        ) as error:
             reason = _in_one_line(error)
             raise InputError(f"Cannot read {file} after row {number}: {reason}") from None

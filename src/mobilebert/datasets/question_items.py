@@ -74,7 +74,7 @@ def _answers(value: Any, start: Any, context: str) -> tuple[Answer, ...]:
 
 
 def _answer(text: Any, start: Any) -> Answer:
-    if isinstance(start, str) and start.strip().isdigit():
+    if isinstance(start, str) and start.strip().isdecimal():
         start = int(start)
     if isinstance(start, float) and start.is_integer():
         start = int(start)

@@ -1,10 +1,12 @@
 """Rows of the first sheet of .xlsx files."""
 
-from collections.abc import Generator, Iterator
+import zlib
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+from mobilebert.datasets.problems import Problem, ProblemKind
 from mobilebert.datasets.rows import Row
 from mobilebert.errors import InputError
 from mobilebert.extras import require
@@ -14,20 +16,30 @@ __all__ = ["read_sheet", "sheet_columns"]
 
 def _rows(file: Path) -> Generator[tuple[Any, ...]]:
     openpyxl = require("openpyxl", "train", "Reading .xlsx")
+    # Opened here: the library asks for a suffix that it knows.
     try:
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        with file.open("rb") as stream:
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+            if not book.worksheets:
+                raise InputError(f"{file} has no sheet with cells.")
+            sheet = book.worksheets[0]
+            # What a sheet says about its size need not be so.
+            sheet.reset_dimensions()
+            yield from sheet.iter_rows(values_only=True)
+    except InputError:
+        raise
     except (
         OSError,
+        EOFError,
+        LookupError,
         ValueError,
-        KeyError,
+        SyntaxError,  # of XML
+        AttributeError,  # of parts that are missing
         BadZipFile,
+        zlib.error,
         openpyxl.utils.exceptions.InvalidFileException,
     ) as error:
         raise InputError(f"Cannot read {file}: {error}") from None
-    try:
-        yield from book.worksheets[0].iter_rows(values_only=True)
-    finally:
-        book.close()
 
 
 def sheet_columns(file: Path) -> tuple[str, ...]:
@@ -49,8 +61,11 @@ def sheet_columns(file: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read_sheet(file: Path) -> Iterator[Row]:
+def read_sheet(file: Path) -> Iterator[Row | Problem]:
     """Read the rows below the first.
+
+    Yields:
+        A row, or what is wrong with it: a value behind the last column.
 
     Raises:
         InputError: It is not such a file.
@@ -58,6 +73,17 @@ def read_sheet(file: Path) -> Iterator[Row]:
     """
     names = sheet_columns(file)
     for number, cells in enumerate(_rows(file), start=1):
-        if number > 1:
-            filled = [*cells, *[None] * (len(names) - len(cells))]
-            yield Row(file, number, dict(zip(names, filled, strict=False)), "row")
+        if number == 1:
+            continue
+        filled = [*cells, *[None] * (len(names) - len(cells))]
+        row = Row(file, number, dict(zip(names, filled, strict=False)), "row")
+        if (width := _width(cells)) > len(names):
+            reason = f"{width} cells, but the header has {len(names)}."
+            yield Problem(row.place, ProblemKind.UNREADABLE, reason)
+        else:
+            yield row
+
+
+def _width(cells: Sequence[Any]) -> int:
+    """Return the number of cells up to the last one that is not empty."""
+    return max((n for n, cell in enumerate(cells, start=1) if cell not in (None, "")), default=0)
