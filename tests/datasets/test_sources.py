@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import zipfile
 
 import pytest
 
@@ -59,6 +60,77 @@ def test_xlsx(tmp_path):
     source = open_rows(tmp_path / "rows.xlsx")
     assert cells(source) == [*ROWS, {"text": "empty label", "label": None}]
     assert next(row.place for row in source).endswith("rows.xlsx, row 2")
+
+
+def sheet(path, *rows):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+def changed(path, name, change):
+    """Change a file within a .xlsx file."""
+    with zipfile.ZipFile(path) as file:
+        parts = {part: file.read(part) for part in file.namelist()}
+    parts[name] = change(parts[name])
+    with zipfile.ZipFile(path, "w") as file:
+        for part, content in parts.items():
+            file.writestr(part, content)
+    return path
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+def test_a_sheet_that_says_a_wrong_size(tmp_path):
+    path = sheet(tmp_path / "rows.xlsx", ["text", "label"], *(list(row.values()) for row in ROWS))
+    changed(path, SHEET, lambda content: content.replace(b'ref="A1:B3"', b'ref="A1:A2"'))
+    assert cells(open_rows(path)) == ROWS
+
+
+def test_a_sheet_by_its_content(tmp_path):
+    path = sheet(tmp_path / "rows.xlsx", ["text", "label"], *(list(row.values()) for row in ROWS))
+    assert cells(open_rows(path.rename(tmp_path / "rows.data"))) == ROWS
+
+
+def test_a_value_behind_the_last_column_of_a_sheet(tmp_path):
+    path = sheet(tmp_path / "rows.xlsx", ["text", "label"], ["a", "x", "", "y"], ["b", "x", ""])
+    problem, row = open_rows(path).read()
+    assert str(problem) == f"{path}, row 2: 4 cells, but the header has 2."
+    assert row.cells == {"text": "b", "label": "x"}
+
+
+def test_a_sheet_that_is_damaged(tmp_path):
+    path = sheet(tmp_path / "rows.xlsx", ["text"], ["a"], ["b"])
+    changed(path, SHEET, lambda content: content[: -len(content) // 4])
+    with pytest.raises(InputError, match="Cannot read .*rows.xlsx"):
+        list(open_rows(path))
+
+
+def test_a_book_without_a_sheet_of_cells(tmp_path):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.create_chartsheet("chart").add_chart(openpyxl.chart.BarChart())
+    book.remove(book.active)
+    book.save(tmp_path / "rows.xlsx")
+    with pytest.raises(InputError, match="rows.xlsx has no sheet with cells"):
+        open_rows(tmp_path / "rows.xlsx")
+
+
+def test_dates_that_python_does_not_have(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    years = pyarrow.array([2**60], pyarrow.timestamp("us"))
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["a"], "date": years}), path)
+    with pytest.raises(InputError, match="Cannot read .*rows.parquet after row 0"):
+        list(open_rows(path))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +194,37 @@ def test_a_sentence_with_a_bad_line_is_a_problem(tmp_path):
         list(open_rows(path))
 
 
+# (content, the tokens of each sentence, or the line that is bad)
+SIGNS = [
+    ("# newdoc\nEU\tB-ORG\n.\tO\n", [["EU", "."]]),
+    ("EU\tB-ORG\n\n# newdoc\n.\tO\n", [["EU"], ["."]]),
+    ("EU\tB-ORG\n# said so\n#\tO\n", [["EU", "#"]]),
+    ("# O\n1 O\n", [["#", "1"]]),
+    ("# text = We are first\n# O\n1 O\n", [["#", "1"]]),
+    ("EU B-ORG\n\n# text = We are first\n# O\n1 O\n", [["EU"], ["#", "1"]]),
+    ("We O\n# 1 O\nare O\n", ["line 2: 3 columns instead of 2"]),
+    ("We\tO\n#\nare\tO\n", ["line 2: 1 columns instead of 2"]),
+    ("We\tO\nare first O\n", ["line 2: 1 columns instead of 2"]),
+    ("-DOCSTART- -X- O\n\n# O\n1 O\n", [["#", "1"]]),
+]
+
+
+@pytest.mark.parametrize(("content", "sentences"), SIGNS)
+def test_comments_and_the_token_that_begins_them(content, sentences, tmp_path):
+    rows = open_rows(write(tmp_path, "rows.conll", content)).read()
+    told = [str(row) if isinstance(row, Problem) else row.cells["tokens"] for row in rows]
+    assert len(told) == len(sentences)
+    for found, wanted in zip(told, sentences, strict=True):
+        assert found == wanted if isinstance(wanted, list) else wanted in found
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\n\n \n"])
+def test_empty_lines_at_the_end_of_a_table_are_no_sentences(end, tmp_path):
+    path = write(tmp_path, "rows.txt", f"text\tlabel\nfine\tgood{end}")
+    assert open_rows(path).file_format == "tsv"
+    assert open_rows(write(tmp_path, "s.txt", f"EU\tO\n\n.\tO{end}")).file_format == "conll"
+
+
 def test_squad(tmp_path):
     answer = {"text": "a film", "answer_start": 5}
     questions = [{"id": "q1", "question": "What?", "answers": [answer]}]
@@ -168,6 +271,13 @@ def test_several_files_with_labels(tmp_path):
     assert "cp1252" in source.facts[2]
 
 
+def test_empty_lines_of_a_file_with_a_label_are_empty_rows(tmp_path):
+    path = write(tmp_path, "films.pos", "a fine film\n\n \n")
+    first, *empty = open_rows([f"{path}=good"])
+    assert first.cells == {"text": "a fine film", "label": "good"}
+    assert [row.is_empty for row in (first, *empty)] == [False, True, True]
+
+
 def test_a_file_whose_name_has_a_sign(tmp_path):
     path = write(tmp_path, "a=b.txt", "fine\n")
     assert open_rows(path).columns == ("text",)
@@ -197,6 +307,8 @@ def test_a_delimiter_that_is_given(delimiter, name, tmp_path):
 BAD = [
     ("rows.csv", {"file_format": "xml"}, "There is no format 'xml'; there are csv, tsv"),
     ("rows.csv", {"encoding": "klingon"}, "no encoding 'klingon'"),
+    ("rows.csv", {"encoding": "rot13"}, "no encoding 'rot13'"),
+    ("rows.csv", {"encoding": "hex"}, "no encoding 'hex'"),
     ("rows.csv", {"delimiter": "::"}, "A delimiter is one character"),
     ("rows.csv", {"delimiter": '"'}, "A delimiter is one character"),
     ("rows.csv", {"delimiter": "\n"}, "A delimiter is one character"),

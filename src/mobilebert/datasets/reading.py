@@ -95,7 +95,7 @@ class _Reading:
             )
         chosen = choose_columns(task, source.path, names, sample, columns, reason)
         chosen.first_choice, chosen.separator = first_choice, separator
-        full = [row for row in sample if not _is_empty(row)]
+        full = [row for row in sample if not row.is_empty]
         self._read: _Reader
         if task in _TEXTS:
             self._read = text_reader(task, chosen, full)
@@ -161,7 +161,7 @@ class _Reading:
             if isinstance(row, Problem):
                 log.add(row)
                 continue
-            if _is_empty(row):
+            if row.is_empty:
                 # Between paragraphs they are meant.
                 if not plain:
                     log.add(Problem(row.place, ProblemKind.EMPTY_ROW, "the row is empty."))
@@ -224,13 +224,6 @@ def _sample(source: RowSource) -> list[Row]:
         log.refuse(source.path, log.bad)
         raise InputError(f"{source.path} has no rows.")
     return sample
-
-
-def _is_empty(row: Row) -> bool:
-    return all(
-        value is None or (isinstance(value, str) and not value.strip())
-        for value in row.cells.values()
-    )
 
 
 _READERS: dict[FinetuneTask, Callable[[Columns, Sequence[Row]], _Reader]] = {

@@ -31,3 +31,11 @@ class Row:
         """Where it is, as errors name it."""
         place = f"{self.file}, {self.unit} {self.line}"
         return f"{place} ({self.name})" if self.name else place
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no cell has anything in it."""
+        return all(
+            value is None or (isinstance(value, str) and not value.strip())
+            for value in self.cells.values()
+        )

@@ -170,7 +170,8 @@ def _open_one(
 def _labelled(source: RowSource, label: str) -> RowSource:
     def read() -> Iterator[Row | Problem]:
         for row in source.read():
-            if isinstance(row, Row):
+            # An empty row stays one.
+            if isinstance(row, Row) and not row.is_empty:
                 row = replace(row, cells={**row.cells, "label": label})
             yield row
 
@@ -330,6 +331,8 @@ def _guess_format(lines: Callable[[], Iterator[str]], *, plain: bool) -> str:
         plain: Whether it is called .txt, so that lines that begin as JSON are texts.
     """
     sample = [line.rstrip("\r\n") for line in islice(lines(), _LINES_LOOKED_AT)]
+    while sample and not sample[-1].strip():
+        sample.pop()
     full = [line for line in sample if line.strip()]
     start = full[0].lstrip()[0] if full else ""
     if not plain and start in ("{", "["):
