@@ -130,6 +130,7 @@ BAD_ROWS = [
         "BAD_ANSWER",
         "a whole number",
     ),
+    (QUESTIONS, [question(), question(answers="Paris", answer_start="²")], "BAD_ANSWER", "'²'"),
     (QUESTIONS, [question(), question(answers="Rome")], "BAD_ANSWER", "not in the context"),
     (QUESTIONS, [question(), question(answers=["Paris"])], "BAD_ANSWER", "answer_start"),
     (

@@ -97,7 +97,9 @@ def test_few_bytes_are_needed_for_each_item(groups):
 
 
 def test_articles_stay_whole():
-    items = [QuestionItem("F", f"{n}", f"{n}?", "c", (), f"article {n // 20}") for n in range(600)]
+    items = [
+        QuestionItem("F", f"{n}", "who?", f"{n}", (), f"article {n // 20}") for n in range(600)
+    ]
     groups = [item.group for item in items]
     splits = [split(items, share=0.1, seed=seed, groups=groups)[1] for seed in range(4)]
     assert [len(dev) for dev in splits] == [60] * 4
@@ -118,8 +120,9 @@ def test_what_cannot_be_split(items):
 
 OTHERS = [
     lambda n, text: TaggedItem(f"F{n}", tuple(text.split()), ("O",) * len(text.split())),
-    lambda n, text: QuestionItem(f"F{n}", str(n), text, "context"),
-    lambda n, text: ChoiceItem(f"F{n}", text, ("a", "b"), 0),
+    lambda n, text: QuestionItem(f"F{n}", str(n), f"{n}?", text),
+    lambda n, text: ChoiceItem(f"F{n}", text, ("a", "b") if n % 3 else ("b", "a"), 0),
+    lambda n, text: TextItem(f"F{n}", *((text, "same") if n % 3 else ("same", text)), "x"),
     lambda n, text: PlainItem(f"F{n}", text),
     lambda n, text: TextItem(f"F{n}", "same", text, "x"),
 ]
@@ -150,3 +153,29 @@ def test_leaks_are_placed():
     dev = [TextItem("dev, line 1", "a", "c"), TextItem("dev, line 2", "a  fine FILM")]
     (leak,) = leaks(train, dev)
     assert str(leak) == "dev, line 2: its text stands in train, line 1 too."
+    contexts = [QuestionItem(f"{name}, line 1", "1", f"{name}?", "C") for name in ("train", "dev")]
+    (leak,) = leaks(contexts[:1], contexts[1:])
+    assert str(leak) == "dev, line 1: its context stands in train, line 1 too."
+
+
+ALIKE = [
+    (TextItem("F1", "a film", "a b"), TextItem("F2", "A  B", "a film")),
+    (ChoiceItem("F1", "a", ("x", "y", "z"), 0), ChoiceItem("F2", "A", ("z", "x", "y"), 1)),
+    (QuestionItem("F1", "1", "who?", "A text"), QuestionItem("F2", "2", "why?", "a text")),
+]
+UNLIKE = [
+    (TextItem("F1", "a", "b"), TextItem("F2", "a", "c")),
+    (ChoiceItem("F1", "a", ("b", "c"), 0), ChoiceItem("F2", "b", ("a", "c"), 0)),
+    (QuestionItem("F1", "1", "who?", "a"), QuestionItem("F2", "2", "who?", "b")),
+]
+
+
+def test_the_order_of_texts_makes_no_others():
+    assert all(leaks([one], [other]) for one, other in ALIKE)
+    assert not any(leaks([one], [other]) for one, other in UNLIKE)
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_texts_in_another_order_are_on_one_side(one, other):
+    with pytest.raises(InputError, match="2 rows in 1 groups"):
+        split([one, other], share=0.5)

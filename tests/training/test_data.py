@@ -132,3 +132,41 @@ def test_a_delimiter_that_is_given(tmp_path):
     path = str(write(tmp_path, "rows.csv", "text~label\na, b;~x\nb, c;~y\n"))
     data = read(DataSource(train=[path], dev=[path], delimiter="~"))
     assert [item.text for item in data.dev] == ["a, b;", "b, c;"]
+
+
+def grouped(directory, name, users, column="user"):
+    rows = [f"{name} {number},{number % 2},{user}\n" for number, user in enumerate(users)]
+    return str(write(directory, name, "".join([f"text,label,{column}\n", *rows])))
+
+
+def test_groups_of_files_to_judge_by_are_compared_with_those_of_training(tmp_path):
+    train, dev = grouped(tmp_path, "train.csv", "abcc"), grouped(tmp_path, "dev.csv", "dca")
+    data = read(DataSource(train=[train], dev=[dev], group="user"))
+    (problem,) = data.summary.problems
+    assert (problem.kind, problem.count, problem.skipped) == (
+        "group of the training data",
+        2,
+        False,
+    )
+    assert problem.examples[0] == f"{dev}, line 3: the group 'c' has rows of the training data too."
+    assert any("group of the training data: 2" in sentence for sentence in data.sentences())
+    assert not read(DataSource(train=[train], dev=[dev])).summary.problems
+
+
+def test_a_file_to_judge_by_without_the_column_of_groups(tmp_path):
+    train, dev = grouped(tmp_path, "train.csv", "abc"), grouped(tmp_path, "dev.csv", "abc", "who")
+    summary = read(DataSource(train=[train], dev=[dev], group="user")).summary
+    assert not summary.problems
+    assert "there is no column 'user'" in summary.files[1].facts[-1]
+    with pytest.raises(InputError, match="no column 'who'"):
+        read(DataSource(train=[train], dev=[dev], group="who"))
+
+
+def test_questions_of_one_context_are_on_one_side(tmp_path):
+    rows = [f"who {n}?,It is context {n % 5}.,\n" for n in range(40)]
+    path = str(write(tmp_path, "rows.csv", "".join(["question,context,answers\n", *rows])))
+    data = read(DataSource(train=[path]), FinetuneTask.QUESTION_ANSWERING, dev_share=0.2)
+    contexts = [{item.context for item in part} for part in (data.train, data.dev)]
+    assert not contexts[0] & contexts[1]
+    assert len(data.dev) == 8
+    assert "rows of the same context on one side" in data.summary.split

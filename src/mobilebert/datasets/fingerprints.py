@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from mobilebert.datasets.items import ChoiceItem, Item, QuestionItem, TaggedItem, TextItem
 from mobilebert.datasets.problems import KEPT_PROBLEMS, Problem, ProblemKind, ProblemLog
 
-__all__ = ["Repetitions", "digest_of", "fingerprint", "folded", "input_of", "target_of"]
+__all__ = [
+    "Repetitions",
+    "digest_of",
+    "fingerprint",
+    "folded",
+    "input_of",
+    "shared_text",
+    "target_of",
+]
 
 
 def input_of(item: Item) -> tuple[str, ...]:
@@ -43,6 +51,23 @@ def target_of(item: Item) -> object:
 def folded(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Take away what an uncased tokenizer does not see: case, and how much white space."""
     return tuple(" ".join(text.casefold().split()) for text in texts)
+
+
+def shared_text(item: Item) -> int:
+    """Return the fingerprint of what items to judge by must not share with those to learn from.
+
+    Of questions that is the context. The order of the texts of a pair, and of choices, makes no
+    other text, nor do case and white space.
+    """
+    texts = folded(input_of(item))
+    match item:
+        case QuestionItem():
+            texts = texts[1:]
+        case TextItem():
+            texts = tuple(sorted(texts))
+        case ChoiceItem():
+            texts = (texts[0], *sorted(texts[1:]))
+    return fingerprint(texts)
 
 
 def fingerprint(texts: tuple[str, ...]) -> int:

@@ -100,16 +100,25 @@ class Items:
             items = self.items.only(chosen)
         else:
             items = [self.items[place] for place in map(int, chosen)]
-        added = ProblemLog() if log is None else log
         if labels is None:
             labels = Counter(name for item in items for name in names_of(item))
         return replace(
-            self,
+            self if log is None else self.with_problems(log),
             items=items,
-            problems=(*self.problems, *added.kept),
-            counts=Counter(self.counts) + Counter(added.counts),
             groups=None if self.groups is None else [self.groups[n] for n in map(int, chosen)],
             labels=labels,
+        )
+
+    def with_problems(self, log: ProblemLog) -> "Items":
+        """Tell of further problems.
+
+        Args:
+            log: The problems.
+        """
+        return replace(
+            self,
+            problems=(*self.problems, *log.kept),
+            counts=Counter(self.counts) + Counter(log.counts),
         )
 
 

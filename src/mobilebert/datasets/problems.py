@@ -65,6 +65,7 @@ class ProblemKind(StrEnum):
     DUPLICATE = "duplicate"
     CONTRADICTION = "same text with another label"
     LEAK = "text of the training data"
+    SHARED_GROUP = "group of the training data"
 
 
 NOTICES = frozenset(
@@ -73,6 +74,7 @@ NOTICES = frozenset(
         ProblemKind.DUPLICATE,
         ProblemKind.CONTRADICTION,
         ProblemKind.LEAK,
+        ProblemKind.SHARED_GROUP,
     }
 )
 """Kinds that are told but do not make a row bad."""

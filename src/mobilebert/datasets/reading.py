@@ -45,6 +45,7 @@ def read_items(
     separator: str | None = None,
     label_names: Mapping[str, str] | None = None,
     reason: str = "given",
+    needs_group: bool = True,
 ) -> Items:
     """Read what a task needs.
 
@@ -59,6 +60,7 @@ def read_items(
         separator: What separates labels in a cell; by default it is guessed.
         label_names: Label as the file has it -> the name it is to have.
         reason: How it is known that the columns are these, as facts say it.
+        needs_group: Whether a file without the column `group` is refused.
 
     Raises:
         InputError: Columns are missing or doubtful, the labels are texts, the task has none to
@@ -66,7 +68,9 @@ def read_items(
     """
     wanted = on_error_of(on_error)
     names = label_names or {}
-    reading = _Reading(task, source, columns, group, first_choice, separator, names, reason)
+    reading = _Reading(
+        task, source, columns, group, first_choice, separator, names, reason, needs_group
+    )
     return reading.items(wanted)
 
 
@@ -83,12 +87,14 @@ class _Reading:
         separator: str | None,
         label_names: Mapping[str, str],
         reason: str,
+        needs_group: bool,
     ) -> None:
         sample = _sample(source)
         names = source.columns or tuple(dict.fromkeys(n for row in sample for n in row.cells))
         if not names:
             raise InputError(f"{source.path} has no columns.")
-        if group is not None and group not in names:
+        has_group = group is None or group in names
+        if not has_group and needs_group:
             raise InputError(
                 f"{source.path}: there is no column {group!r}; there are "
                 f"{', '.join(map(repr, names))}."
@@ -101,9 +107,12 @@ class _Reading:
             self._read = text_reader(task, chosen, full)
         else:
             self._read = _READERS[task](chosen, full)
-        self._task, self._source, self._group = task, source, group
+        self._task, self._source = task, source
+        self._group = group if has_group else None
         self._rename = label_namer(task, label_names)
         facts = [*chosen.facts, *(f"{old!r} is {new!r}" for old, new in label_names.items())]
+        if not has_group:
+            facts.append(f"there is no column {group!r}, so nothing is known of groups")
         self._facts = tuple(facts)
         self._options = chosen.options()
         if label_names:

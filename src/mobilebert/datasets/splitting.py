@@ -12,12 +12,14 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilebert.datasets.fingerprints import fingerprint, folded, input_of
+from mobilebert.datasets.cells import shown
+from mobilebert.datasets.fingerprints import shared_text
+from mobilebert.datasets.item_sets import Items
 from mobilebert.datasets.items import ChoiceItem, Item, QuestionItem, TaggedItem, TextItem
-from mobilebert.datasets.problems import Problem, ProblemKind
+from mobilebert.datasets.problems import Problem, ProblemKind, ProblemLog
 from mobilebert.errors import InputError
 
-__all__ = ["leaks", "split"]
+__all__ = ["leaks", "shared_groups", "split"]
 
 # Numbers are stratified by tenths.
 _BINS = 10
@@ -39,8 +41,8 @@ def split(
 ) -> tuple[_Indices, _Indices]:
     """Split items so that both parts have each label in the same proportion.
 
-    Items with the same text (but for case and white space) or of the same group stay together. The
-    first part has each label that the second has.
+    Items with the same text (`shared_text`; of questions the same context) or of the same group
+    stay together. The first part has each label that the second has.
 
     Args:
         items: The items; read once.
@@ -204,7 +206,7 @@ def _counted(names: tuple[str, ...], rarity: Callable[[str], tuple[int, str]]) -
 def _strata_and_texts(items: Iterable[Item]) -> tuple[_Strata, _Texts]:
     strata, texts, numbers = _Strata(), array("Q"), array("d")
     for item in items:
-        texts.append(fingerprint(folded(input_of(item))))
+        texts.append(shared_text(item))
         strata.append(_strata(item))
         if isinstance(item, TextItem) and isinstance(item.label, float):
             numbers.append(item.label)
@@ -270,16 +272,38 @@ def leaks(train: Iterable[Item], dev: Iterable[Item]) -> list[Problem]:
         dev: What is judged by.
 
     Returns:
-        One for each such item of `dev`. Case and white space make no other text.
+        One for each such item of `dev`. What makes no other text says `shared_text`.
     """
-    places = {fingerprint(folded(input_of(item))): item.place for item in dev}
+    places = {shared_text(item): item.place for item in dev}
     seen: dict[int, str] = {}
     for item in train:
-        text = fingerprint(folded(input_of(item)))
+        text = shared_text(item)
         if text in places:
             seen.setdefault(text, item.place)
     return [
-        Problem(item.place, ProblemKind.LEAK, f"its text stands in {seen[text]} too.")
+        Problem(item.place, ProblemKind.LEAK, f"its {_named(item)} stands in {seen[text]} too.")
         for item in dev
-        if (text := fingerprint(folded(input_of(item)))) in seen
+        if (text := shared_text(item)) in seen
     ]
+
+
+def _named(item: Item) -> str:
+    return "context" if isinstance(item, QuestionItem) else "text"
+
+
+def shared_groups(train: Items, dev: Items) -> ProblemLog:
+    """Find items to judge by of a group that training data have.
+
+    Args:
+        train: What is trained on.
+        dev: What is judged by.
+    """
+    log = ProblemLog()
+    known = set(train.groups or ()) - {""}
+    if dev.groups is None or known.isdisjoint(dev.groups):
+        return log
+    for item, group in zip(dev, dev.groups, strict=True):
+        if group in known:
+            reason = f"the group {shown(group)} has rows of the training data too."
+            log.add(Problem(item.place, ProblemKind.SHARED_GROUP, reason))
+    return log

@@ -14,7 +14,7 @@ from mobilebert.datasets.label_names import check_occurring
 from mobilebert.datasets.problems import NOTICES, OnError, Problem, ProblemKind
 from mobilebert.datasets.reading import read_items
 from mobilebert.datasets.sources import open_rows
-from mobilebert.datasets.splitting import leaks, split
+from mobilebert.datasets.splitting import leaks, shared_groups, split
 from mobilebert.reports.data_summary import (
     EXAMPLES_KEPT,
     DataFile,
@@ -81,7 +81,9 @@ class DataSource:
             rows = rows.watched(on_progress)
         if like is not None:
             known = {**like.options, "reason": "as in the training data"}
-            return read_items(task, rows, on_error=self.on_error, **known)
+            return read_items(
+                task, rows, on_error=self.on_error, group=self.group, needs_group=False, **known
+            )
         return read_items(
             task,
             rows,
@@ -185,13 +187,15 @@ def read_training_data(
         kept, held = split(read, share=dev_share, seed=seed, groups=read.groups)
         dev = read.only(held)
         train = read.only(kept, labels=Counter(read.labels) - Counter(dev.labels))
-        how = _split_sentence(read, dev_share, seed)
+        how = _split_sentence(task, read, dev_share, seed)
         check_training(task, train, is_part=True)
     if dev_rows is not None and len(dev) > dev_rows:
         how += f" {dev_rows:,} of {len(dev):,} rows to judge by are drawn (seed {seed})."
         places = np.random.default_rng(seed).choice(len(dev), dev_rows, replace=False)
         dev = dev.only(np.sort(places))
     leaked = tuple(leaks(train, dev)) if source.dev else ()  # a split has none
+    if source.dev and source.group is not None:
+        dev = dev.with_problems(shared_groups(train, dev))
     summary = DataSummary(
         files=files,
         train_items=len(train),
@@ -239,8 +243,9 @@ def file_summary(paths: Sequence[str], role: str, read: Items) -> DataFile:
     )
 
 
-def _split_sentence(read: Items, share: float, seed: int) -> str:
-    together = "of the same text or group" if read.groups else "of the same text"
+def _split_sentence(task: FinetuneTask, read: Items, share: float, seed: int) -> str:
+    text = "context" if task is FinetuneTask.QUESTION_ANSWERING else "text"
+    together = f"of the same {text} or group" if read.groups else f"of the same {text}"
     return (
         f"{share:.0%} of the rows are kept to judge by, with labels in the same proportion and "
         f"rows {together} on one side (seed {seed})."
