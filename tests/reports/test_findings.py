@@ -65,6 +65,10 @@ CASES = [
         ),
     ),
     (
+        with_data(long_items=1, long_text="blocks", token_limit=128),
+        (False, "is longer than the limit of 128 tokens; they are cut into blocks."),
+    ),
+    (
         with_history(events=[parts.Event(kind="went back", step=7, reason="loss is nan")]),
         (False, "went back to the last good state (loss is nan); it continued from step 7 with"),
     ),

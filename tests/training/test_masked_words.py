@@ -5,7 +5,8 @@ from hypothesis import given, strategies as st
 from mobilebert.corpora.masking import Masking, mask_tokens
 from mobilebert.datasets.items import FinetuneTask, PlainItem
 from mobilebert.errors import InputError
-from mobilebert.training.encoder import EncodingOptions
+from mobilebert.training.encoder import EncodingOptions, Noted
+from mobilebert.training.long_texts import told_treatment
 from tolerances import SHARE_OF_MANY
 from training.encoded import CONFIG, encode
 
@@ -36,6 +37,14 @@ def test_a_block_belongs_to_the_paragraph_in_which_it_begins(tokenizer):
     items = [PlainItem("f, line 1", "a " * 5), PlainItem("f, line 2", "b " * 25)]
     found = encode(TASK, items, tokenizer, options=EncodingOptions(max_length=12))
     assert [(x.item, x.window) for x in found.examples] == [(0, 0), (1, 0), (1, 1), (1, 2)]
+
+
+def test_paragraphs_that_are_longer_than_a_block_are_told(tokenizer):
+    items = [PlainItem(f"f, line {n}", "a " * n) for n in (5, 9, 10, 11, 40)]
+    found = encode(TASK, items, tokenizer, options=EncodingOptions(max_length=12))
+    assert found.summary.noted[Noted.LONG] == 2
+    said = found.summary.sentences(told_treatment(TASK, "window"), 12)
+    assert "2 are longer than what is read at once (12 tokens; blocks)." in said
 
 
 def test_text_without_tokens_is_a_problem(tokenizer):

@@ -113,7 +113,8 @@ class DataSummary:
         lengths: Lengths of the items trained on before they are cut, special tokens included.
         token_limit: Longest input that is trained on, in tokens; None for no limit.
         long_items: Items longer than this.
-        long_text: What is done with them: ``window``, ``head_tail`` or ``truncate``.
+        long_text: What is done with them: ``window``, ``head_tail``, ``truncate`` or
+            ``blocks``.
         pairs: Whether items are pairs of texts.
         leaks: Dev items whose text stands in train as well.
         leak_examples: Some of them.

@@ -13,6 +13,7 @@ LONG_TEXT = {
     "truncate": "what lies behind is not seen",
     "head_tail": "their middle is not seen",
     "window": "they are read in windows",
+    "blocks": "they are cut into blocks",
 }
 
 

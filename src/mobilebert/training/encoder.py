@@ -102,18 +102,18 @@ class EncodingSummary:
     lengths: Counter[int] = field(default_factory=Counter)
     problems: ProblemLog = field(default_factory=ProblemLog)
 
-    def sentences(self, long_text: LongText, limit: int | None = None) -> list[str]:
+    def sentences(self, long_text: str, limit: int | None = None) -> list[str]:
         """Say it in sentences for the person.
 
         Args:
-            long_text: What became of long texts.
+            long_text: What became of long texts, as `told_treatment` says it.
             limit: Longest sequence in tokens, if that is known.
         """
         said = [f"{self.items:,} items became {self.examples:,} examples."]
         for what, count in self.noted.items():
             more = ""
             if what is Noted.LONG:
-                more = f" ({f'{limit:,} tokens; ' if limit else ''}{long_text.value})"
+                more = f" ({f'{limit:,} tokens; ' if limit else ''}{long_text})"
             if count:
                 said.append(f"{count:,} {what.value}{more}.")
         return said

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mobilebert.datasets.items import PlainItem
 from mobilebert.pipelines.encoding import SequenceBuilder, TokenizedText, check_text
-from mobilebert.training.encoder import Encoder, EncodingOptions, checked_tokens
+from mobilebert.training.encoder import Encoder, EncodingOptions, Noted, checked_tokens
 from mobilebert.training.examples import NewExample
 from mobilebert.training.labels import LabelNames
 
@@ -37,6 +37,7 @@ class BlocksEncoder(Encoder[PlainItem]):
         """Make the examples of the blocks that are full."""
         ids = checked_tokens(tokens[0], "text")
         self.note_length(len(ids))
+        self.summary.noted[Noted.LONG] += len(ids) > self._room
         if not self._ids:
             self._begin(number)
         else:

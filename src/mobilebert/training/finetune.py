@@ -23,7 +23,7 @@ from mobilebert.training.data import DataSource, TrainingData, read_training_dat
 from mobilebert.training.encoder import EncodingOptions
 from mobilebert.training.encoding import EncodedItems, encode_items
 from mobilebert.training.evaluation_results import Evaluation
-from mobilebert.training.long_texts import LongText, treatment_of
+from mobilebert.training.long_texts import LongText, told_treatment
 from mobilebert.training.machine import idle_parts
 from mobilebert.training.output_directory import Existing, OutputDirectory
 from mobilebert.training.presets import finetune_preset
@@ -197,7 +197,7 @@ class _Command:
         check_encoded(self.task, data, encoded, on_error)
         data = with_usable_dev(self.task, data, lambda: encode(data.dev), on_error)
         self._tell(processes, data.sentences())
-        treatment = treatment_of(self.task, settings.long_text)
+        treatment = told_treatment(self.task, settings.long_text)
         self._tell(processes, encoded.summary.sentences(treatment, settings.max_length))
         builder = SequenceBuilder(tokenizer, start.config().max_position_embeddings)
         material = Material(

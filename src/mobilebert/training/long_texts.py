@@ -4,7 +4,10 @@ from enum import StrEnum
 
 from mobilebert.datasets.items import FinetuneTask
 
-__all__ = ["LongText", "treatment_of"]
+__all__ = ["LongText", "told_treatment", "treatment_of"]
+
+# Of plain text, whatever was asked for.
+_BLOCKS = "blocks"
 
 
 class LongText(StrEnum):
@@ -26,3 +29,13 @@ def treatment_of(task: FinetuneTask, wanted: LongText | str) -> LongText:
     if task is FinetuneTask.MULTIPLE_CHOICE and treatment is LongText.WINDOW:
         return LongText.TRUNCATE
     return treatment
+
+
+def told_treatment(task: FinetuneTask, wanted: LongText | str) -> str:
+    """Return what a report calls that which becomes of long texts: ``blocks`` of plain text.
+
+    Args:
+        task: The task.
+        wanted: As it was asked for.
+    """
+    return _BLOCKS if task is FinetuneTask.MASKED_LM else str(treatment_of(task, wanted))

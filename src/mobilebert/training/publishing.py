@@ -19,7 +19,7 @@ from mobilebert.torch.task_model import TaskModel
 from mobilebert.training.data import TrainingData
 from mobilebert.training.encoder import EncodingSummary, Noted
 from mobilebert.training.evaluation_results import Evaluation
-from mobilebert.training.long_texts import treatment_of
+from mobilebert.training.long_texts import told_treatment
 from mobilebert.training.machine import machine_and_versions
 from mobilebert.training.output_directory import OutputDirectory
 from mobilebert.training.processes import Processes
@@ -137,5 +137,5 @@ def _data(finished: Finished) -> DataSummary:
     summary.pairs = isinstance(first, TextItem) and first.pair is not None
     summary.token_limit = finished.settings.max_length
     summary.long_items = noted[Noted.LONG]
-    summary.long_text = str(treatment_of(finished.task, finished.settings.long_text))
+    summary.long_text = told_treatment(finished.task, finished.settings.long_text)
     return summary
