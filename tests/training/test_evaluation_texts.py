@@ -9,8 +9,11 @@ import mobilebert
 from assertions import assert_close
 from mobilebert.datasets.items import FinetuneTask, TextItem
 from mobilebert.errors import InputError
+from mobilebert.metrics import confusion_matrix
+from mobilebert.reports.heat_map import with_fewer_classes
+from mobilebert.reports.report import Confusion
 from mobilebert.training.evaluation import evaluate_items
-from mobilebert.training.evaluation_results import is_better, negative_log
+from mobilebert.training.evaluation_results import confusion_of, is_better, negative_log
 from tolerances import FLOAT32, PIPELINE_SCORES
 from training.scripted import ScriptedBackend
 
@@ -74,6 +77,18 @@ def test_classes_by_hand(tokenizer):
     assert_close(found.baseline["loss"], math.log(3), FLOAT32)
     assert found.baseline["matthews"] == 0
     assert found.metrics.keys() == found.baseline.keys()
+
+
+@pytest.mark.parametrize("classes", [3, 100, 101, 250])
+def test_of_many_classes_the_most_frequent_ones_are_stored(classes):
+    generator = np.random.default_rng(0)
+    predicted, wanted = (generator.zipf(1.5, 2000) % classes for _ in range(2))
+    names = [f"class {number}" for number in range(classes)]
+    counts = confusion_matrix(predicted, wanted, classes).tolist()
+    whole = Confusion(labels=names, counts=counts)
+    found = confusion_of(names, predicted, wanted)
+    assert found == with_fewer_classes(whole)
+    assert found.others == (classes - 99 if classes > 100 else 0)
 
 
 def test_another_label_gives_other_metrics(tokenizer):

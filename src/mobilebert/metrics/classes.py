@@ -51,22 +51,24 @@ class ClassScores:
     """Scores of a classifier.
 
     Attributes:
-        confusion: Rows are true classes, columns predicted ones, [classes, classes].
         counts: For each class.
     """
 
-    confusion: IntArray
     counts: Counts
+
+    @property
+    def _total(self) -> int:
+        return int(self.counts.support.sum())
 
     @property
     def accuracy(self) -> float:
         """Share of right predictions."""
-        return float(self.counts.right.sum() / self.confusion.sum())
+        return float(self.counts.right.sum() / self._total)
 
     @property
     def majority_accuracy(self) -> float:
         """The accuracy of always predicting the most frequent class."""
-        return float(self.counts.support.max() / self.confusion.sum())
+        return float(self.counts.support.max() / self._total)
 
     @property
     def majority_macro_f1(self) -> float:
@@ -95,7 +97,7 @@ class ClassScores:
 
         Gorodkin 2004 (doi:10.1016/j.compbiolchem.2004.09.006), the case of several classes.
         """
-        counts, total = self.counts, float(self.confusion.sum())
+        counts, total = self.counts, float(self._total)
         predicted, support = counts.predicted.astype(np.float64), counts.support.astype(np.float64)
         covariance = counts.right.sum() * total - predicted @ support
         spread = (total**2 - predicted @ predicted) * (total**2 - support @ support)
@@ -134,9 +136,9 @@ def score_classes(predicted: IntArray, wanted: IntArray, classes: int) -> ClassS
         wanted: Classes, [texts].
         classes: How many there are.
     """
-    confusion = confusion_matrix(predicted, wanted, classes)
-    counts = Counts(np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1))
-    return ClassScores(confusion, counts)
+    # Not from the matrix, which is large where there are thousands of classes.
+    found = (wanted[predicted == wanted], predicted, wanted)
+    return ClassScores(Counts(*(np.bincount(x, minlength=classes) for x in found)))
 
 
 def _occurs(counts: Counts) -> npt.NDArray[np.bool_]:

@@ -37,6 +37,7 @@ class Confusion:
     Attributes:
         labels: Names of the classes.
         counts: A row for each true class, a column for each predicted one.
+        others: How many classes the last label stands for; 0 if it is one like the others.
 
     Raises:
         InputError: There is not one row and one column for each class.
@@ -44,6 +45,7 @@ class Confusion:
 
     labels: list[str]
     counts: list[list[int]]
+    others: int = 0
 
     def __post_init__(self) -> None:
         size = len(self.labels)

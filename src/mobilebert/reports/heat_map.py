@@ -7,7 +7,7 @@ from mobilebert.reports.report import Confusion
 from mobilebert.reports.svg import drawing, label, text_width
 from mobilebert.reports.wording import counted, percent
 
-__all__ = ["confusion_chart", "most_confused", "with_fewer_classes"]
+__all__ = ["MOST_CLASSES", "confusion_chart", "most_confused", "with_fewer_classes"]
 
 MOST_CLASSES = 100
 
@@ -124,5 +124,6 @@ def with_fewer_classes(confusion: Confusion, most: int = MOST_CLASSES) -> Confus
     for row, line in enumerate(counts):
         for column, count in enumerate(line):
             merged[place.get(row, most - 1)][place.get(column, most - 1)] += count
-    others = f"{len(labels) - len(kept):,} others"
-    return Confusion(labels=[*(labels[i] for i in kept), others], counts=merged)
+    others = len(labels) - len(kept)
+    named = [*(labels[i] for i in kept), f"{others:,} others"]
+    return Confusion(labels=named, counts=merged, others=others)

@@ -6,12 +6,7 @@ from collections.abc import Callable, Sequence
 
 from mobilebert.reports.charts import Line, calibration_chart, length_chart, line_chart
 from mobilebert.reports.findings import LONG_TEXT, findings
-from mobilebert.reports.heat_map import (
-    MOST_CLASSES,
-    confusion_chart,
-    most_confused,
-    with_fewer_classes,
-)
+from mobilebert.reports.heat_map import confusion_chart, most_confused, with_fewer_classes
 from mobilebert.reports.markup import Child, Markup, joined, shortened, tag
 from mobilebert.reports.page import figure, finding_boxes, isolated, page, section, table
 from mobilebert.reports.report import EvaluationSummary, Report
@@ -181,10 +176,11 @@ def _confusion(report: Report) -> Markup | None:
         return None
     whole = evaluation.confusion
     shown = with_fewer_classes(whole)
+    named = len(shown.labels) - 1
     note = (
-        f"The {MOST_CLASSES - 1} most frequent of {len(whole.labels):,} classes; the others are "
-        "taken as one. "
-        if shown is not whole
+        f"The {named} most frequent of {named + shown.others:,} classes; the others are taken as "
+        "one. "
+        if shown.others
         else ""
     )
     pairs = table(

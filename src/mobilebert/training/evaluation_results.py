@@ -8,8 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mobilebert.metrics.calibration import calibration
-from mobilebert.metrics.classes import Counts
-from mobilebert.reports.report import CalibrationBin, ClassRow, EvaluationSummary, WorstError
+from mobilebert.metrics.classes import Counts, confusion_matrix
+from mobilebert.reports.heat_map import MOST_CLASSES
+from mobilebert.reports.report import (
+    CalibrationBin,
+    ClassRow,
+    Confusion,
+    EvaluationSummary,
+    WorstError,
+)
 from mobilebert.reports.wording import metric_words
 
 __all__ = [
@@ -17,6 +24,7 @@ __all__ = [
     "JudgingOptions",
     "calibrated",
     "class_rows",
+    "confusion_of",
     "is_better",
     "negative_log",
     "worst_errors",
@@ -24,6 +32,7 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.integer[Any]]
 
 # How many errors a report shows, and how much of a text.
 _WORST = 20
@@ -140,6 +149,27 @@ def class_rows(
             zip(names, *columns, strict=True)
         )
     ]
+
+
+def confusion_of(names: Sequence[str], predicted: IntArray, wanted: IntArray) -> Confusion:
+    """Count true against predicted classes; where there are many, of those that a page shows.
+
+    Args:
+        names: The classes.
+        predicted: Their numbers, [answers].
+        wanted: The right ones, [answers].
+    """
+    labels, others = list(names), 0
+    if len(names) > MOST_CLASSES:
+        weight = np.bincount(np.concatenate([predicted, wanted]), minlength=len(names))
+        kept = np.sort(np.argsort(-weight, kind="stable")[: MOST_CLASSES - 1])
+        places = np.full(len(names), len(kept))
+        places[kept] = np.arange(len(kept))
+        predicted, wanted = places[predicted], places[wanted]
+        others = len(names) - len(kept)
+        labels = [*(names[number] for number in kept), f"{others:,} others"]
+    counts = confusion_matrix(predicted, wanted, len(labels))
+    return Confusion(labels=labels, counts=counts.tolist(), others=others)
 
 
 def calibrated(probabilities: FloatArray, right: BoolArray) -> tuple[list[CalibrationBin], float]:

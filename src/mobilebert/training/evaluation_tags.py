@@ -10,7 +10,7 @@ import numpy as np
 
 from mobilebert.datasets.items import TaggedItem
 from mobilebert.errors import InputError
-from mobilebert.metrics import confusion_matrix, score_entities
+from mobilebert.metrics import score_entities
 from mobilebert.metrics.classes import Counts
 from mobilebert.reports.report import ClassRow, Confusion, EvaluationSummary, WorstError
 from mobilebert.training.answering import Asking
@@ -20,6 +20,7 @@ from mobilebert.training.evaluation_results import (
     JudgingOptions,
     calibrated,
     class_rows,
+    confusion_of,
     negative_log,
     worst_errors,
 )
@@ -142,7 +143,7 @@ def _confusion(told: Tags, wanted: Tags, names: Sequence[str]) -> Confusion:
     known = list(dict.fromkeys([*names, *sorted(set(chain(*told, *wanted)))]))
     numbers = {name: number for number, name in enumerate(known)}
     predicted, true = (np.array([numbers[tag] for tag in chain(*tags)]) for tags in (told, wanted))
-    return Confusion(labels=known, counts=confusion_matrix(predicted, true, len(known)).tolist())
+    return confusion_of(known, predicted, true)
 
 
 def _errors(

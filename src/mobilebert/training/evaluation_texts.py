@@ -11,13 +11,14 @@ from mobilebert.errors import InputError
 from mobilebert.metrics import average_precision, pearson, roc_auc, score_classes, spearman
 from mobilebert.metrics.classes import ClassScores
 from mobilebert.pipelines import Pipeline
-from mobilebert.reports.report import Confusion, EvaluationSummary, WorstError
+from mobilebert.reports.report import EvaluationSummary, WorstError
 from mobilebert.training.answering import Asking
 from mobilebert.training.evaluation_results import (
     Evaluation,
     JudgingOptions,
     calibrated,
     class_rows,
+    confusion_of,
     negative_log,
     worst_errors,
 )
@@ -56,7 +57,7 @@ def judge_classes(asking: Asking, items: Sequence[TextItem], options: JudgingOpt
         headline="accuracy",
         baseline=_majority(scores, wanted),
         per_class=class_rows(names, scores.counts),
-        confusion=Confusion(labels=names, counts=scores.confusion.tolist()),
+        confusion=confusion_of(names, predicted, wanted),
         calibration=bins,
         calibration_error=error,
         worst=worst_errors(
