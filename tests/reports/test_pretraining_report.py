@@ -50,3 +50,14 @@ def test_what_was_learned_is_told(tmp_path, facts, sentence):
     report = PretrainingReport(model=ModelSummary(name="m"), **facts)
     assert sentence in write_pretraining_report(report, tmp_path).page.read_text()
     assert sentence in write_pretraining_card(report, tmp_path).path.read_text()
+
+
+def test_names_are_marks_neither_in_tables_nor_in_programs(tmp_path):
+    sources = [SourceRow(name="a|b_c_", words=40, metrics=WORDS)]
+    model = ModelSummary(name='run#1 "é"')
+    report = PretrainingReport(model=model, metrics=WORDS, sources=sources)
+    card = write_pretraining_card(report, tmp_path).path.read_text(encoding="utf-8")
+    assert "| a\\|b_c\\_ | 40 |" in card
+    assert "# run\\#1" in card
+    (line,) = (line for line in card.splitlines() if line.startswith("print("))
+    assert line.startswith(r'print(pipeline("fill-mask", "run#1 \"é\"")(')

@@ -12,7 +12,7 @@ from mobilebert.reports.card_file import WrittenCard, write_card_text
 from mobilebert.reports.charts import Line, line_chart
 from mobilebert.reports.front_matter import front_matter
 from mobilebert.reports.markdown import plain
-from mobilebert.reports.markup import Markup, tag
+from mobilebert.reports.markup import Markup, clean, tag
 from mobilebert.reports.page import page, section, table
 from mobilebert.reports.report import ModelSummary
 from mobilebert.reports.storage import to_plain
@@ -152,7 +152,7 @@ def _made(report: PretrainingReport) -> str:
 
 def _card(report: PretrainingReport) -> str:
     model = report.model
-    name = plain(model.name)
+    name, quoted = plain(model.name), json.dumps(clean(model.name), ensure_ascii=False)
     lines = [
         f"# {name}",
         "",
@@ -161,13 +161,13 @@ def _card(report: PretrainingReport) -> str:
         "```python",
         "from mobilebert import pipeline",
         "",
-        f'print(pipeline("fill-mask", "{name}")("She opened the [MASK]."))',
+        f'print(pipeline("fill-mask", {quoted})("She opened the [MASK]."))',
         "```",
         "",
     ]
     if report.metrics:
         rows = [
-            [row.name, f"{row.words:,}", *(_told(n, row.metrics) for n in report.metrics)]
+            [plain(row.name), f"{row.words:,}", *(_told(n, row.metrics) for n in report.metrics)]
             for row in _rows(report)
         ]
         titles = ["held-out text of", "masked words", *(_METRICS[n][0] for n in report.metrics)]
