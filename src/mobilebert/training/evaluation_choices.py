@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mobilebert.datasets.items import ChoiceItem
 from mobilebert.errors import InputError
@@ -18,6 +19,8 @@ from mobilebert.training.evaluation_results import (
 )
 
 __all__ = ["judge_choices"]
+
+IntArray = npt.NDArray[np.int64]
 
 
 def judge_choices(
@@ -45,14 +48,13 @@ def judge_choices(
         np.array([_score(answer, place) for answer, place in zip(answers, wanted, strict=True)])
     )
     bins, error = calibrated(np.array([answer[0]["score"] for answer in answers]), told == wanted)
-    counts = np.array([len(item.choices) for item in items])
     same = len(set(told.tolist())) == 1 < len(set(wanted.tolist()))
     summary = EvaluationSummary(
         items=len(items),
         metrics={"accuracy": float(np.mean(told == wanted)), "loss": float(losses.mean())},
         headline="accuracy",
-        baseline={"accuracy": float(np.mean(1 / counts)), "loss": float(np.log(counts).mean())},
-        baseline_name="chance",
+        baseline=_most_frequent(wanted),
+        baseline_name="most frequent choice",
         calibration=bins,
         calibration_error=error,
         worst=worst_errors(
@@ -69,6 +71,12 @@ def judge_choices(
         only_class=f"choice {told[0] + 1}" if same else None,
     )
     return Evaluation(summary=summary, predictions=tuple(told.tolist()))
+
+
+def _most_frequent(wanted: IntArray) -> dict[str, float]:
+    """The metrics of always saying the place that is right most often, with places' frequencies."""
+    shares = np.unique(wanted, return_counts=True)[1] / len(wanted)
+    return {"accuracy": float(shares.max()), "loss": float((shares * np.log(1 / shares)).sum())}
 
 
 def _truncation(asking: Asking) -> Any:
