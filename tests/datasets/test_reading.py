@@ -386,6 +386,8 @@ def test_paragraphs(tmp_path):
         PlainItem(f"{path}, line {n}", text) for n, text in [(1, "one"), (4, "two")]
     ]
     assert not items.counts
+    again = read(PLAIN, write(tmp_path, "again.txt", "one\n\ntwo\n\none\n"))
+    assert again.counts == {ProblemKind.DUPLICATE: 1}
 
 
 def test_a_word_for_what_to_do_about_bad_rows(tmp_path):

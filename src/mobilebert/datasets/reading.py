@@ -8,7 +8,7 @@ from mobilebert.datasets.choice_items import choice_reader
 from mobilebert.datasets.columns import Columns, choose_columns
 from mobilebert.datasets.fingerprints import Repetitions
 from mobilebert.datasets.item_sets import LARGEST_IN_MEMORY, Items, StreamedItems
-from mobilebert.datasets.items import FinetuneTask, Item, PlainItem, QuestionItem
+from mobilebert.datasets.items import FinetuneTask, Item, QuestionItem
 from mobilebert.datasets.label_names import label_namer
 from mobilebert.datasets.label_texts import LabelTally, names_of
 from mobilebert.datasets.problems import (
@@ -212,8 +212,7 @@ class _Found:
         # One text for all rows of a group.
         self.groups.append(self._group_names.setdefault(name, name))
         self.tally.add(item)
-        if not isinstance(item, PlainItem):
-            self.repetitions.add(item)
+        self.repetitions.add(item)
 
 
 def _sample(source: RowSource) -> list[Row]:
