@@ -50,6 +50,20 @@ def test_parquet(tmp_path):
     assert [row.place for row in source][1].endswith("rows.parquet, row 2")
 
 
+def test_sizes_are_those_without_compression(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    texts = [f"{number} {'a' * 1000}" for number in range(100)]
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(
+        pyarrow.table({"text": texts}), path, compression="zstd", row_group_size=10
+    )
+    assert path.stat().st_size < 50_000 < 100_000 < open_rows(path).size < 200_000
+    path = sheet(tmp_path / "rows.xlsx", ["text"], *([text] for text in texts))
+    assert open_rows(path).size > 4 * path.stat().st_size
+
+
 def test_xlsx(tmp_path):
     import openpyxl
 

@@ -8,7 +8,7 @@ from mobilebert.datasets.rows import Row
 from mobilebert.errors import InputError
 from mobilebert.extras import require
 
-__all__ = ["parquet_columns", "read_parquet"]
+__all__ = ["parquet_columns", "parquet_size", "read_parquet"]
 
 
 def _open(file: Path) -> Any:
@@ -32,6 +32,23 @@ def parquet_columns(file: Path) -> tuple[str, ...]:
     """
     with _open(file) as table:
         return tuple(table.schema_arrow.names)
+
+
+def parquet_size(file: Path, on_disk: int) -> int:
+    """Return how many bytes the cells have, about, without compression.
+
+    Args:
+        file: The file.
+        on_disk: Its bytes.
+
+    Raises:
+        InputError: It is not such a file.
+        MissingExtraError: pyarrow is not installed.
+    """
+    with _open(file) as table:
+        groups = map(table.metadata.row_group, range(table.metadata.num_row_groups))
+        held = sum(int(group.total_byte_size) for group in groups)
+    return max(on_disk, held)
 
 
 def read_parquet(file: Path) -> Iterator[Row]:

@@ -12,10 +12,10 @@ from typing import Any
 from mobilebert.datasets.compressed import COMPRESSED, open_bytes
 from mobilebert.datasets.conll import read_conll
 from mobilebert.datasets.encodings import Encoding, guess_encoding, named_encoding
-from mobilebert.datasets.parquet import parquet_columns, read_parquet
+from mobilebert.datasets.parquet import parquet_columns, parquet_size, read_parquet
 from mobilebert.datasets.problems import Problem
 from mobilebert.datasets.rows import Row
-from mobilebert.datasets.spreadsheet import read_sheet, sheet_columns
+from mobilebert.datasets.spreadsheet import read_sheet, sheet_columns, sheet_size
 from mobilebert.datasets.squad import read_json
 from mobilebert.datasets.tables import DELIMITERS, guess_delimiter, guess_layout, read_table
 from mobilebert.datasets.text_lines import read_jsonl, read_txt
@@ -203,8 +203,8 @@ class _Opening:
         kind = self.file_format or _SUFFIXES.get(suffixes[-1] if suffixes else "")
         kind = kind or self._binary_format()
         if kind is not None and kind in _BINARY:
-            columns, read = _BINARY[kind]
-            names = columns(self.file)
+            columns, read, size_of = _BINARY[kind]
+            names, size = columns(self.file), size_of(self.file, size)
             facts = (f"{self.file}: {kind}, columns {', '.join(names)}",)
             return RowSource(str(self.file), kind, facts, names, size, lambda: read(self.file))
         return self._text_source(kind, size)
@@ -292,8 +292,8 @@ _LINE_READERS: dict[str | None, tuple[_LineReader, tuple[str, ...] | None]] = {
     "conll": (read_conll, ("tokens", "tags")),
 }
 _BINARY: dict[str | None, Any] = {
-    "parquet": (parquet_columns, read_parquet),
-    "xlsx": (sheet_columns, read_sheet),
+    "parquet": (parquet_columns, read_parquet, parquet_size),
+    "xlsx": (sheet_columns, read_sheet, sheet_size),
 }
 
 

@@ -11,7 +11,10 @@ from mobilebert.datasets.rows import Row
 from mobilebert.errors import InputError
 from mobilebert.extras import require
 
-__all__ = ["read_sheet", "sheet_columns"]
+__all__ = ["read_sheet", "sheet_columns", "sheet_size"]
+
+# Of its XML to the file, about.
+_COMPRESSION = 8
 
 
 def _rows(file: Path) -> Generator[tuple[Any, ...]]:
@@ -59,6 +62,16 @@ def sheet_columns(file: Path) -> tuple[str, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{file}: the column {twice[0]!r} is there twice; rename one.")
     return tuple(names)
+
+
+def sheet_size(file: Path, on_disk: int) -> int:
+    """Return how many bytes the cells have, about.
+
+    Args:
+        file: The file.
+        on_disk: Its bytes.
+    """
+    return _COMPRESSION * on_disk
 
 
 def read_sheet(file: Path) -> Iterator[Row | Problem]:
