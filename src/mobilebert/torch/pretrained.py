@@ -244,6 +244,9 @@ class MobileBertPreTrainedModel(CountedModel, StoredModel):
     ) -> nn.Embedding:
         """Change the vocabulary size: the word table, the vocabulary head, `config.vocab_size`.
 
+        The parameters stay the same objects, without gradients. An optimizer that has made a step
+        keeps numbers of the old shapes for them: make it anew.
+
         Args:
             new_num_tokens: Rows wanted; rows are added or removed at the end. With None and no
                 `pad_to_multiple_of` nothing changes.

@@ -42,8 +42,14 @@ def resized_rows(rows: Tensor, size: int, mean_resizing: bool, std: float) -> Te
 
 
 def _replace(module: nn.Module, name: str, value: Tensor) -> None:
-    trainable = module.get_parameter(name).requires_grad
-    setattr(module, name, nn.Parameter(value.contiguous(), requires_grad=trainable))
+    """Put other numbers, of any shape, into a parameter that optimizers may hold already."""
+    parameter = module.get_parameter(name)
+    # A graph of an earlier call that is still there expects gradients of the old shape. Torch
+    # forgets that with the dtype only.
+    passing = torch.float32 if value.dtype == torch.float16 else torch.float16
+    parameter.data = value.new_empty(0, dtype=passing)
+    parameter.data = value.contiguous()
+    parameter.grad = None
 
 
 @torch.no_grad()
