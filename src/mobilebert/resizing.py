@@ -8,7 +8,7 @@ import math
 import operator
 import reprlib
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -31,27 +31,31 @@ __all__ = [
 COVARIANCE_SHARE = 1e-9
 
 
-def padded_size(wanted: int | None, current: int, multiple: int | None) -> int:
+def padded_size(wanted: SupportsIndex | None, current: int, multiple: SupportsIndex | None) -> int:
     """Return the number of rows to make.
 
     Args:
-        wanted: Requested rows; the current number when None.
+        wanted: Requested rows, of any type of whole numbers; the current number when None.
         current: Rows now.
         multiple: Round up to a multiple of this.
 
     Raises:
         InputError: A number that is not a positive integer.
     """
-    size = current if wanted is None else wanted
-    for name, value in (
-        ("new_num_tokens", size),
-        ("pad_to_multiple_of", 1 if multiple is None else multiple),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} must be an integer of at least 1, not {value!r}.")
-    if multiple is None:
-        return size
-    return (size + multiple - 1) // multiple * multiple
+    size = _count("new_num_tokens", current if wanted is None else wanted)
+    step = _count("pad_to_multiple_of", 1 if multiple is None else multiple)
+    return (size + step - 1) // step * step
+
+
+def _count(name: str, value: SupportsIndex) -> int:
+    try:
+        # Python's true and false are whole numbers to `operator.index`.
+        number = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise InputError(f"{name} must be an integer of at least 1, not {value!r}.")
+    return number
 
 
 def set_vocabulary_size(config: MobileBertConfig, size: int) -> None:

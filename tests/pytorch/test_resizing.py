@@ -50,8 +50,36 @@ def test_the_size_is_rounded_up():
     assert model.config.vocab_size == 200
 
 
+def test_sizes_may_have_any_type_of_whole_numbers():
+    model = build()
+    assert model.resize_token_embeddings(np.int64(99)).num_embeddings == 99
+    assert model.resize_token_embeddings(None, np.int32(8)).num_embeddings == 104
+    assert type(model.config.vocab_size) is int
+
+
+@pytest.mark.parametrize("variant", ["mobilebert", "untied"])
+def test_optimizers_go_on_with_the_resized_parameters(variant):
+    model = build("masked_lm", variant)
+    before = dict(model.named_parameters())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    batch = batch_for(model)
+    loss = model(**batch, labels=batch["input_ids"]).loss
+    loss.backward()  # its graph, of the old shapes, is there until the end
+    model.resize_token_embeddings(103)
+    after = dict(model.named_parameters())
+    assert all(after[name] is parameter for name, parameter in before.items())
+    resized = [name for name, parameter in after.items() if 103 in parameter.shape]
+    assert len(resized) == (3 if variant == "mobilebert" else 4)
+    assert all(after[name].grad is None for name in resized)
+    model(**batch, labels=batch["input_ids"]).loss.backward()
+    old = {name: after[name].detach().clone() for name in resized}
+    optimizer.step()
+    assert not any(torch.equal(after[name], old[name]) for name in resized)
+    assert loss.requires_grad
+
+
 @pytest.mark.parametrize(
-    "arguments", [(0,), (-3,), (2.5,), ("9",), (True,), (9, 0), (9, 2.0), (None, -1)]
+    "arguments", [(0,), (-3,), (2.5,), ("9",), (True,), (9, 0), (9, 2.0), (9, True), (None, -1)]
 )
 def test_impossible_sizes_are_refused(arguments):
     model = build()
