@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 import mobilebert.modeling_outputs
 from mobilebert.tasks import TASKS
 from mobilebert.torch.outputs import OUTPUT_CLASSES, MaskedLMOutput, ModelOutput
+from torch_models import batch_for, build
 
 LOGITS, STATES = torch.ones(2, 3), (torch.zeros(1), torch.ones(1))
 
@@ -109,3 +110,10 @@ def test_documented_qualified_names():
     assert issubclass(modeling_mobilebert.MobileBertForPreTrainingOutput, ModelOutput)
     for name in modeling_mobilebert.__all__:
         assert getattr(mobilebert, name) is getattr(modeling_mobilebert, name)
+
+
+def test_scores_of_starts_and_ends_are_apart_in_memory():
+    model = build("question_answering", num_hidden_layers=1)
+    found = model(**batch_for(model))
+    assert found.start_logits.is_contiguous()
+    assert found.end_logits.is_contiguous()

@@ -73,7 +73,8 @@ class TaskModel(MobileBertPreTrainedModel, Generic[Output]):
                 x = pooled if projection.reads is Reads.POOLED else hidden_states
                 x = self.dropout(x) if projection.dropout else x
                 projected = in_float32(self.get_submodule(projection.name), x)
-                scores.extend(projected.unbind(-1) if projection.split else [projected])
+                parts = projected.unbind(-1) if projection.split else (projected,)
+                scores.extend(part.contiguous() for part in parts)
         return tuple(scores)
 
     def _run(
