@@ -160,6 +160,9 @@ def test_padding_without_a_mask_is_said_once(caplog):
 def test_values_are_looked_at_only_where_that_is_free():
     assert inputs.is_readable(IDS)
     assert not inputs.is_readable(IDS.to("meta"))
+    seen = []
+    torch.func.vmap(lambda row: seen.append(inputs.is_readable(row)) or row)(IDS)
+    assert seen == [False]
 
 
 def test_head_masks_of_pruned_layers_name_the_original_heads():

@@ -1,4 +1,4 @@
-"""Models that are compiled, exported, traced, or computed twice (gradient checkpointing)."""
+"""Models that are compiled, exported, traced, transformed, or computed twice (checkpointing)."""
 
 import contextlib
 
@@ -64,6 +64,27 @@ def test_float16_compiles_as_one_graph():
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     with torch.no_grad():
         assert_same(compiled(**batch), model(**batch))
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # of torch, for fused attention
+def test_gradients_of_each_sample():
+    model = build("token_classification", num_hidden_layers=1)
+    batch = batch_for(model)
+    labels = torch.tensor([[0, 1, -100] * 3 + [1, 1]] * 3)
+
+    def loss(parameters, inputs, given):
+        inputs = {name: tensor[None] for name, tensor in inputs.items()}
+        inputs["labels"] = given[None]
+        return torch.func.functional_call(model, parameters, (), inputs).loss
+
+    gradients = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+    found = gradients(dict(model.named_parameters()), batch, labels)
+    for row in range(3):
+        model.zero_grad()
+        one = {name: tensor[row : row + 1] for name, tensor in batch.items()}
+        model(**one, labels=labels[row : row + 1]).loss.backward()
+        for name, parameter in model.named_parameters():
+            assert_close(found[name][row].detach(), parameter.grad, FLOAT32, name)
 
 
 @pytest.mark.parametrize("task", TASKS)

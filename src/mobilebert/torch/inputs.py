@@ -48,7 +48,17 @@ def is_jit_traced() -> bool:
 def is_readable(tensor: Tensor) -> bool:
     """Tell whether looking at values is free and gives no wrong program."""
     # Tensor subclasses (fake, sharded, quantized) may have no values to look at.
-    return type(tensor) is Tensor and tensor.device.type == "cpu" and not is_traced()
+    plain = type(tensor) is Tensor and tensor.device.type == "cpu" and not is_traced()
+    return plain and _has_storage(tensor)
+
+
+def _has_storage(tensor: Tensor) -> bool:
+    """Tell whether a tensor is none of those that stand for others inside `torch.func`."""
+    try:
+        tensor.data_ptr()
+    except RuntimeError:
+        return False
+    return True
 
 
 def check_tensors(named: Mapping[str, object]) -> None:
