@@ -138,6 +138,26 @@ def test_an_optional_file_may_be_absent_on_the_hub_but_not_unreachable(hub):
         resolve_file("owner/name", "added_tokens.json", required=False)
 
 
+def test_a_tokenizer_downloaded_alone_is_read_offline(tmp_path):
+    """The cache as huggingface_hub leaves it: files, and notes of those that there are not."""
+    store = tmp_path / "models--owner--name"
+    snapshot, notes = store / "snapshots" / "c0ffee", store / ".no_exist" / "c0ffee"
+    for directory in (snapshot, notes, store / "refs"):
+        directory.mkdir(parents=True)
+    (store / "refs" / "main").write_text("c0ffee")
+    (snapshot / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n")
+    for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
+        (notes / name).touch()
+    options = {"cache_dir": tmp_path, "local_files_only": True}
+    with pytest.raises(CheckpointError, match=r"Cannot get tokenizer\.json"):
+        mobilebert.MobileBertTokenizer.from_pretrained("owner/name", **options)
+    (notes / "tokenizer.json").touch()
+    tokenizer = mobilebert.MobileBertTokenizer.from_pretrained("owner/name", **options)
+    assert tokenizer("a")["input_ids"] == [2, 5, 3]
+    with pytest.raises(CheckpointError, match=r"on the Hub has no file added_tokens\.json"):
+        resolve_file("owner/name", "added_tokens.json", HubOptions(**options))
+
+
 @pytest.mark.parametrize("name", ["no such dir/x", "a/b/c", "", "./absent", "/absent", "a\\b"])
 def test_what_can_be_no_name_is_not_asked_for(hub, name):
     calls = hub(AssertionError("asked the Hub"))
@@ -166,9 +186,11 @@ def probing(hub, tmp_path, monkeypatch):
     return calls, tries
 
 
-@pytest.mark.parametrize(("proxied", "local_only"), [(False, True), (True, False)])
+@pytest.mark.parametrize(
+    ("proxied", "local_only"), [(None, True), ("ftp", True), ("https", False), ("all", False)]
+)
 def test_an_unreachable_hub_is_asked_for_its_cache_only(probing, monkeypatch, proxied, local_only):
-    proxies = {"https": "http://proxy.invalid"} if proxied else {}
+    proxies = {proxied: "http://proxy.invalid"} if proxied else {}
     monkeypatch.setattr("urllib.request.getproxies", lambda: proxies)
     resolve_file("owner/name", "config.json")
     assert probing[0][0][2]["local_files_only"] is local_only

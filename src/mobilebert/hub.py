@@ -193,16 +193,18 @@ def _from_hub(name: str, relative: Path, options: HubOptions, required: bool) ->
     except errors.LocalEntryNotFoundError:
         return _offline(name, relative, options, required)
     except errors.EntryNotFoundError:
-        if required:
-            raise CheckpointError(
-                f"The model {name!r} on the Hub has no file {relative}."
-            ) from None
+        _refuse_absence(name, relative, required)
         return None
     except Exception as error:
         # Every network failure ends here: no connection, name resolution, proxy, HTTP status.
         if isinstance(error, (OSError, errors.HfHubHTTPError, ValueError)):
             return _offline(name, relative, options, required)
         raise
+
+
+def _refuse_absence(name: str, relative: Path, required: bool) -> None:
+    if required:
+        raise CheckpointError(f"The model {name!r} on the Hub has no file {relative}.") from None
 
 
 _reached: set[str] = set()
@@ -224,7 +226,8 @@ def _is_reachable(hub: Any) -> bool:
 
     endpoint = str(hub.constants.ENDPOINT)
     address = urlsplit(endpoint)
-    if endpoint in _reached or address.scheme in getproxies():
+    proxied = {address.scheme, "all"} & getproxies().keys()  # "all" is ALL_PROXY
+    if endpoint in _reached or proxied:
         return True
     if endpoint in _unreached and time.monotonic() - _unreached[endpoint] < _SECONDS_UNREACHED:
         return False
@@ -240,6 +243,9 @@ def _is_reachable(hub: Any) -> bool:
 
 def _offline(name: str, relative: Path, options: HubOptions, required: bool) -> Path | None:
     """A file that is neither cached nor reachable: None only where its absence is known."""
+    if _is_known_absent(name, relative, options):
+        _refuse_absence(name, relative, required)
+        return None
     if not required and _is_cached(name, options):
         return None
     hub: Any = importlib.import_module("huggingface_hub")
@@ -253,12 +259,21 @@ def _offline(name: str, relative: Path, options: HubOptions, required: bool) -> 
     ) from None
 
 
+def _is_known_absent(name: str, relative: Path, options: HubOptions) -> bool:
+    """Tell whether the cache has a note that the model has no such file."""
+    found = _in_cache(name, relative, options)
+    return found is not None and not isinstance(found, str)
+
+
 def _is_cached(name: str, options: HubOptions) -> bool:
+    """Tell whether the model's configuration is in the cache, which was then filled as usual."""
+    config = Path(options.subfolder or "") / "config.json"
+    return isinstance(_in_cache(name, config, options), str)
+
+
+def _in_cache(name: str, relative: Path, options: HubOptions) -> Any:
+    """Return a file's path, a mark of huggingface_hub that there is none, or None."""
     hub: Any = importlib.import_module("huggingface_hub")
-    found = hub.try_to_load_from_cache(
-        name,
-        (Path(options.subfolder or "") / "config.json").as_posix(),
-        cache_dir=options.cache_dir,
-        revision=options.revision,
+    return hub.try_to_load_from_cache(
+        name, relative.as_posix(), cache_dir=options.cache_dir, revision=options.revision
     )
-    return isinstance(found, str)
