@@ -74,6 +74,7 @@ def test_defaults_and_positional_order_are_the_documented_ones():
         {"use_bottleneck": False, "num_attention_heads": 8, "tie_word_embeddings": False},
         {"pruned_heads": {0: [1]}, "classifier_dropout": 0.3, "my_own_key": {"a": [1, None]}},
         {"torch_dtype": "float16", "architectures": ["MobileBertForMaskedLM"]},
+        {"eos_token_id": [102, 0], "task_specific_params": {"a": {"prefix": "b: "}}},
     ],
 )
 def test_config_json_is_exchanged_with_transformers(tmp_path, fields):
@@ -88,6 +89,19 @@ def test_config_json_is_exchanged_with_transformers(tmp_path, fields):
         assert str(getattr(ours, name)) == str(wanted).removeprefix("torch.")
         assert getattr(read_by_peer, name) == wanted
         assert getattr(read_by_us, name) == getattr(ours, name)
+
+
+def test_generic_attributes_are_there_and_settable(tmp_path):
+    names = ("bos_token_id", "decoder_start_token_id", "eos_token_id", "prefix", "sep_token_id")
+    names = (*names, "task_specific_params")
+    config, peers = MobileBertConfig(), transformers.MobileBertConfig()
+    assert {name: getattr(config, name) for name in names} == dict.fromkeys(names)
+    assert {name: getattr(peers, name) for name in names} == dict.fromkeys(names)
+    assert not set(names) & set(json.loads(config.to_json_string()))
+    config.sep_token_id = 102
+    config.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["sep_token_id"] == 102
+    assert MobileBertConfig.from_pretrained(tmp_path, prefix="a: ").sep_token_id == 102
 
 
 def test_dtypes_are_kept_by_name():
