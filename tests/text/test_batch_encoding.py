@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from mobilebert.errors import InputError
 from mobilebert.text import BatchEncoding, CharSpan, TokenSpan
@@ -93,6 +94,44 @@ def test_tensors_on_demand(ours):
     with_axis = BatchEncoding({"x": [1, 2]}, tensor_type="pt", prepend_batch_axis=True)
     assert with_axis["x"].shape == (1, 2)
     assert ours([], return_tensors="np")["input_ids"].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[0.5, 1.5], [2.0, 3.0]],
+        [[1, 0.5]],
+        [[1, 2]],
+        [[True, False]],
+        np.array([[0.1, 0.2]]),
+        np.array([[0.1]], dtype=np.float32),
+        np.array([[3]], dtype=np.int32),
+        [np.array([0.1, 0.2]), np.array([0.3, 0.4])],
+        [[np.float64(0.1)]],
+        [[np.int32(3)]],
+        torch.tensor([[0.1]], dtype=torch.float16),
+    ],
+    ids=repr,
+)
+def test_element_types_are_the_peers(values):
+    found = BatchEncoding({"x": values}, tensor_type="pt")["x"]
+    wanted = transformers.BatchEncoding({"x": values}, tensor_type="pt")["x"]
+    assert found.dtype == wanted.dtype
+    assert torch.equal(found, wanted)
+
+
+def test_a_list_of_tensors_keeps_their_type():
+    rows = [torch.tensor([0.1, 0.2], dtype=torch.bfloat16)] * 2
+    assert torch.equal(BatchEncoding({"x": rows}, tensor_type="pt")["x"], torch.stack(rows))
+
+
+@pytest.mark.parametrize("kind_of_ids", [list, np.array, torch.tensor])
+def test_padded_columns_of_fractions_are_float32(both, kind_of_ids):
+    ours, peers = both
+    rows = {"input_ids": [kind_of_ids(ids) for ids in ([1, 2], [3])], "scores": [[0.5], [1.5]]}
+    found, wanted = (x.pad(dict(rows), return_tensors="pt")["scores"] for x in (ours, peers))
+    assert found.dtype == wanted.dtype == torch.float32
+    assert torch.equal(found, wanted)
 
 
 def test_rows_of_different_length(ours):

@@ -5,7 +5,8 @@ import sys
 
 SCRIPT = """
 import sys
-from mobilebert.text import MobileBertTokenizer, MobileBertTokenizerFast
+import numpy as np
+from mobilebert.text import BatchEncoding, MobileBertTokenizer, MobileBertTokenizerFast
 for cls in (MobileBertTokenizer, MobileBertTokenizerFast):
     tokenizer = cls.from_pretrained("mobilebert-mini-uncased")
     assert cls is not MobileBertTokenizer or "tensorflow" not in sys.modules
@@ -38,6 +39,11 @@ for cls in (MobileBertTokenizer, MobileBertTokenizerFast):
     words = ["[CLS]", "a", "b", "[SEP]"]
     assert [t.dtype for t in tokenizer("a", "b", return_tensors="tf").values()] == [tf.int32] * 3
     assert tokenizer.encode("a", return_tensors="tf").dtype == tf.int32
+    rows = {"input_ids": [[1], [2]], "scores": [[0.5], [1.5]]}
+    assert tokenizer.pad(rows, return_tensors="tf")["scores"].dtype == tf.float32
+    typed = BatchEncoding({"x": np.zeros((1, 2)), "y": np.zeros(2, np.int64), "z": [True]})
+    found = typed.convert_to_tensors("tf").values()
+    assert [value.dtype for value in found] == [tf.float64, tf.int64, tf.bool]
     alone = tokenizer("a").convert_to_tensors("tf", prepend_batch_axis=True)
     assert alone["input_ids"].shape == (1, 3)
     padded = tokenizer(["a b", "c"], padding="max_length", max_length=9, return_tensors="tf")

@@ -68,8 +68,9 @@ def as_tensor(value: Any, kind: TensorType) -> Any:
         kind: The library.
 
     Returns:
-        int64 for numpy and PyTorch, int32 for TensorFlow, their defaults for whole numbers. Rows
-        of different lengths give a numpy array of objects.
+        What has an element type, an array or tensor, keeps it. Plain whole numbers are int64 in
+        numpy and PyTorch and int32 in TensorFlow, plain fractions float64 in numpy and else
+        float32 (PyTorch's default type). Rows of different lengths give a numpy array of objects.
 
     Raises:
         MissingExtraError: The library is not installed.
@@ -96,9 +97,14 @@ def _as_torch(value: Any) -> Any:
     torch: Any = require("torch", "torch", 'return_tensors="pt"')
     try:
         array = np.asarray(to_python(value))
-        return torch.from_numpy(array.astype(np.int64) if array.size == 0 else array)
+        own = _element_type(value)
+        if own is None and array.size == 0:
+            own = "int64"
+        tensor = torch.from_numpy(array)
     except (ValueError, TypeError) as error:
         raise InputError(_UNEVEN.format(error)) from None
+    default = torch.get_default_dtype() if tensor.is_floating_point() else tensor.dtype
+    return tensor.to(getattr(torch, own or "", default))
 
 
 def _as_tensorflow(value: Any) -> Any:
@@ -108,7 +114,17 @@ def _as_tensorflow(value: Any) -> Any:
     except ValueError as error:
         raise InputError(_UNEVEN.format(error)) from None
     whole = array.size == 0 or array.dtype.kind in "iu"
-    return tensorflow.constant(array, dtype=tensorflow.int32 if whole else None)
+    plain = "int32" if whole else "float32" if array.dtype.kind == "f" else None
+    return tensorflow.constant(array, dtype=_element_type(value) or plain)
+
+
+def _element_type(value: Any) -> str | None:
+    """Name the type that an array or tensor, or a list of such, has; None for plain numbers."""
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    dtype = getattr(value, "dtype", None)
+    name = str(getattr(dtype, "name", dtype)).removeprefix("torch.")
+    return name if name.startswith(("bool", "int", "uint", "float", "bfloat")) else None
 
 
 _UNEVEN = (
