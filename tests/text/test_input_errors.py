@@ -145,3 +145,19 @@ def test_advice_is_given_once(kind, directory, caplog):
         assert len(unlimited("a b c d", truncation=True, padding="max_length")["input_ids"]) == 6
     assert caplog.text.count("nothing is truncated") == 1
     assert caplog.text.count("nothing is padded") == 1
+
+
+def test_advice_on_lengths_is_silenced_as_in_transformers(kind, directory, caplog):
+    from text.peers import OURS, PEERS
+
+    peer = PEERS[kind].from_pretrained(directory, model_max_length=5)
+    tokenizer = OURS[kind].from_pretrained(directory, model_max_length=5)
+    assert tokenizer.deprecation_warnings == peer.deprecation_warnings == {}
+    for each in (tokenizer, peer):
+        each("a b c d e f")
+    assert tokenizer.deprecation_warnings == peer.deprecation_warnings
+    quiet = OURS[kind].from_pretrained(directory, model_max_length=5)
+    quiet.deprecation_warnings.update(peer.deprecation_warnings)
+    caplog.clear()
+    quiet("a b c d e f")
+    assert not caplog.text

@@ -342,7 +342,7 @@ class MobileBertTokenizerFast(PreTrainedTokenizer):
             raise InputError(f"{outside[0]} is no token id; ids are 0 to {len(self) - 1}.")
         return str(self._rust.decode(ids, skip_special_tokens=skip_special_tokens))
 
-    def _vocabulary_files(self, legacy_format: bool | None) -> dict[str, str]:
+    def _vocabulary_files(self, legacy_format: bool | None) -> dict[str, str | None]:
         files = {} if legacy_format is False else super()._vocabulary_files(True)
         if legacy_format is not True:
             files[TOKENIZER_FILE] = self._rust.to_str(pretty=True)

@@ -35,6 +35,8 @@ class ModelInputs(SpecialTokens):
     pad_token_type_id = 0
     split_special_tokens: bool = False
     model_max_length: int
+    # Advice of transformers' tokenizers that is not given (again), by the names it has there.
+    deprecation_warnings: dict[str, bool]
     _advice_given: set[str]
 
     def build_inputs_with_special_tokens(
@@ -259,14 +261,14 @@ class ModelInputs(SpecialTokens):
             row["special_tokens_mask"] = mask
 
     def _advise_on_length(self, length: int, request: Request) -> None:
-        advice = "longer than the model"
+        advice = "sequence-length-is-longer-than-the-specified-maximum"
         if (
             request.verbose
             and request.lengths.max_length is None
             and 0 < self.model_max_length < length
-            and advice not in self._advice_given
+            and not self.deprecation_warnings.get(advice, False)
         ):
-            self._advice_given.add(advice)
+            self.deprecation_warnings[advice] = True
             logger.warning(
                 "A text has %d tokens, more than the %d the model can read; use truncation=True.",
                 length,

@@ -32,6 +32,27 @@ __all__ = ["StoredTokenizer"]
 # "No maximum": what transformers stores when a tokenizer is built from a vocabulary file.
 _VERY_LARGE_INTEGER = int(1e30)
 
+# Keywords of transformers' `save_pretrained` that change nothing here: chat templates, uploading.
+_WITHOUT_EFFECT = frozenset(
+    (
+        "commit_description",
+        "commit_message",
+        "create_pr",
+        "max_shard_size",
+        "organization",
+        "private",
+        "repo_id",
+        "repo_url",
+        "revision",
+        "safe_serialization",
+        "save_jinja_files",
+        "tags",
+        "token",
+        "use_auth_token",
+        "use_temp_dir",
+    )
+)
+
 
 class StoredTokenizer(TokenDecoding):
     """Vocabulary, added tokens, and the files they come from and go to."""
@@ -63,6 +84,7 @@ class StoredTokenizer(TokenDecoding):
         self.clean_up_tokenization_spaces = init_kwargs.get("clean_up_tokenization_spaces", False)
         self.split_special_tokens = init_kwargs.get("split_special_tokens", False)
         self.verbose = init_kwargs.get("verbose", False)
+        self.deprecation_warnings = {}
         self._advice_given = set()
         self._set_special_tokens(init_kwargs)
 
@@ -187,6 +209,7 @@ class StoredTokenizer(TokenDecoding):
         legacy_format: bool | None = None,
         filename_prefix: str | None = None,
         push_to_hub: bool = False,
+        **kwargs: Any,
     ) -> tuple[str, ...]:
         """Write the tokenizer's files; transformers reads them too.
 
@@ -196,12 +219,15 @@ class StoredTokenizer(TokenDecoding):
                 alone (Rust tokenizer), None for both where there are both.
             filename_prefix: Put before each file name, with a hyphen.
             push_to_hub: Must be False; models are published.
+            **kwargs: Other keywords of transformers' tokenizers (``save_jinja_files``, ``repo_id``
+                …), which change nothing.
 
         Returns:
-            The paths of the files.
+            The paths of the files. As in transformers, vocab.txt comes with added_tokens.json,
+            which is written only if there are such tokens.
 
         Raises:
-            ArgumentError: `push_to_hub`.
+            ArgumentError: `push_to_hub`, or an unknown keyword.
             CheckpointError: The directory cannot be written.
             InputError: ``legacy_format=False`` for the pure-Python tokenizer.
         """
@@ -210,31 +236,37 @@ class StoredTokenizer(TokenDecoding):
                 "push_to_hub=True is for models. Save the tokenizer beside the model, and upload "
                 "the directory with huggingface_hub."
             )
+        if unknown := sorted(kwargs.keys() - _WITHOUT_EFFECT):
+            raise ArgumentError(
+                f"save_pretrained() does not know {', '.join(unknown)}; a tokenizer is saved with "
+                "legacy_format and filename_prefix."
+            )
         directory = make_directory(save_directory)
         vocabulary = self._vocabulary_files(legacy_format)
         config = prefixed(directory, TOKENIZER_CONFIG_FILE, filename_prefix)
         special = prefixed(directory, SPECIAL_TOKENS_MAP_FILE, filename_prefix)
-        written = {config: json_text(self._saved_config(), config)}
+        written: dict[Path, str | None] = {config: json_text(self._saved_config(), config)}
         tokens = token_as_json(self.special_tokens_map_extended, typed=False)
         written[special] = json_text(tokens, special)
         for name, content in vocabulary.items():
             written[prefixed(directory, name, filename_prefix)] = content
         for path, text in written.items():
-            write_atomic(path, text)
+            if text is not None:
+                write_atomic(path, text)
         return tuple(str(path) for path in written)
 
-    def _vocabulary_files(self, legacy_format: bool | None) -> dict[str, str]:
-        """Return file name to content for the vocabulary."""
+    def _vocabulary_files(self, legacy_format: bool | None) -> dict[str, str | None]:
+        """Return file name to content for the vocabulary; None for a file that is named only."""
         if legacy_format is False:
             raise InputError(
                 "legacy_format=False writes tokenizer.json, which MobileBertTokenizerFast has."
             )
-        files = {VOCAB_FILE: vocab_text(self._model_vocab())}
         size = self.vocab_size
         beyond = {token: id_ for token, id_ in self.added_tokens_encoder.items() if id_ >= size}
-        if beyond:
-            files[ADDED_TOKENS_FILE] = json_text(beyond, Path(ADDED_TOKENS_FILE))
-        return files
+        return {
+            VOCAB_FILE: vocab_text(self._model_vocab()),
+            ADDED_TOKENS_FILE: json_text(beyond, Path(ADDED_TOKENS_FILE)) if beyond else None,
+        }
 
     def _saved_config(self) -> dict[str, Any]:
         config = dict(self.init_kwargs)
