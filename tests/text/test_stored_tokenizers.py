@@ -6,7 +6,10 @@ import pickle
 import shutil
 
 import pytest
+import transformers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from mobilebert import AutoTokenizer
 from mobilebert.errors import ArgumentError, CheckpointError, InputError
 from mobilebert.text import AddedToken, MobileBertTokenizer, MobileBertTokenizerFast
 from text.peers import OURS, PEERS
@@ -122,6 +125,45 @@ def test_old_layout_with_special_tokens_map_and_added_tokens(kind, directory, tm
     assert tokenizer.tokenize("a <m> plusplus b") == ["a", "<m>", "plusplus", "b"]
 
 
+GENERIC_VOCABULARY = ["[UNK]", "[CLS]", "[SEP]", "Hello", "hello", "w", "W", "##ö", "##o", "字"]
+
+NORMALIZERS = {
+    "cased": normalizers.BertNormalizer(lowercase=False),
+    "accents kept": normalizers.BertNormalizer(lowercase=True, strip_accents=False),
+    "no normalizer": None,
+    "a sequence": normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()]),
+}
+
+
+@pytest.mark.parametrize("normalizer", NORMALIZERS.values(), ids=NORMALIZERS)
+def test_a_tokenizer_of_no_class_is_what_its_file_says(kind, normalizer, tmp_path):
+    vocabulary = {token: id_ for id_, token in enumerate(GENERIC_VOCABULARY)}
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    if normalizer is not None:
+        backend.normalizer = normalizer
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    options = {"unk_token": "[UNK]", "do_lower_case": True}  # which says nothing in such a class
+    transformers.PreTrainedTokenizerFast(tokenizer_object=backend, **options).save_pretrained(
+        tmp_path
+    )
+    peer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    ours = AutoTokenizer.from_pretrained(tmp_path, use_fast=kind == "fast")
+    assert type(ours) is OURS[kind]
+    assert len(ours) == len(peer) == len(GENERIC_VOCABULARY)
+    assert (ours.pad_token, ours.mask_token, ours.cls_token) == (None, None, "[CLS]")
+    for text in ("Hello hello", "wö WÖ", "wo\u0301 Wo"):
+        wanted = peer(text, add_special_tokens=False)["input_ids"]
+        assert ours(text, add_special_tokens=False)["input_ids"] == wanted
+    if kind == "fast":
+        assert ours("字字", add_special_tokens=False)["input_ids"] == peer("字字")["input_ids"]
+    ours.save_pretrained(tmp_path / "again")
+    again = OURS[kind].from_pretrained(tmp_path / "again")
+    assert again("Hello WÖ")["input_ids"] == ours("Hello WÖ")["input_ids"]
+    assert again.special_tokens_map == ours.special_tokens_map
+    louder = OURS[kind].from_pretrained(tmp_path, do_lower_case=not ours.do_lower_case)
+    assert louder.do_lower_case is not ours.do_lower_case
+
+
 def test_padding_and_truncation_in_tokenizer_json_become_defaults(directory, tmp_path):
     tokenizer = MobileBertTokenizerFast.from_pretrained(directory)
     backend = copy.deepcopy(tokenizer.backend_tokenizer)
@@ -137,7 +179,8 @@ def test_legacy_format_and_prefix(slow, fast, tmp_path):
     def names(tokenizer, where, **options):
         written = tokenizer.save_pretrained(tmp_path / where, **options)
         found = {path.name for path in (tmp_path / where).iterdir()}
-        assert {name.rsplit("/", 1)[-1] for name in written} == found
+        named = {name.rsplit("/", 1)[-1] for name in written}
+        assert {name for name in named if not name.endswith("added_tokens.json")} == found
         return found
 
     config = {"tokenizer_config.json", "special_tokens_map.json"}
@@ -149,6 +192,23 @@ def test_legacy_format_and_prefix(slow, fast, tmp_path):
     assert prefixed == {f"x-{name}" for name in config | {"vocab.txt", "tokenizer.json"}}
     with pytest.raises(InputError, match="MobileBertTokenizerFast"):
         slow.save_pretrained(tmp_path / "f", legacy_format=False)
+
+
+@pytest.mark.parametrize("added", [[], ["Newword"]], ids=["none", "one"])
+@pytest.mark.parametrize("options", [{}, {"legacy_format": True, "filename_prefix": "x"}])
+def test_the_paths_are_those_of_transformers(kind, directory, added, options, tmp_path):
+    said = []
+    for classes in (OURS, PEERS):
+        tokenizer = classes[kind].from_pretrained(directory)
+        tokenizer.add_tokens(added)
+        said.append(tokenizer.save_pretrained(str(tmp_path), **options, save_jinja_files=False))
+    assert said[0] == said[1]
+
+
+def test_an_unknown_keyword_of_saving_is_refused(fast, tmp_path):
+    with pytest.raises(ArgumentError, match="does not know legacy_fromat; .*legacy_format"):
+        fast.save_pretrained(tmp_path, legacy_fromat=True, repo_id="owner/name")
+    assert not list(tmp_path.iterdir())
 
 
 def test_save_vocabulary(ours, vocab_file, tmp_path):

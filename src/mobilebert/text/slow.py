@@ -19,6 +19,7 @@ from mobilebert.text.request import Request
 from mobilebert.text.storage import TokenizerFiles
 from mobilebert.text.tensors import to_python
 from mobilebert.text.tokenizer import PreTrainedTokenizer
+from mobilebert.text.tokenizer_json import NORMALIZER_ARGUMENTS
 from mobilebert.text.truncation import Cut
 from mobilebert.text.vocabulary import load_vocab
 from mobilebert.text.wordpiece import WordpieceTokenizer
@@ -119,11 +120,7 @@ class MobileBertTokenizer(PreTrainedTokenizer):
             raise CheckpointError(
                 f"{files.tokenizer} has no WordPiece vocabulary (model.vocab)."
             ) from None
-        names = {
-            "lowercase": "do_lower_case",
-            "strip_accents": "strip_accents",
-            "handle_chinese_chars": "tokenize_chinese_chars",
-        }
+        names = NORMALIZER_ARGUMENTS
         settings = {ours: normalizer[name] for name, ours in names.items() if name in normalizer}
         return {**arguments, **settings}
 

@@ -18,6 +18,7 @@ from mobilebert.errors import ArgumentError, CheckpointError
 from mobilebert.files import read_json
 from mobilebert.hub import HubOptions, resolve_file
 from mobilebert.text.special_tokens import SPECIAL_TOKENS_ATTRIBUTES
+from mobilebert.text.tokenizer_json import generic_arguments
 from mobilebert.text.vocabulary import (
     ADDED_TOKENS_FILE,
     SPECIAL_TOKENS_MAP_FILE,
@@ -38,6 +39,9 @@ _SAME_TOKENIZER = {
     "MobileBertTokenizer",
     "PreTrainedTokenizer",
 }
+
+# Classes without options of BERT: what they do is in tokenizer.json.
+_GENERIC = ("PreTrainedTokenizer", "PreTrainedTokenizerFast")
 
 # Keys of tokenizer_config.json that name code or files: not arguments here.
 _NOT_ARGUMENTS = ("tokenizer_class", "auto_map", "init_inputs", "vocab_file", "tokenizer_file")
@@ -102,9 +106,13 @@ def constructor_arguments(files: TokenizerFiles, given: Mapping[str, Any]) -> di
     arguments: dict[str, Any] = {}
     if files.config is not None:
         arguments = read_json(files.config)
-        _check_class(arguments.get("tokenizer_class"), files.config)
+        name_of_class = arguments.get("tokenizer_class")
+        _check_class(name_of_class, files.config)
         for name in _NOT_ARGUMENTS:
             arguments.pop(name, None)
+        if name_of_class in _GENERIC and files.tokenizer is not None:
+            normalization, special = generic_arguments(files.tokenizer)
+            arguments = {**special, **arguments, **normalization}
     arguments.update(given)
     try:
         if "added_tokens_decoder" in arguments:
