@@ -149,7 +149,7 @@ def test_googles_files_are_read_with_googles_defaults(tmp_path):
         ({"num_attention_heads": 5}, r"=5 does not divide intra_bottleneck_size=128.* 1, 2, 4"),
         ({"use_bottleneck": False, "num_attention_heads": 7}, "does not divide hidden_size=512"),
         ({"num_feedforward_networks": 0}, "integer from 1 to 64, not 0"),
-        ({"hidden_act": "mish"}, "'mish'; choose one of gelu"),
+        ({"hidden_act": "prelu"}, "'prelu'; choose one of gelu"),
         ({"hidden_act": 3}, "activation name or a function, not 3"),
         ({"normalization_type": "batch_norm"}, "no_norm, layer_norm, not 'batch_norm'"),
         ({"hidden_size": -512}, "from 1 to 65,536, not -512"),

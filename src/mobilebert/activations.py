@@ -13,12 +13,29 @@ import numpy.typing as npt
 
 from mobilebert.errors import ConfigError
 
-__all__ = ["ACTIVATION_NAMES", "canonical_activation", "numpy_activation"]
+__all__ = [
+    "ACTIVATION_NAMES",
+    "LAPLACE_DEVIATION",
+    "LAPLACE_MEAN",
+    "LEAKY_SLOPE",
+    "NATIVE_ACTIVATIONS",
+    "QUICK_GELU_SCALE",
+    "canonical_activation",
+    "is_native",
+    "numpy_activation",
+]
 
 Array = npt.NDArray[np.floating[Any]]
 
 # Spellings found in published configurations -> our name.
-_ALIASES = {"swish": "silu", "gelu_pytorch_tanh": "gelu_new"}
+_ALIASES = {
+    "swish": "silu",
+    "gelu_python": "gelu",
+    # All of them the tanh form, rounded in other places.
+    "gelu_accurate": "gelu_new",
+    "gelu_fast": "gelu_new",
+    "gelu_pytorch_tanh": "gelu_new",
+}
 
 _TANH_GELU_SCALE = math.sqrt(2.0 / math.pi)
 
@@ -61,27 +78,50 @@ def _relu6(x: Array) -> Array:
     return np.minimum(np.maximum(x, 0), 6)
 
 
-def _silu(x: Array) -> Array:
-    # 0.5 * (1 + tanh(x / 2)) is the logistic function without overflow.
-    return np.asarray(0.5 * x * (1.0 + np.tanh(0.5 * x)))
+def _sigmoid(x: Array) -> Array:
+    # The logistic function without overflow.
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)))
 
+
+def _laplace(x: Array) -> Array:
+    # Ma et al. 2022, "Mega: Moving Average Equipped Gated Attention", with its rounded constants.
+    scaled = (x.astype(np.float64) - LAPLACE_MEAN) / (LAPLACE_DEVIATION * math.sqrt(2.0))
+    return 0.5 * (1.0 + _erf(scaled).astype(x.dtype))
+
+
+LAPLACE_MEAN, LAPLACE_DEVIATION = 0.707107, 0.282095
+LEAKY_SLOPE = 0.01
+QUICK_GELU_SCALE = 1.702
 
 _NUMPY: dict[str, Callable[[Array], Array]] = {
     "gelu": _gelu,
+    "gelu_10": lambda x: np.clip(_gelu(x), -10, 10),
     "gelu_new": _gelu_new,
+    "laplace": _laplace,
+    "leaky_relu": lambda x: np.where(x > 0, x, LEAKY_SLOPE * x),
+    "linear": lambda x: x,
+    "mish": lambda x: x * np.tanh(np.logaddexp(x, 0)),
+    "quick_gelu": lambda x: x * _sigmoid(QUICK_GELU_SCALE * x),
     "relu": _relu,
+    "relu2": lambda x: np.square(_relu(x)),
     "relu6": _relu6,
-    "silu": _silu,
+    "sigmoid": _sigmoid,
+    "silu": lambda x: x * _sigmoid(x),
+    "tanh": np.tanh,
 }
 
 ACTIVATION_NAMES = tuple(_NUMPY)
+
+# What the engine has kernels for (csrc/activations.h).
+NATIVE_ACTIVATIONS = ("gelu", "gelu_new", "relu", "relu6", "silu")
 
 
 def canonical_activation(name: str) -> str:
     """Return the table's spelling of an activation name.
 
     Args:
-        name: One of gelu (error function), gelu_new (tanh form), relu, relu6, silu, or an alias.
+        name: One of `ACTIVATION_NAMES`, such as gelu (error function) or gelu_new (tanh form), or
+            another name of one of these.
 
     Raises:
         ConfigError: The name is unknown.
@@ -92,6 +132,11 @@ def canonical_activation(name: str) -> str:
             f"Unknown activation hidden_act={name!r}; choose one of {', '.join(ACTIVATION_NAMES)}."
         )
     return found
+
+
+def is_native(hidden_act: str | Callable[..., Any]) -> bool:
+    """Tell whether the engine computes an activation; a function of the user's it does not."""
+    return not callable(hidden_act) and canonical_activation(hidden_act) in NATIVE_ACTIVATIONS
 
 
 def numpy_activation(hidden_act: str | Callable[..., Any]) -> Callable[[Array], Array]:

@@ -42,7 +42,8 @@ class MobileBertConfig(StoredConfig):
         num_hidden_layers: Number of layers.
         num_attention_heads: Heads per layer; divides `true_hidden_size`.
         intermediate_size: Width inside each feed-forward network.
-        hidden_act: Activation: gelu, gelu_new, relu, relu6, silu, or a function.
+        hidden_act: Activation: gelu, gelu_new, relu, relu6, silu, another name of
+            `mobilebert.activations`, or a function.
         hidden_dropout_prob: Dropout after the embeddings and the output bottleneck.
         attention_probs_dropout_prob: Dropout on attention probabilities.
         max_position_embeddings: Longest sequence, in tokens.

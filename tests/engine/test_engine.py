@@ -294,11 +294,14 @@ def test_who_made_the_processor_is_read(monkeypatch, tmp_path):
         assert native.is_amd() == (maker == "AuthenticAMD")
 
 
-def test_an_activation_of_the_users_is_refused():
+def test_an_activation_without_kernels_is_refused():
     config = small_config()
-    config.hidden_act = np.tanh
-    with pytest.raises(InputError, match="activations by name"):
-        Engine(random_tensors(small_config()), config)
+    for activation, named in ((np.tanh, "a function"), ("mish", "'mish'")):
+        config.hidden_act = activation
+        with pytest.raises(InputError, match=rf"silu; this model has {named} as hidden_act"):
+            Engine(random_tensors(small_config()), config)
+    config.hidden_act = "gelu_fast"  # another name of one that it knows
+    assert Engine(random_tensors(small_config()), config).config.hidden_act == "gelu_fast"
 
 
 def test_without_the_compiled_part_the_engine_says_so(monkeypatch):

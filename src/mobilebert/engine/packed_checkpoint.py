@@ -125,7 +125,7 @@ class PackedCheckpoint:
         Raises:
             CheckpointError: Files are missing or damaged.
             WeightsError: The weights do not fit the configuration or are not finite.
-            InputError: The activation is a function.
+            InputError: The engine does not know the activation.
             ArgumentError: An unknown keyword.
         """
         pack = self.find(dtype, isa)

@@ -78,7 +78,7 @@ def pack_model(
         threads: How many threads measure.
 
     Raises:
-        InputError: The activation is a function.
+        InputError: The engine does not know the activation.
         WeightsError: Weights are missing, have another shape or are not finite.
     """
     program = fold_model(weights, config, task)
@@ -96,7 +96,7 @@ def fold_model(
         task: The row of the task table.
 
     Raises:
-        InputError: The activation is a function.
+        InputError: The engine does not know the activation.
         WeightsError: Weights are missing or have another shape.
     """
     check_weights(weight_specs(config, task), weights)

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mobilebert.activations import canonical_activation
+from mobilebert.activations import NATIVE_ACTIVATIONS, canonical_activation, is_native
 from mobilebert.config import MobileBertConfig
 from mobilebert.engine.fold import REWRITES
 from mobilebert.errors import InputError
@@ -318,12 +318,13 @@ def build_program(
         task: The row of the task table.
 
     Raises:
-        InputError: The activation is a function of the user's, which has no native counterpart.
+        InputError: The activation has no native counterpart, such as a function of the user's.
     """
-    if callable(config.hidden_act):
+    if not is_native(config.hidden_act):
+        found = "a function" if callable(config.hidden_act) else repr(config.hidden_act)
         raise InputError(
-            "The engine knows activations by name only; this model has a function as hidden_act. "
-            "Run it with backend='torch' or 'numpy'."
+            f"The engine knows the activations {', '.join(NATIVE_ACTIVATIONS)}; this model has "
+            f"{found} as hidden_act. Run it with backend='torch' or 'numpy'."
         )
     folded: Mapping[str, Array] = tensors
     for rewrite in REWRITES:

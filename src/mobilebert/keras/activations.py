@@ -1,21 +1,45 @@
 """The activation names of `mobilebert.activations` as Keras functions."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from keras import ops
 
-from mobilebert.activations import canonical_activation
+from mobilebert.activations import (
+    LAPLACE_DEVIATION,
+    LAPLACE_MEAN,
+    LEAKY_SLOPE,
+    QUICK_GELU_SCALE,
+    canonical_activation,
+)
 
 __all__ = ["keras_activation"]
 
+_gelu = partial(ops.gelu, approximate=False)
+
+
+def _laplace(x: Any) -> Any:
+    scaled = (x - LAPLACE_MEAN) / (LAPLACE_DEVIATION * math.sqrt(2.0))
+    return 0.5 * (1.0 + ops.erf(scaled))
+
+
 _KERAS: dict[str, Callable[[Any], Any]] = {
-    "gelu": partial(ops.gelu, approximate=False),
+    "gelu": _gelu,
+    "gelu_10": lambda x: ops.clip(_gelu(x), -10, 10),
     "gelu_new": partial(ops.gelu, approximate=True),
+    "laplace": _laplace,
+    "leaky_relu": partial(ops.leaky_relu, negative_slope=LEAKY_SLOPE),
+    "linear": lambda x: x,
+    "mish": lambda x: x * ops.tanh(ops.softplus(x)),
+    "quick_gelu": lambda x: x * ops.sigmoid(QUICK_GELU_SCALE * x),
     "relu": ops.relu,
+    "relu2": lambda x: ops.square(ops.relu(x)),
     "relu6": ops.relu6,
+    "sigmoid": ops.sigmoid,
     "silu": ops.silu,
+    "tanh": ops.tanh,
 }
 
 

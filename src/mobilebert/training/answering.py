@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mobilebert.activations import is_native
 from mobilebert.backend import engine_is_compiled
 from mobilebert.datasets.items import Item
 from mobilebert.errors import InputError
@@ -76,7 +77,7 @@ def open_pipeline(
     Raises:
         MobileBertError: The model cannot be used; see `pipeline`.
     """
-    if backend == "auto" and _is_on_cpu(model) and engine_is_compiled():
+    if backend == "auto" and _is_on_cpu(model) and _runs_on_engine(model):
         from mobilebert.engine.backend import EngineBackend
 
         model, dtype = EngineBackend.from_model(model, dtype=dtype or "float32"), None
@@ -88,6 +89,10 @@ def open_pipeline(
 
 def _is_model(model: Any) -> bool:
     return hasattr(model, "state_dict") and hasattr(model, "task")
+
+
+def _runs_on_engine(model: Any) -> bool:
+    return engine_is_compiled() and is_native(model.config.hidden_act)
 
 
 def _is_on_cpu(model: Any) -> bool:
