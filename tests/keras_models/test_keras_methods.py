@@ -47,6 +47,28 @@ def test_embeddings_are_reached_and_replaced():
             model.set_input_embeddings(wrong)
 
 
+def test_the_main_layer_has_its_word_table_too():
+    model = build("masked_lm", **SHALLOW)
+    main, words = model.mobilebert, model.get_input_embeddings()
+    assert main.get_input_embeddings() is words
+    assert words.weight is words.embeddings
+    assert words.weight.shape == (97, 16)
+    table = np.full((97, 16), 0.5, np.float32)
+    main.set_input_embeddings(table)
+    assert main.get_input_embeddings() is words
+    assert (words.weight.numpy() == table).all()
+    with pytest.raises(InputError, match=r"must have the shape \(97, 16\)"):
+        main.set_input_embeddings(np.zeros((98, 16)))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras reads its variable so
+def test_the_word_table_can_be_quantised():
+    words = build("masked_lm", **SHALLOW).get_input_embeddings()
+    words.quantize("int8")
+    assert words.quantization_mode == "int8"
+    assert words(np.arange(97)).shape == (97, 16)
+
+
 def test_the_decoder_of_an_untied_model_is_its_own():
     model = build("pretraining", "untied", **SHALLOW)
     batch = inputs(model)

@@ -12,7 +12,7 @@ from keras import ops
 from mobilebert.config import MobileBertConfig
 from mobilebert.keras.norms import UNSET_EPS, dense, norm
 
-__all__ = ["MobileBertEmbeddings", "lookup", "table", "trigram"]
+__all__ = ["EmbeddingTable", "MobileBertEmbeddings", "lookup", "table", "trigram"]
 
 
 def trigram(words: Any, mask: Any | None = None) -> Any:
@@ -30,9 +30,28 @@ def trigram(words: Any, mask: Any | None = None) -> Any:
     return ops.concatenate([padded[:, 2:], words, padded[:, :-2]], axis=2)
 
 
+@keras.saving.register_keras_serializable(package="mobilebert")
+class EmbeddingTable(keras.layers.Embedding):
+    """Keras's embedding layer, whose table is `weight` too, as in transformers' classes."""
+
+    @property
+    def weight(self) -> Any:
+        """The table, [rows, width]."""
+        return self.embeddings
+
+    def quantize(self, *args: Any, **options: Any) -> None:
+        """Quantize the table; by itself Keras leaves classes that extend its own as they are.
+
+        Args:
+            *args: The mode.
+            **options: As for Keras's layer.
+        """
+        super().quantize(*args, **{**options, "type_check": False})
+
+
 def table(rows: int, width: int) -> Any:
     """Build an embedding table with its variable."""
-    layer = keras.layers.Embedding(rows, width, embeddings_initializer="zeros")
+    layer = EmbeddingTable(rows, width, embeddings_initializer="zeros")
     layer.build()
     return layer
 

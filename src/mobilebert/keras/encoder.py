@@ -27,6 +27,7 @@ from mobilebert.keras.inputs import (
 from mobilebert.keras.layers import MobileBertLayer
 from mobilebert.keras.outputs import TFBaseModelOutputWithPooling
 from mobilebert.keras.pretrained import TFMobileBertPreTrainedModel, configuration_of
+from mobilebert.keras.resize import put_table
 from mobilebert.keras.signatures import documents_inputs
 from mobilebert.logging import get_logger
 from mobilebert.reference import PadNeighbor
@@ -118,6 +119,24 @@ class TFMobileBertMainLayer(keras.layers.Layer):
             specs = weight_specs(config, add_pooling_layer=add_pooling_layer)
             initialize(self, specs, config.initializer_range)
         freeze_parts(self)
+
+    def get_input_embeddings(self) -> Any:
+        """Return the word table, a `keras.layers.Embedding`."""
+        return self.embeddings.word_embeddings
+
+    def set_input_embeddings(self, value: Any) -> None:
+        """Put another word table in the place of this one.
+
+        A compiled model that this layer is in must be compiled again.
+
+        Args:
+            value: A `keras.layers.Embedding`, which becomes the layer, or a table whose numbers
+                are taken, [vocab_size, embedding_size].
+
+        Raises:
+            InputError: The table has another shape.
+        """
+        put_table(self.embeddings, self.get_input_embeddings(), value)
 
     @in_any_form
     def call(
