@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from assertions import assert_close
 from keras_models.comparison import keras_run, usual
+from mobilebert.errors import InputError
 from mobilebert.tasks import TASKS
 from parity.inputs import LENGTH, ROWS
 from parity.labels import CASES
@@ -71,6 +72,19 @@ def test_nothing_to_learn_from_gives_zero(task):
     _, loss, slopes = keras_run(model, batch, ALL_IGNORED[task])
     assert loss == 0
     assert not any(slope.any() for slope in slopes.values())
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_negative_labels_of_tokens_do_not_count(legacy):
+    model, _, batch, _ = usual("token_classification", num_hidden_layers=1)
+    model.config.tf_legacy_loss = legacy
+    labels = np.tile(np.array([0, 1, -1, -100, 1, -7]), (ROWS, LENGTH))[:, :LENGTH]
+    found = model(**batch, labels=labels).loss
+    wanted = model(**batch, labels=np.where(labels < 0, -100, labels)).loss
+    assert_close(found, wanted, KERAS_FLOAT32)
+    model, _, batch, labels = usual("masked_lm", num_hidden_layers=1)
+    with pytest.raises(InputError, match="labels holds -1"):
+        model(**batch, labels=np.full_like(labels["labels"], -1))
 
 
 def test_one_position_or_one_set_of_labels_alone():

@@ -15,7 +15,7 @@ from mobilebert.errors import InputError
 from mobilebert.keras.inputs import checked_in_graph, is_readable, static_shape
 from mobilebert.tasks import Loss
 
-__all__ = ["IGNORED", "LOSSES", "cross_entropy", "inferred_problem_type"]
+__all__ = ["IGNORED", "LOSSES", "cross_entropy", "ignoring_negative", "inferred_problem_type"]
 
 IGNORED = -100
 
@@ -88,6 +88,16 @@ def _checked_classes(labels: Any, classes: int | None, name: str) -> Any:
             f"{IGNORED} for positions that do not count."
         )
     return labels
+
+
+def ignoring_negative(labels: Any) -> Any:
+    """Let every label below 0 be one that does not count.
+
+    Args:
+        labels: Classes, any shape.
+    """
+    whole = ops.cast(labels, "int32")
+    return ops.where(whole < 0, ops.full_like(whole, IGNORED), whole)
 
 
 def token_loss(logits: Logits, labels: Labels, config: MobileBertConfig) -> Any | None:

@@ -11,6 +11,7 @@ import keras
 from mobilebert.errors import ArgumentError
 from mobilebert.keras.arguments import in_any_form
 from mobilebert.keras.encoder import TFMobileBertMainLayer, TFMobileBertModel
+from mobilebert.keras.losses import ignoring_negative
 from mobilebert.keras.pretrained import TFMobileBertPreTrainedModel
 from mobilebert.keras.signatures import documents_inputs
 from mobilebert.keras.task_model import TaskModel
@@ -331,6 +332,16 @@ class TFMobileBertForTokenClassification(TaskModel):
 
     task = TASKS["token_classification"]
 
+    def own_loss(self, scores: tuple[Any, ...], labels: tuple[Any | None, ...]) -> Any | None:
+        """Compute the model's own loss; as in transformers' class no negative label counts.
+
+        Args:
+            scores: The scores.
+            labels: The labels.
+        """
+        given = tuple(None if each is None else ignoring_negative(each) for each in labels)
+        return super().own_loss(scores, given)
+
     @in_any_form
     @documents_inputs
     def call(
@@ -354,7 +365,7 @@ class TFMobileBertForTokenClassification(TaskModel):
         {inputs}
 
         Returns:
-            The scores, and with `labels` ([B, S]; -100 does not count) the loss; without
+            The scores, and with `labels` ([B, S]; negative ones do not count) the loss; without
             `return_dict` a tuple of what is there.
         """
         return self._run(
