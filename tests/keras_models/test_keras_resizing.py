@@ -104,6 +104,13 @@ def test_the_padding_row_may_be_cut_off(tmp_path):
     assert_close(again(**batch).pooler_output, model(**batch).pooler_output, FLOAT32)
 
 
+def test_sizes_may_have_any_type_of_whole_numbers():
+    model = build(**SHALLOW)
+    assert model.resize_token_embeddings(np.int64(99)).input_dim == 99
+    assert model.resize_token_embeddings(None, np.int32(8)).input_dim == 104
+    assert type(model.config.vocab_size) is int
+
+
 @pytest.mark.parametrize(
     "arguments", [(0,), (-3,), (2.5,), ("9",), (True,), (9, 0), (9, 2.0), (None, -1)]
 )
