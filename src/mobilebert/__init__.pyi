@@ -10,6 +10,7 @@ from mobilebert.auto import (
     AutoModelForQuestionAnswering as AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification as AutoModelForSequenceClassification,
     AutoModelForTokenClassification as AutoModelForTokenClassification,
+    AutoModelWithLMHead as AutoModelWithLMHead,
     AutoTokenizer as AutoTokenizer,
     TFAutoModel as TFAutoModel,
     TFAutoModelForMaskedLM as TFAutoModelForMaskedLM,
@@ -19,6 +20,7 @@ from mobilebert.auto import (
     TFAutoModelForQuestionAnswering as TFAutoModelForQuestionAnswering,
     TFAutoModelForSequenceClassification as TFAutoModelForSequenceClassification,
     TFAutoModelForTokenClassification as TFAutoModelForTokenClassification,
+    TFAutoModelWithLMHead as TFAutoModelWithLMHead,
 )
 from mobilebert.backend import (
     Backend as Backend,

@@ -6,6 +6,7 @@ names, is imported when a model is asked for.
 
 import importlib
 import os
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -26,6 +27,7 @@ __all__ = [
     "AutoModelForQuestionAnswering",
     "AutoModelForSequenceClassification",
     "AutoModelForTokenClassification",
+    "AutoModelWithLMHead",
     "AutoTokenizer",
     "TFAutoModel",
     "TFAutoModelForMaskedLM",
@@ -35,9 +37,12 @@ __all__ = [
     "TFAutoModelForQuestionAnswering",
     "TFAutoModelForSequenceClassification",
     "TFAutoModelForTokenClassification",
+    "TFAutoModelWithLMHead",
 ]
 
 Name = str | os.PathLike[str]
+
+_OLDER_NAME = "{0}AutoModelWithLMHead is deprecated; use {0}AutoModelForMaskedLM."
 
 
 class _Auto:
@@ -214,6 +219,15 @@ class AutoModelForMaskedLM(_AutoModel):
     task = TASKS["masked_lm"]
 
 
+class AutoModelWithLMHead(AutoModelForMaskedLM):
+    """Loads `MobileBertForMaskedLM`; the older name of `AutoModelForMaskedLM`."""
+
+    @classmethod
+    def _model_class(cls) -> Any:
+        warnings.warn(_OLDER_NAME.format(""), FutureWarning, stacklevel=3)
+        return super()._model_class()
+
+
 class AutoModelForNextSentencePrediction(_AutoModel):
     """Loads `MobileBertForNextSentencePrediction`."""
 
@@ -269,6 +283,15 @@ class TFAutoModelForMaskedLM(_TFAutoModel):
     """Loads `TFMobileBertForMaskedLM`."""
 
     task = TASKS["masked_lm"]
+
+
+class TFAutoModelWithLMHead(TFAutoModelForMaskedLM):
+    """Loads `TFMobileBertForMaskedLM`; the older name of `TFAutoModelForMaskedLM`."""
+
+    @classmethod
+    def _model_class(cls) -> Any:
+        warnings.warn(_OLDER_NAME.format("TF"), FutureWarning, stacklevel=3)
+        return super()._model_class()
 
 
 class TFAutoModelForNextSentencePrediction(_TFAutoModel):

@@ -26,6 +26,16 @@ def test_auto_models_are_the_documented_classes(tmp_path, task):
     assert not any(info.values())
 
 
+def test_the_older_name_of_the_masked_language_model(tmp_path):
+    with pytest.warns(FutureWarning, match="use AutoModelForMaskedLM") as said:
+        model = mobilebert.AutoModelWithLMHead.from_config(small_config())
+    assert said[0].filename == __file__
+    model.save_pretrained(tmp_path)
+    with pytest.warns(FutureWarning, match="AutoModelWithLMHead is deprecated"):
+        loaded = mobilebert.AutoModelWithLMHead.from_pretrained(tmp_path)
+    assert type(loaded) is type(model) is mobilebert.MobileBertForMaskedLM
+
+
 @pytest.mark.parametrize("name", [*AUTO_NAMES, "AutoConfig", "AutoTokenizer"])
 def test_auto_names_make_no_objects(name):
     with pytest.raises(ArgumentError, match=rf"{name}\.from_pretrained"):
