@@ -37,6 +37,8 @@ def run_python(code: str, **environment: str) -> str:
         "import mobilebert; mobilebert.pipeline('fill-mask')('A [MASK] day.')",
         "from mobilebert import AutoConfig; AutoConfig.from_pretrained('mobilebert-mini-uncased')",
         "import mobilebert.commands.main",
+        "from mobilebert import evaluate",
+        "import mobilebert.training.comparing",
         "from mobilebert import TFAutoModelForMaskedLM",
     ],
 )

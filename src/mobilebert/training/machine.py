@@ -3,8 +3,6 @@
 import platform
 from importlib import metadata
 
-import torch
-
 from mobilebert import __version__
 from mobilebert.engine.processors import processors_by_affinity
 
@@ -30,6 +28,8 @@ def machine_and_versions() -> tuple[dict[str, str], dict[str, str]]:
 
 def idle_parts() -> list[str]:
     """Say in sentences what the machine has and fine-tuning does not use."""
+    import torch  # what is said in reports of other commands needs none
+
     if not torch.cuda.is_available():
         return []
     return ["Fine-tuning runs on processors; this machine's accelerator (CUDA) is not used."]
