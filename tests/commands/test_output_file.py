@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -191,6 +192,32 @@ def test_resume_refuses_a_model_that_was_replaced(command, tmp_path, monkeypatch
     write_checkpoint(tmp_path / "model", "sequence_classification", seed=1)
     result = invoke(*command, "--output", output, "--resume")
     assert_refused(result, "begun with another state of the model")
+
+
+def test_resume_goes_on_with_a_copy_of_the_model(command, tmp_path, monkeypatch):
+    """A model that was fetched again has other times."""
+    model = tmp_path / "model"
+    command[2] = write_checkpoint(model, "sequence_classification")
+    output = tmp_path / "out.csv"
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        invoke(*command, "--output", output)
+    model.rename(tmp_path / "old")
+    shutil.copytree(tmp_path / "old", model, copy_function=shutil.copyfile)
+    assert invoke(*command, "--output", output, "--resume").exit_code == 0
+
+
+def test_resume_of_an_output_whose_note_lacks_the_state_of_the_model(
+    command, tmp_path, monkeypatch
+):
+    output, note = tmp_path / "out.csv", tmp_path / "out.csv.partial.json"
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        invoke(*command, "--output", output)
+    state = json.loads(note.read_text())
+    del state["facts"]["state of the model"]
+    note.write_text(json.dumps(state))
+    assert invoke(*command, "--output", output, "--resume").exit_code == 0
 
 
 def test_resume_refuses_another_input(command, tmp_path, monkeypatch):

@@ -15,7 +15,9 @@ __all__ = ["model_state"]
 def model_state(
     name: str, hub: HubOptions, config: MobileBertConfig, formats: Sequence[str]
 ) -> str:
-    """Return a digest of the configuration, and of sizes and times of the weights files.
+    """Return a digest of the configuration, and of names, sizes and ends of the weights files.
+
+    Copies of a model have the same.
 
     Args:
         name: Directory, bundled name or Hub name of a model that was loaded.
@@ -26,6 +28,10 @@ def model_state(
     Raises:
         CheckpointError: The weights are not there any more.
     """
-    files = file_states(weights_files(name, hub=hub, formats=formats))
-    facts = json.dumps([config.to_dict(), files], sort_keys=True, default=repr)
+    files = weights_files(name, hub=hub, formats=formats)
+    states = [
+        [file.name, state["bytes"], state["ends"]]
+        for file, state in zip(files, file_states(files), strict=True)
+    ]
+    facts = json.dumps([config.to_dict(), states], sort_keys=True, default=repr)
     return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()

@@ -17,6 +17,9 @@ from mobilebert.files import read_json, write_atomic
 
 __all__ = ["Existing", "OutputFile", "Progress"]
 
+# What outputs that were begun by earlier versions do not tell, whatever it was.
+_NOT_ALWAYS_NOTED = frozenset({"state of the model"})
+
 
 @dataclass(frozen=True)
 class Existing:
@@ -124,7 +127,9 @@ class OutputFile:
         state = read_json(self.state)
         if not _is_state(state):
             raise InputError(f"{self.state.name} is damaged; --overwrite starts again.")
-        different = [name for name in facts if state["facts"].get(name) != facts[name]]
+        noted = state["facts"]
+        compared = [name for name in facts if name in noted or name not in _NOT_ALWAYS_NOTED]
+        different = [name for name in compared if noted.get(name) != facts[name]]
         if different:
             raise InputError(
                 f"{self.path.name} was begun with another {different[0]} and cannot be continued "
