@@ -49,6 +49,17 @@ def test_entities_without_a_type_are_not_counted_with_all():
     assert (counts[""].right[0], counts["_"].right[0], counts["_"].support[0]) == (1, 1, 2)
 
 
+def test_parts_of_speech_of_one_letter_are_types():
+    wanted = [["N", "V", "S", "L", "E", "M"], ["S", "U", "E", "N"]]
+    scores = score_entities([["N", "V", "S", "L", "E", "M"], ["S", "U", "U", "N"]], wanted)
+    assert list(scores) == ["", "E", "L", "M", "N", "S", "U", "V"]
+    assert scores["S"].f1[0] == scores["M"].f1[0] == 1
+    assert scores["E"].recall[0] == 0.5
+    # A model's tags count as well.
+    assert "_" not in score_entities([["N", "O", "V"]], [["S", "O", "L"]])
+    assert list(score_entities([["B", "I", "O"]], [["B", "I", "O"]])) == ["", "_"]
+
+
 def test_span_and_type_count():
     wanted = [["B-PER", "I-PER", "O", "B-LOC"]]
     scores = score_entities([["B-PER", "O", "O", "B-LOC"]], wanted)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ class Entity(NamedTuple):
     end: int
 
 
-def entities_of_tags(tags: Sequence[str]) -> list[Entity]:
+def entities_of_tags(tags: Sequence[str], *, bare: bool = True) -> list[Entity]:
     """Read entities from the tags of a sentence, as conlleval does.
 
     Tags are ``O``, or ``B-``, ``I-``, ``E-`` or ``S-`` and a type (IOB1, IOB2 and IOBES alike), or
@@ -35,11 +36,12 @@ def entities_of_tags(tags: Sequence[str]) -> list[Entity]:
 
     Args:
         tags: One for each token.
+        bare: Whether prefixes alone are that; else each is its own type, as other tags are.
     """
     found: list[Entity] = []
     before, kind_before = _OUTSIDE, ""
     for place, tag in enumerate(tags):
-        prefix, kind = _parts(tag)
+        prefix, kind = _parts(tag, bare)
         goes_on = before in _OPEN and prefix in _CONTINUES and kind == kind_before
         if goes_on:
             found[-1] = found[-1]._replace(end=place + 1)
@@ -49,11 +51,11 @@ def entities_of_tags(tags: Sequence[str]) -> list[Entity]:
     return found
 
 
-def _parts(tag: str) -> tuple[str, str]:
+def _parts(tag: str, bare: bool) -> tuple[str, str]:
     if tag == _OUTSIDE:
         return _OUTSIDE, ""
     prefix, dash, kind = tag.partition("-")
-    if tag in _BARE or (dash and len(prefix) == 1):
+    if (bare and tag in _BARE) or (dash and len(prefix) == 1):
         return prefix, kind or _NAMELESS
     return "I", tag
 
@@ -62,6 +64,9 @@ def score_entities(
     predicted: Iterable[Sequence[str]], wanted: Iterable[Sequence[str]]
 ) -> Mapping[str, Counts]:
     """Count entities that are right in span and type.
+
+    Prefixes alone are tags of one type only if all tags without a dash are such: parts of speech
+    have names of one letter too.
 
     Args:
         predicted: The tags of each sentence.
@@ -73,8 +78,11 @@ def score_entities(
     right: Counter[str] = Counter()
     told: Counter[str] = Counter()
     true: Counter[str] = Counter()
-    for mine, theirs in zip(predicted, wanted, strict=True):
-        found, there = set(entities_of_tags(mine)), set(entities_of_tags(theirs))
+    sentences = list(zip(predicted, wanted, strict=True))
+    names = {name for tags in chain.from_iterable(sentences) for name in tags}
+    bare = all(name in _BARE or name == _OUTSIDE or "-" in name for name in names)
+    for sentence in sentences:
+        found, there = (set(entities_of_tags(tags, bare=bare)) for tags in sentence)
         for counter, entities in ((right, found & there), (told, found), (true, there)):
             counter.update(entity.type for entity in entities)
             counter[""] += len(entities)
