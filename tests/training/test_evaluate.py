@@ -6,6 +6,7 @@ from datasets.files import write
 from mobilebert.errors import InputError
 from mobilebert.training.comparing import compare
 from mobilebert.training.judging import evaluate
+from pipelines.random_checkpoints import write_checkpoint
 
 NAMES = [f"LABEL_{number}" for number in range(3)]
 
@@ -65,3 +66,11 @@ def test_tags_that_are_numbers_are_refused(checkpoints, tmp_path):
     path = write(tmp_path, "rows.conll", "EU 3\nrejects 0\n")
     with pytest.raises(InputError, match="line 1: the tags are numbers.*--label-names"):
         evaluate(checkpoints["token-classification"], path)
+
+
+def test_a_model_that_was_tuned_on_numbered_tags_is_judged_by_them(tmp_path):
+    numbered = write_checkpoint(
+        tmp_path / "model", "token_classification", id2label={0: "0", 1: "1", 2: "3"}
+    )
+    path = write(tmp_path, "rows.conll", "EU 3\nrejects 0\n")
+    assert evaluate(numbered, path).evaluation.summary.items == 1
