@@ -1,6 +1,7 @@
 """What stands on top: each finding with a report that gives it, and one that does not."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,10 @@ CASES = [
     (
         with_data(leaks=2, leak_examples=["d, line 3"]),
         (True, "2 texts of 50 in the dev data stand in the training data as well"),
+    ),
+    (
+        replace(with_data(leaks=2), task="question-answering"),
+        (True, "2 questions of 50 in the dev data have contexts that stand in the training data"),
     ),
     (with_data(problems=SKIPPED), (False, "3 rows left out (missing label: 3).")),
     (

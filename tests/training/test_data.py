@@ -170,3 +170,27 @@ def test_questions_of_one_context_are_on_one_side(tmp_path):
     assert not contexts[0] & contexts[1]
     assert len(data.dev) == 8
     assert "rows of the same context on one side" in data.summary.split
+    assert "too few contexts" not in data.summary.split
+
+
+def questions(directory, name, count, contexts):
+    rows = [f"who {n // 2}?,It is context {n % contexts}.,\n" for n in range(count)]
+    return str(write(directory, name, "".join(["question,context,answers\n", *rows])))
+
+
+@pytest.mark.parametrize("contexts", [1, 3])
+def test_questions_about_few_contexts_are_divided(contexts, tmp_path):
+    source = DataSource(train=[questions(tmp_path, "rows.csv", 60, contexts)])
+    data = read(source, FinetuneTask.QUESTION_ANSWERING, dev_share=0.1)
+    assert len(data.dev) == 6
+    parts = [{(item.question, item.context) for item in part} for part in (data.train, data.dev)]
+    assert not parts[0] & parts[1]
+    assert "rows of the same question and context on one side" in data.summary.split
+    assert data.summary.split.endswith("have contexts of the others, so the metrics flatter.")
+
+
+def test_shared_contexts_are_called_so(tmp_path):
+    train, dev = (questions(tmp_path, name, 6, 3) for name in ("train.csv", "dev.csv"))
+    source = DataSource(train=[train], dev=[dev])
+    said = read(source, FinetuneTask.QUESTION_ANSWERING).sentences()[-1]
+    assert said.startswith("6 rows to judge by have a context of the training data, so the metrics")

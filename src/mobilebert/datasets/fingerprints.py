@@ -19,6 +19,7 @@ __all__ = [
     "input_of",
     "shared_text",
     "target_of",
+    "whole_text",
 ]
 
 
@@ -56,13 +57,21 @@ def folded(texts: tuple[str, ...]) -> tuple[str, ...]:
 def shared_text(item: Item) -> int:
     """Return the fingerprint of what items to judge by must not share with those to learn from.
 
-    Of questions that is the context. The order of the texts of a pair, and of choices, makes no
-    other text, nor do case and white space.
+    Of questions that is the context, of others `whole_text`.
+    """
+    if isinstance(item, QuestionItem):
+        return fingerprint(folded((item.context,)))
+    return whole_text(item)
+
+
+def whole_text(item: Item) -> int:
+    """Return the fingerprint of all that a model reads of an item.
+
+    The order of the texts of a pair, and of choices, makes no other text, nor do case and white
+    space.
     """
     texts = folded(input_of(item))
     match item:
-        case QuestionItem():
-            texts = texts[1:]
         case TextItem():
             texts = tuple(sorted(texts))
         case ChoiceItem():

@@ -38,17 +38,19 @@ def split(
     share: float = 0.1,
     seed: int = 0,
     groups: Sequence[str] | None = None,
+    text_of: Callable[[Item], int] = shared_text,
 ) -> tuple[_Indices, _Indices]:
     """Split items so that both parts have each label in the same proportion.
 
-    Items with the same text (`shared_text`; of questions the same context) or of the same group
-    stay together. The first part has each label that the second has.
+    Items with the same text (of questions the same context) or of the same group stay together. The
+    first part has each label that the second has.
 
     Args:
         items: The items; read once.
         share: How much the second part gets, between 0 and 1.
         seed: Decides which; the same seed splits in the same way.
         groups: For each item what belongs together; empty names say nothing.
+        text_of: Fingerprint of an item's text, the same of those with the same one.
 
     Returns:
         The places of the items of both parts, in order.
@@ -58,7 +60,7 @@ def split(
     """
     if not 0 < share < 1:
         raise InputError(f"The share of a split is between 0 and 1, not {share}.")
-    strata, texts = _strata_and_texts(items)
+    strata, texts = _strata_and_texts(items, text_of)
     units = _units(texts, groups)
     wanted = _Wanted(strata, share)
     counts = [wanted.counts(unit) for unit in units]
@@ -203,10 +205,12 @@ def _counted(names: tuple[str, ...], rarity: Callable[[str], tuple[int, str]]) -
     return tuple((name, counts[name]) for name in (*others, _EVERYTHING))
 
 
-def _strata_and_texts(items: Iterable[Item]) -> tuple[_Strata, _Texts]:
+def _strata_and_texts(
+    items: Iterable[Item], text_of: Callable[[Item], int]
+) -> tuple[_Strata, _Texts]:
     strata, texts, numbers = _Strata(), array("Q"), array("d")
     for item in items:
-        texts.append(shared_text(item))
+        texts.append(text_of(item))
         strata.append(_strata(item))
         if isinstance(item, TextItem) and isinstance(item.label, float):
             numbers.append(item.label)

@@ -116,7 +116,7 @@ class DataSummary:
         long_text: What is done with them: ``window``, ``head_tail``, ``truncate`` or
             ``blocks``.
         pairs: Whether items are pairs of texts.
-        leaks: Dev items whose text stands in train as well.
+        leaks: Dev items whose text (of questions, the context) stands in train as well.
         leak_examples: Some of them.
     """
 

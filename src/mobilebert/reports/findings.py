@@ -17,6 +17,14 @@ LONG_TEXT = {
 }
 
 
+# What is told of dev items that share more with the training data than they should: what they are,
+# and of one and of several what stands there.
+_LEAKED_TEXT = ("text", "stands", "stand")
+_LEAKED = {
+    "question-answering": ("question", "has a context that stands", "have contexts that stand"),
+}
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something to know before the numbers.
@@ -87,10 +95,11 @@ def _leaks(report: Report) -> Iterator[Finding]:
     data = report.data
     if data.leaks:
         share = f" of {data.dev_items:,}" if data.dev_items else ""
+        what, one, several = _LEAKED.get(report.task, _LEAKED_TEXT)
         yield Finding(
             True,
-            f"{counted(data.leaks, 'text')}{share} in the dev data "
-            f"{'stands' if data.leaks == 1 else 'stand'} in the training data as well: the "
+            f"{counted(data.leaks, what)}{share} in the dev data "
+            f"{one if data.leaks == 1 else several} in the training data as well: the "
             "metrics are too good.",
             f"{'; '.join(data.leak_examples[:3])}." if data.leak_examples else "",
         )

@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mobilebert.datasets.agreement import check_training, without_unseen_labels
+from mobilebert.datasets.fingerprints import whole_text
 from mobilebert.datasets.item_sets import Items
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.datasets.label_names import check_occurring
@@ -15,6 +18,7 @@ from mobilebert.datasets.problems import NOTICES, OnError, Problem, ProblemKind
 from mobilebert.datasets.reading import read_items
 from mobilebert.datasets.sources import open_rows
 from mobilebert.datasets.splitting import leaks, shared_groups, split
+from mobilebert.errors import InputError
 from mobilebert.reports.data_summary import (
     EXAMPLES_KEPT,
     DataFile,
@@ -24,6 +28,16 @@ from mobilebert.reports.data_summary import (
 from mobilebert.training.labels import LabelNames, collect_labels
 
 __all__ = ["DataSource", "TrainingData", "file_summary", "read_training_data", "reported_problems"]
+
+# What is said of items to judge by that share more with the training data than they should, where
+# that is not all of their text.
+_LEAKED = {
+    FinetuneTask.QUESTION_ANSWERING: "rows to judge by have a context of the training data",
+}
+_SHARED_CONTEXTS = (
+    "There are too few contexts to divide them: rows to judge by have contexts of the others, so "
+    "the metrics flatter."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,15 +122,15 @@ class TrainingData:
         dev: To judge by.
         labels: Names of the labels, in the order of their numbers.
         summary: What a report says about them.
-        are_tags: Whether the labels are those of words.
-        leaked: Items to judge by whose text stands in the training data.
+        task: What they are for.
+        leaked: Items to judge by whose text, or context, stands in the training data.
     """
 
     train: Items
     dev: Items
     labels: LabelNames
     summary: DataSummary
-    are_tags: bool = False
+    task: FinetuneTask
     leaked: tuple[Problem, ...] = ()
 
     def judged_by(self, dev: Items) -> "TrainingData":
@@ -138,15 +152,16 @@ class TrainingData:
         if self.labels:
             most = max(summary.train_labels.values(), default=0)
             least = min(summary.train_labels.values(), default=0)
-            labels, rows = ("tags", "words") if self.are_tags else ("labels", "rows")
+            are_tags = self.task is FinetuneTask.TOKEN_CLASSIFICATION
+            labels, rows = ("tags", "words") if are_tags else ("labels", "rows")
             said.append(f"{len(self.labels)} {labels}, of {least:,} to {most:,} {rows}.")
         for problem in summary.problems:
             done = " (left out)" if problem.skipped else ""
             said.append(f"{problem.kind}: {problem.count:,}{done}; {problem.examples[0]}")
         if summary.leaks:
+            shared = _LEAKED.get(self.task, "rows to judge by stand in the training data too")
             said.append(
-                f"{summary.leaks:,} rows to judge by stand in the training data too, so the "
-                f"metrics flatter; {summary.leak_examples[0]}"
+                f"{summary.leaks:,} {shared}, so the metrics flatter; {summary.leak_examples[0]}"
             )
         return said
 
@@ -184,16 +199,15 @@ def read_training_data(
         dev = without_unseen_labels(train.labels, dev, source.on_error)
         files.append(file_summary(source.dev, "dev", dev))
     else:
-        kept, held = split(read, share=dev_share, seed=seed, groups=read.groups)
+        kept, held, how = _split(task, read, dev_share, seed)
         dev = read.only(held)
         train = read.only(kept, labels=Counter(read.labels) - Counter(dev.labels))
-        how = _split_sentence(task, read, dev_share, seed)
         check_training(task, train, is_part=True)
     if dev_rows is not None and len(dev) > dev_rows:
         how += f" {dev_rows:,} of {len(dev):,} rows to judge by are drawn (seed {seed})."
         places = np.random.default_rng(seed).choice(len(dev), dev_rows, replace=False)
         dev = dev.only(np.sort(places))
-    leaked = tuple(leaks(train, dev)) if source.dev else ()  # a split has none
+    leaked = tuple(leaks(train, dev)) if source.dev else ()  # of a split it is said how it was made
     if source.dev and source.group is not None:
         dev = dev.with_problems(shared_groups(train, dev))
     summary = DataSummary(
@@ -208,7 +222,7 @@ def read_training_data(
         dev,
         collect_labels(task, train.labels),
         _about_dev(summary, dev, leaked),
-        task is FinetuneTask.TOKEN_CLASSIFICATION,
+        task,
         leaked,
     )
 
@@ -243,8 +257,26 @@ def file_summary(paths: Sequence[str], role: str, read: Items) -> DataFile:
     )
 
 
-def _split_sentence(task: FinetuneTask, read: Items, share: float, seed: int) -> str:
-    text = "context" if task is FinetuneTask.QUESTION_ANSWERING else "text"
+def _split(
+    task: FinetuneTask, read: Items, share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
+    """Split items: questions by their contexts, or by question and context where these are few.
+
+    Returns:
+        The places of both parts, and a sentence about them.
+    """
+    told = partial(_split_sentence, read, share, seed)
+    divide = partial(split, read, share=share, seed=seed, groups=read.groups)
+    if task is not FinetuneTask.QUESTION_ANSWERING:
+        return *divide(), told("text")
+    try:
+        return *divide(), told("context")
+    except InputError:
+        kept, held = divide(text_of=whole_text)
+    return kept, held, f"{told('question and context')} {_SHARED_CONTEXTS}"
+
+
+def _split_sentence(read: Items, share: float, seed: int, text: str) -> str:
     together = f"of the same {text} or group" if read.groups else f"of the same {text}"
     return (
         f"{share:.0%} of the rows are kept to judge by, with labels in the same proportion and "
