@@ -9,6 +9,7 @@ __all__ = [
     "PROMPTS",
     "TARGETS",
     "is_known",
+    "is_no_class",
     "plain_name",
 ]
 
@@ -91,15 +92,28 @@ CHOICE_COLUMN = re.compile(
 )
 """Matches the plain name of a column that holds one choice: what it is called, and which it is."""
 
+# What classes are called too: of messages, of parts of a document or an argument, of answers, of
+# what a review or a question is about.
+_CLASSES = {
+    *("spam", "isspam", "toxic", "correct", "gold", "message", "sms", "post", "tweet", "comment"),
+    *("body", "title", "abstract", "headline", "article", "document", "passage", "description"),
+    *("query", "question", "answer", "entities", "quality", "topic", "emotion", "intent", "genre"),
+}
 _OTHERS = {"id", "index", "idx", "date", "name", "user", "author", "lang", "language", "source"}
 _KNOWN = (_OTHERS.union(TARGETS, *FIELDS.values(), *PAIRS, *PROMPTS) - {"y", "start", "opt"}) | {
     "answerstart"
 }
+_NO_CLASSES = _KNOWN.intersection({"id", "index", "idx"}.union(*FIELDS.values())) - _CLASSES
 
 
 def plain_name(name: str) -> str:
     """Take away what names differ in without meaning: case, blanks, signs."""
     return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def is_no_class(name: str) -> bool:
+    """Tell whether columns are called so, and classes are not."""
+    return plain_name(name) in _NO_CLASSES
 
 
 def is_known(name: str) -> bool:

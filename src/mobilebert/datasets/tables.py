@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from mobilebert.datasets.column_names import is_known
+from mobilebert.datasets.column_names import is_known, is_no_class
+from mobilebert.datasets.column_profiles import FLAGS
 from mobilebert.datasets.problems import Problem, ProblemKind
 from mobilebert.datasets.rows import Row
 from mobilebert.errors import InputError
@@ -224,12 +225,14 @@ def _guess_header(first: list[str] | csv.Error, records: list[list[str]]) -> tup
     below = [record for record in records if record is not first]
     numbers = [cell for cell in cells if is_number(cell)]
     known = _known_names(cells, below)
+    certain = [cell for cell in known if is_no_class(cell)]
     are_names = _look_like_names(cells)
-    # Columns of their own for classes may be called by their numbers.
-    if known and are_names and all(map(str.isdecimal, numbers)):
-        return True, f"{known[0]!r} is the name of a column"
     if numbers:
+        if (certain or (known and len(numbers) > 1)) and are_names and _are_flags(cells, below):
+            return True, f"{(certain or known)[0]!r} is the name of a column"
         return False, "the first row has a number"
+    if certain or (known and are_names):
+        return True, f"{(certain or known)[0]!r} is the name of a column"
     if len(known) > 1:
         return True, f"{known[0]!r} and {known[1]!r} are names of columns"
     if not are_names:
@@ -238,6 +241,16 @@ def _guess_header(first: list[str] | csv.Error, records: list[list[str]]) -> tup
         return True, "the first row looks like names"
     reason = _unlike_those_below(cells, below)
     return reason is not None, reason or "the first row is like the others"
+
+
+def _are_flags(cells: list[str], below: list[list[str]]) -> bool:
+    """Tell whether columns called by numbers are those of classes: 0 or 1 stands below."""
+    return all(
+        cell.isdecimal() and len(record) > place and record[place].strip() in FLAGS
+        for place, cell in enumerate(cells)
+        if is_number(cell)
+        for record in below
+    )
 
 
 def _unlike_those_below(cells: list[str], below: list[list[str]]) -> str | None:
