@@ -25,6 +25,8 @@ LISTS = [
     ("[joy, great love]", ("joy", "great love")),
     ("[]", ()),
     ("[ ]", ()),
+    ("[joy], [sad]", ("[joy]", "[sad]")),
+    ("[joy]", ("[joy]",)),
 ]
 NO_LISTS = [
     ('["a", null]', "MISSING_LABEL"),

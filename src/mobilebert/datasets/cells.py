@@ -4,6 +4,7 @@ import ast
 import json
 import math
 import re
+from itertools import accumulate
 from typing import Any
 
 from mobilebert.datasets.problems import ProblemKind, RowError
@@ -107,7 +108,8 @@ def list_in(text: str, kind: ProblemKind, name: str) -> list[Any] | None:
         name: What it holds, for the error.
 
     Returns:
-        The entries; None where the text does not stand in brackets.
+        The entries; None where the text does not stand in brackets, or in several pairs of them
+        (``[joy], [sad]``), or is one word without quotes (``[joy]``).
 
     Raises:
         RowError: It stands in brackets, and is no list of texts and numbers.
@@ -121,9 +123,13 @@ def list_in(text: str, kind: ProblemKind, name: str) -> list[Any] | None:
         pass
     quoted = iter(_QUOTED.findall(text[1:-1]))
     rest = _QUOTED.sub(_PLACE, text[1:-1])
+    if _closes_more(rest):
+        return None
     entries = [entry.strip() for entry in rest.split(",")] if "," in rest else rest.split()
     if entries and not entries[-1]:
         entries.pop()
+    if len(entries) == 1 and entries[0] and not _SIGNS & set(entries[0]):
+        return None
     try:
         return [_entry(next(quoted) if entry == _PLACE else entry) for entry in entries]
     except (ValueError, SyntaxError):
@@ -132,6 +138,12 @@ def list_in(text: str, kind: ProblemKind, name: str) -> list[Any] | None:
             f"the {name} are {shown(text)}, which cannot be read as a list; write it as JSON "
             """does: ["a", "b"].""",
         ) from None
+
+
+def _closes_more(text: str) -> bool:
+    """Tell whether a bracket is closed that was opened before the text."""
+    depths = accumulate((sign == "[") - (sign == "]") for sign in text)
+    return any(depth < 0 for depth in depths)
 
 
 def _entry(text: str) -> str | None:
