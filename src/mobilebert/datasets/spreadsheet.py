@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from mobilebert.datasets.problems import Problem, ProblemKind
 from mobilebert.datasets.rows import Row
@@ -12,9 +12,6 @@ from mobilebert.errors import InputError
 from mobilebert.extras import require
 
 __all__ = ["read_sheet", "sheet_columns", "sheet_size"]
-
-# Of its XML to the file, about.
-_COMPRESSION = 8
 
 
 def _rows(file: Path) -> Generator[tuple[Any, ...]]:
@@ -26,9 +23,14 @@ def _rows(file: Path) -> Generator[tuple[Any, ...]]:
             if not book.worksheets:
                 raise InputError(f"{file} has no sheet with cells.")
             sheet = book.worksheets[0]
-            # What a sheet says about its size need not be so.
+            # What a sheet says about its size need not be so, but tells of columns without a name.
+            columns = sheet.max_column or 0
             sheet.reset_dimensions()
-            yield from sheet.iter_rows(values_only=True)
+            rows = sheet.iter_rows(values_only=True)
+            for first in rows:
+                yield (*first, *[None] * (columns - len(first)))
+                break
+            yield from rows
     except InputError:
         raise
     except (
@@ -46,7 +48,7 @@ def _rows(file: Path) -> Generator[tuple[Any, ...]]:
 
 
 def sheet_columns(file: Path) -> tuple[str, ...]:
-    """Return the names of the columns, from the first row.
+    """Return the names of the columns, from the first row; those without one are numbered.
 
     Raises:
         InputError: It is not such a file, or a name is there twice.
@@ -65,13 +67,14 @@ def sheet_columns(file: Path) -> tuple[str, ...]:
 
 
 def sheet_size(file: Path, on_disk: int) -> int:
-    """Return how many bytes the cells have, about.
+    """Return how many bytes the cells have, about: those of its XML without compression.
 
     Args:
         file: The file.
         on_disk: Its bytes.
     """
-    return _COMPRESSION * on_disk
+    with ZipFile(file) as parts:
+        return sum(part.file_size for part in parts.infolist() if part.filename.endswith(".xml"))
 
 
 def read_sheet(file: Path) -> Iterator[Row | Problem]:
@@ -91,7 +94,7 @@ def read_sheet(file: Path) -> Iterator[Row | Problem]:
         filled = [*cells, *[None] * (len(names) - len(cells))]
         row = Row(file, number, dict(zip(names, filled, strict=False)), "row")
         if (width := _width(cells)) > len(names):
-            reason = f"{width} cells, but the header has {len(names)}."
+            reason = f"{width} cells, but there are {len(names)} columns."
             yield Problem(row.place, ProblemKind.UNREADABLE, reason)
         else:
             yield row
