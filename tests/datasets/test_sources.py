@@ -230,6 +230,10 @@ SIGNS = [
     ("We\tO\n#\nare\tO\n", ["line 2: 1 columns instead of 2"]),
     ("We\tO\nare first O\n", ["line 2: 1 columns instead of 2"]),
     ("-DOCSTART- -X- O\n\n# O\n1 O\n", [["#", "1"]]),
+    ("# id 7-f\tdomain=en\nEU _ _ B-ORG\n. _ _ O\n", [["EU", "."]]),
+    ("EU _ _ O\n# id 7-f\tdomain=en\n. _ _ O\n", [["EU", "."]]),
+    ("# newdoc\nEU B-ORG\n\n# newdoc\n. O\n", [["EU"], ["."]]),
+    ("# CD\n1 CD\n", [["#", "1"]]),
 ]
 
 
@@ -247,6 +251,12 @@ def test_empty_lines_at_the_end_of_a_table_are_no_sentences(end, tmp_path):
     path = write(tmp_path, "rows.txt", f"text\tlabel\nfine\tgood{end}")
     assert open_rows(path).file_format == "tsv"
     assert open_rows(write(tmp_path, "s.txt", f"EU\tO\n\n.\tO{end}")).file_format == "conll"
+
+
+@pytest.mark.parametrize("content", ["EU\tB-ORG\n.\tO\n\n", "EU\tNNP\tB-ORG\n.\t.\tO\n\n \n"])
+def test_the_only_sentence_of_a_file_may_end_with_an_empty_line(content, tmp_path):
+    (row,) = open_rows(write(tmp_path, "rows.txt", content))
+    assert row.cells == {"tokens": ["EU", "."], "tags": ["B-ORG", "O"]}
 
 
 def test_squad(tmp_path):

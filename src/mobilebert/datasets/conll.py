@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from mobilebert.datasets.problems import Problem, ProblemKind
 from mobilebert.datasets.rows import Row
 
-__all__ = ["read_conll"]
+__all__ = ["is_like_tag", "read_conll"]
 
 _DOCUMENT = "-DOCSTART-"
 _COMMENT = "# "
+# Lines whose tags tell whether that of "#" is one.
+_LINES_LOOKED_AT = 200
 
 
 def read_conll(file: Path, lines: Iterable[str]) -> Iterator[Row | Problem]:
@@ -20,7 +22,7 @@ def read_conll(file: Path, lines: Iterable[str]) -> Iterator[Row | Problem]:
     The token is the first column, the tag the last one. The first line of several columns that is
     no comment for certain tells how many there are, and whether tabs or blanks separate them. Lines
     ``-DOCSTART-`` are passed over, and comments: ``# `` and text, without a tab where tabs separate
-    columns, else before a sentence and with another number of columns.
+    columns, else with a tab, or before a sentence and with another number of columns or no tag.
 
     Args:
         file: Its name, for errors.
@@ -42,6 +44,11 @@ def read_conll(file: Path, lines: Iterable[str]) -> Iterator[Row | Problem]:
     yield from sentence.end()
 
 
+def is_like_tag(text: str) -> bool:
+    """Tell whether a column looks like the tag of a word: O, or B-PER and the like."""
+    return text == "O" or (text[:1].isupper() and text[1:2] == "-")
+
+
 @dataclass
 class _Layout:
     """How the columns of a file are written.
@@ -50,11 +57,13 @@ class _Layout:
         begun: The lines that were read to find out.
         tabs: Whether tabs separate columns, or any white space.
         columns: How many there are; 0 where no line has several.
+        tags: Those of the first lines that begin with another token than "#".
     """
 
     begun: list[str] = field(default_factory=list)
     tabs: bool = False
     columns: int = 0
+    tags: set[str] = field(default_factory=set)
 
     def cells(self, text: str) -> list[str]:
         return text.split("\t") if self.tabs else text.split()
@@ -63,9 +72,14 @@ class _Layout:
         """Tell a comment from a line whose token is "#"."""
         if not text.startswith(_COMMENT):
             return False
-        if self.tabs:
-            return "\t" not in text
-        return not in_sentence and len(text.split()) != self.columns
+        has_tab = "\t" in text
+        if self.tabs or has_tab:
+            return has_tab is not self.tabs
+        if in_sentence:
+            return False
+        cells = text.split()
+        has_tag = cells[-1] in self.tags or is_like_tag(cells[-1])
+        return len(cells) != self.columns or not has_tag
 
 
 def _layout(lines: Iterator[str]) -> _Layout:
@@ -78,7 +92,13 @@ def _layout(lines: Iterator[str]) -> _Layout:
         layout.tabs = "\t" in text
         if len(layout.cells(text)) > 1:
             layout.columns = len(layout.cells(text))
+            layout.tags.add(layout.cells(text)[-1])
             break
+    for line in islice(lines, _LINES_LOOKED_AT):
+        layout.begun.append(line)
+        cells = layout.cells(line.rstrip("\r\n"))
+        if len(cells) == layout.columns and not line.startswith((_COMMENT, _DOCUMENT)):
+            layout.tags.add(cells[-1])
     return layout
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilebert.datasets.compressed import COMPRESSED, open_bytes
-from mobilebert.datasets.conll import read_conll
+from mobilebert.datasets.conll import is_like_tag, read_conll
 from mobilebert.datasets.encodings import Encoding, guess_encoding, named_encoding
 from mobilebert.datasets.parquet import parquet_columns, parquet_size, read_parquet
 from mobilebert.datasets.problems import Problem
@@ -331,8 +331,6 @@ def _guess_format(lines: Callable[[], Iterator[str]], *, plain: bool) -> str:
         plain: Whether it is called .txt, so that lines that begin as JSON are texts.
     """
     sample = [line.rstrip("\r\n") for line in islice(lines(), _LINES_LOOKED_AT)]
-    while sample and not sample[-1].strip():
-        sample.pop()
     full = [line for line in sample if line.strip()]
     start = full[0].lstrip()[0] if full else ""
     if not plain and start in ("{", "["):
@@ -340,4 +338,12 @@ def _guess_format(lines: Callable[[], Iterator[str]], *, plain: bool) -> str:
     widths = {line.count("\t") for line in full}
     if len(widths) != 1 or widths == {0}:
         return "txt"
-    return "conll" if len(full) < len(sample) else "tsv"
+    if all(map(str.strip, sample[: len(full)])):
+        # A table may end with empty lines, and so may the only sentence of a file.
+        is_sentence = len(full) < len(sample) and all(map(is_like_tag, _last_cells(full)))
+        return "conll" if is_sentence else "tsv"
+    return "conll"
+
+
+def _last_cells(lines: Iterable[str]) -> Iterator[str]:
+    return (line.rpartition("\t")[2].strip() for line in lines)
