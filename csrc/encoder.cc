@@ -77,20 +77,24 @@ Encoder::Encoder(Program program, const Kernels& kernels, int threads, bool mapp
 Encoder::~Encoder() = default;
 
 // In a forked process the lock may be held, and the list be half changed, by a thread that is not
-// there: such a process works in memory of its own.
+// there: then it works in memory of its own.
+bool Encoder::locked(std::unique_lock<std::mutex>& lock) const {
+  if (pool_.forked()) return lock.try_lock();
+  lock.lock();
+  return true;
+}
+
 std::unique_ptr<Workspace> Encoder::take_workspace() {
-  if (pool_.forked()) return std::make_unique<Workspace>();
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (idle_.empty()) return std::make_unique<Workspace>();
+  std::unique_lock<std::mutex> mine(mutex_, std::defer_lock);
+  if (!locked(mine) || idle_.empty()) return std::make_unique<Workspace>();
   auto workspace = std::move(idle_.back());
   idle_.pop_back();
   return workspace;
 }
 
 void Encoder::give_back(std::unique_ptr<Workspace> workspace) {
-  if (pool_.forked()) return;
-  std::lock_guard<std::mutex> lock(mutex_);
-  idle_.push_back(std::move(workspace));
+  std::unique_lock<std::mutex> mine(mutex_, std::defer_lock);
+  if (locked(mine)) idle_.push_back(std::move(workspace));
 }
 
 void Encoder::run(const Call& call) {

@@ -124,6 +124,7 @@ class Encoder {
  private:
   friend class Worker;
   void gather_weights(bool mapped);
+  bool locked(std::unique_lock<std::mutex>& lock) const;
   std::unique_ptr<Workspace> take_workspace();
   void give_back(std::unique_ptr<Workspace> workspace);
 
