@@ -129,9 +129,7 @@ class _Plan:
         if self._copies:
             assert settings.embedding_norm is not None  # filled
             copy_from_teacher(student, teacher, settings.embedding_norm)
-        digest = material.digest(
-            repr(student.config.to_dict()), weights_digest(student), weights_digest(teacher)
-        )
+        digest = material.digest(student.config, weights_digest(student), weights_digest(teacher))
         if settings.gradient_checkpointing:
             student.gradient_checkpointing_enable()
         pair = _Pair(

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import torch
 
+from mobilebert.config import MobileBertConfig
 from mobilebert.corpora.manifest import Manifest, Split
 from mobilebert.corpora.prepared import PreparedCorpus
 from mobilebert.errors import InputError
@@ -28,6 +29,16 @@ __all__ = ["Material", "judging_data", "load_tokenizer"]
 _JUDGING_SEED = 0
 # Evaluations of a run, where the user does not say.
 _EVALUATIONS = 20
+# Fields of configurations that there were not when the first runs began: where they are None, a
+# digest is as it was.
+_LATER_FIELDS = (
+    "bos_token_id",
+    "decoder_start_token_id",
+    "eos_token_id",
+    "prefix",
+    "sep_token_id",
+    "task_specific_params",
+)
 
 
 def judging_data(
@@ -125,11 +136,12 @@ class Material:
             spike=settings.spike,
         )
 
-    def digest(self, *others: str) -> str:
+    def digest(self, config: MobileBertConfig, *others: str) -> str:
         """Return a digest of all that decides how a run goes.
 
         Args:
-            others: What else does: configuration, strategy, digests of weights.
+            config: Of the model.
+            *others: What else does: strategy, digests of weights.
         """
         # Where it is computed, and how often it is judged and kept, is no part of it.
         left_out = ("device", "checkpoint_every", "evaluation_words", "evaluate_every")
@@ -140,7 +152,12 @@ class Material:
         }
         if known["source_passes"] is None:
             del known["source_passes"]  # as before there was such a setting
-        parts = [repr(sorted(known.items())), self.train.corpus.digest(), *others]
+        model = {
+            name: value
+            for name, value in config.to_dict().items()
+            if value is not None or name not in _LATER_FIELDS
+        }
+        parts = [repr(sorted(known.items())), self.train.corpus.digest(), repr(model), *others]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

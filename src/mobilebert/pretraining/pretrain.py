@@ -137,7 +137,7 @@ class _Plan:
         if guide is not None:
             check_readable(guide.encoder, material.train)
         steps = _steps(settings, material.plan())
-        digest = material.digest(repr(model.config.to_dict()), weights_digest(model), *others)
+        digest = material.digest(model.config, weights_digest(model), *others)
         if settings.gradient_checkpointing:
             model.gradient_checkpointing_enable()
         model.to(material.device).train()
