@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mobilebert.checkpoint.torch_file import _SAFE_TORCH
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WHEELS = PROJECT["tool"]["cibuildwheel"]
@@ -69,6 +71,13 @@ def test_what_is_needed_is_noticed():
     """The twin: a file that imports PyTorch is seen to, through another file too."""
     assert "torch" in needed_by([ROOT / "tests/pytorch/test_engine_of_torch.py"])
     assert "torch" in needed_by([ROOT / "tests/pytorch/test_structure.py"])
+
+
+def test_the_torch_that_is_installed_reads_pickles():
+    least = ".".join(map(str, _SAFE_TORCH))
+    assert EXTRAS["torch"] == [f"torch>={least}"]
+    pinned = re.search(r"^torch==(\d+)\.(\d+)", (ROOT / "constraints.txt").read_text(), re.M)
+    assert tuple(map(int, pinned.groups())) >= _SAFE_TORCH
 
 
 @pytest.mark.parametrize(
