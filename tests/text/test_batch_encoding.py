@@ -120,6 +120,18 @@ def test_element_types_are_the_peers(values):
     assert torch.equal(found, wanted)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.uint64])
+@pytest.mark.parametrize("whole", [True, False])
+def test_unsigned_ids_become_what_pytorch_models_read(dtype, whole):
+    rows = np.array([[2, 60000], [1, 3]], dtype)
+    given = rows if whole else list(rows)
+    found = BatchEncoding({"input_ids": given}, tensor_type="pt")["input_ids"]
+    assert found.dtype == torch.int64
+    assert found.tolist() == rows.tolist()
+    empty = BatchEncoding({"input_ids": rows[:0]}, tensor_type="pt")["input_ids"]
+    assert (empty.dtype, empty.numel()) == (torch.int64, 0)
+
+
 def test_a_list_of_tensors_keeps_their_type():
     rows = [torch.tensor([0.1, 0.2], dtype=torch.bfloat16)] * 2
     assert torch.equal(BatchEncoding({"x": rows}, tensor_type="pt")["x"], torch.stack(rows))

@@ -70,7 +70,9 @@ def as_tensor(value: Any, kind: TensorType) -> Any:
     Returns:
         What has an element type, an array or tensor, keeps it. Plain whole numbers are int64 in
         numpy and PyTorch and int32 in TensorFlow, plain fractions float64 in numpy and else
-        float32 (PyTorch's default type). Rows of different lengths give a numpy array of objects.
+        float32 (PyTorch's default type). For PyTorch, whose models take no ids of uint16, uint32
+        and uint64, these are plain whole numbers. Rows of different lengths give a numpy array of
+        objects.
 
     Raises:
         MissingExtraError: The library is not installed.
@@ -98,6 +100,8 @@ def _as_torch(value: Any) -> Any:
     try:
         array = np.asarray(to_python(value))
         own = _element_type(value)
+        if own in _FOREIGN_TO_TORCH:
+            own = None
         if own is None and array.size == 0:
             own = "int64"
         tensor = torch.from_numpy(array)
@@ -126,6 +130,9 @@ def _element_type(value: Any) -> str | None:
     name = str(getattr(dtype, "name", dtype)).removeprefix("torch.")
     return name if name.startswith(("bool", "int", "uint", "float", "bfloat")) else None
 
+
+# PyTorch stores them, and computes next to nothing in them.
+_FOREIGN_TO_TORCH = ("uint16", "uint32", "uint64")
 
 _UNEVEN = (
     "Unable to create a tensor of rows with different lengths ({}). Use padding=True and "
