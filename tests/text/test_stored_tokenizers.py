@@ -164,6 +164,17 @@ def test_a_tokenizer_of_no_class_is_what_its_file_says(kind, normalizer, tmp_pat
     assert louder.do_lower_case is not ours.do_lower_case
 
 
+def test_another_model_in_a_tokenizer_of_no_class_is_refused_by_its_kind(kind, tmp_path):
+    backend = Tokenizer(models.Unigram([("<unk>", 0.0), ("a", -1.0)], unk_id=0))
+    transformers.PreTrainedTokenizerFast(tokenizer_object=backend).save_pretrained(tmp_path)
+    told = {
+        "fast": "has a Unigram model; MobileBERT uses WordPiece",
+        "slow": "has no WordPiece vocabulary",
+    }
+    with pytest.raises(CheckpointError, match=told[kind]):
+        OURS[kind].from_pretrained(tmp_path)
+
+
 def test_padding_and_truncation_in_tokenizer_json_become_defaults(directory, tmp_path):
     tokenizer = MobileBertTokenizerFast.from_pretrained(directory)
     backend = copy.deepcopy(tokenizer.backend_tokenizer)

@@ -43,7 +43,10 @@ def generic_arguments(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     stored = read_json(path)
     try:
         model = stored["model"]
-        known = {*model["vocab"], *(token["content"] for token in stored.get("added_tokens") or ())}
+        words = model["vocab"]
+        if not isinstance(words, Mapping):
+            words = ()  # pairs, of a model that is refused by its kind where it is read
+        known = {*words, *(token["content"] for token in stored.get("added_tokens") or ())}
         usual = {"unk_token": model.get("unk_token", "[UNK]"), **_SPECIAL_TOKENS}
         special = {name: token if token in known else None for name, token in usual.items()}
         return _normalization(stored.get("normalizer")), special
