@@ -1,7 +1,10 @@
 """Classes of users: own heads on the encoder, own modules in models for a task."""
 
+import logging
+
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from mobilebert.torch import (
@@ -241,3 +244,29 @@ def test_own_modules_may_be_named_like_tied_ones(width, tmp_path):
     state = again.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
     assert again.config.tie_word_embeddings == (width == 32)
+
+
+def test_own_modules_may_be_named_like_tied_ones_and_be_equal(tmp_path, caplog):
+    model = Rescorer(small_config(), width=16)
+    words, own = model.get_input_embeddings().weight, model.cls.predictions
+    with torch.no_grad():
+        own.bias.zero_()
+        own.decoder.weight.copy_(words)
+    with caplog.at_level(logging.WARNING, logger="mobilebert"):
+        model.save_pretrained(tmp_path)
+    assert not caplog.records
+    again, info = Rescorer.from_pretrained(tmp_path, width=16, output_loading_info=True)
+    assert not any(info.values())
+    assert again.config.tie_word_embeddings
+    assert not again.cls.predictions.decoder.bias.any()
+    assert torch.equal(again.cls.predictions.decoder.weight, words)
+
+
+def test_what_is_named_like_a_tied_tensor_and_shared_is_written_once(tmp_path):
+    model = Rescorer(small_config(), width=32)
+    head = model.cls.predictions
+    head.decoder.bias = head.bias
+    model.save_pretrained(tmp_path)
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        assert "cls.predictions.bias" in file.keys()
+        assert "cls.predictions.decoder.bias" not in file.keys()

@@ -4,7 +4,7 @@ import copy
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,7 @@ def save_checkpoint(
     tensors: Mapping[str, StoredTensor | npt.NDArray[Any]],
     *,
     task: str | TaskSpec | None = None,
+    shared: Collection[str] | None = None,
     max_shard_size: int | str = "5GB",
     variant: str | None = None,
     safe_serialization: bool = True,
@@ -65,6 +66,8 @@ def save_checkpoint(
             ``tie_word_embeddings=False`` where the decoder is not the table of word embeddings.
         tensors: Canonical name -> tensor, as a model of the task has them.
         task: The model the weights are of; by default what ``config.architectures`` says.
+        shared: Names of the tensors that share the memory of others in the model: of tied tensors
+            that are equal, only these are left out. All of them by default.
         max_shard_size: Largest weights file, in bytes or as text such as "5GB".
         variant: Middle part of the file names, ``model.<variant>.safetensors``.
         safe_serialization: safetensors; False writes ``pytorch_model.bin`` (needs PyTorch).
@@ -84,7 +87,8 @@ def save_checkpoint(
         for name, tensor in tensors.items()
     }
     for name in _tied_names(config, rows):
-        del rows[name]
+        if shared is None or name in shared:
+            del rows[name]
     config = _described(config, rows, task)
     text = config.to_json_string()
     filename = with_variant(SAFETENSORS_NAME if safe_serialization else TORCH_NAME, variant)
@@ -158,7 +162,9 @@ def _has_own_decoder(config: MobileBertConfig, tensors: Tensors) -> bool:
     if not config.tie_word_embeddings or config.embedding_size > config.hidden_size:
         return False
     decoder, words = (tensors.get(name) for name in (_DECODER, _WORDS))
-    return decoder is not None and words is not None and decoder.shape == words.shape
+    if decoder is None or words is None or decoder.shape != words.shape:
+        return False
+    return not _same(decoder, words)
 
 
 def _text(stack: ExitStack, path: Path, text: str) -> None:

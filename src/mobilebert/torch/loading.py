@@ -306,10 +306,13 @@ def save_pretrained(
     tensors = {name: stored_from_torch(tensor) for name, tensor in given.items()}
     config = copy.deepcopy(model.config)
     config.architectures = [type(model).__name__]
+    # In a user's class, what is called like a tied tensor may be equal to the other by chance.
+    shared = {row.name for row in _tensors_of(model) if row.tied_to is not None}
     return save_checkpoint(
         save_directory,
         config,
         tensors,
+        shared=shared,
         max_shard_size=max_shard_size,
         variant=variant,
         safe_serialization=safe_serialization,
