@@ -233,6 +233,24 @@ def test_without_the_engine_numpy_runs_and_it_is_said_once(checkpoints, monkeypa
     assert caplog.text.count("The engine was not compiled") == 1
 
 
+def test_an_activation_that_the_engine_lacks_runs_on_numpy_and_it_is_said_once(tmp_path, caplog):
+    directory = write_checkpoint(tmp_path, "masked_lm", hidden_act="mish")
+    sources._tell_that_the_engine_lacks.cache_clear()
+    with caplog.at_level(logging.WARNING, logger="mobilebert"):
+        for task in ("fill-mask", None):
+            answerer = pipeline(task, directory)
+            assert answerer.model.name == "numpy"
+            assert len(answerer("a [MASK]")) == 5
+    assert caplog.text.count("does not know the activation 'mish'") == 1
+    other = MobileBertConfig.from_pretrained(directory, hidden_act="relu")
+    assert pipeline("fill-mask", directory, config=other).model.name == "engine"
+    with pytest.raises(InputError, match="'mish' as hidden_act"):
+        pipeline("fill-mask", directory, backend="engine")
+    other.hidden_act = torch.tanh
+    with pytest.raises(InputError, match="a function as hidden_act"):
+        pipeline("fill-mask", directory, config=other)
+
+
 def test_an_accelerator_that_is_not_there_warns(checkpoints, caplog):
     with caplog.at_level(logging.WARNING, logger="mobilebert"):
         answerer = pipeline("fill-mask", checkpoints["fill-mask"], device=99)

@@ -75,9 +75,9 @@ def pipeline(
         revision: Branch, tag or commit on the Hub.
         token: Access token of the Hub, or True for the stored one.
         backend: auto, engine, numpy, torch or keras. auto is the engine (numpy where it was not
-            compiled, and for float64), unless the model is an object of
-            PyTorch (torch) or Keras (keras) or `device` asks for another device than the CPU
-            (torch).
+            compiled, for float64, and for activations that it does not know), unless the model is
+            an object of PyTorch (torch) or Keras (keras) or `device` asks for another device than
+            the CPU (torch).
         framework: transformers' way to say backend="torch", "pt", or backend="keras", "tf".
         device: None, "cpu" or -1 for the CPU; a number, name or device of PyTorch; for keras a
             number or a name. An object of Keras stays where it is.

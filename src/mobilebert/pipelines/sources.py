@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from mobilebert.activations import is_native
 from mobilebert.backend import (
     BACKENDS,
     Backend,
@@ -123,6 +124,15 @@ def _tell_that_the_engine_is_missing() -> None:
     )
 
 
+@cache
+def _tell_that_the_engine_lacks(hidden_act: str) -> None:
+    logger.warning(
+        "The engine does not know the activation %r (hidden_act); running on numpy, which is "
+        "slower.",
+        hidden_act,
+    )
+
+
 def backend_of_framework(framework: str | None, backend: str) -> str:
     """Return the backend that is meant, where transformers' argument for it is given.
 
@@ -202,6 +212,8 @@ def load_model(model: Any, task: str, source: ModelSource) -> Backend:
         return _of_object(model, task, source)
     name = source.backend_name
     made_by = backend_class(name)  # an unknown or missing backend is told before files are read
+    if name == "engine" and source.backend == "auto" and not _engine_knows(model, source):
+        made_by = backend_class(name := "numpy")
     spec = PIPELINE_TASKS[task]
     options = {"config": source.configuration, "formats": made_by.formats, **vars(source.hub)}
 
@@ -228,6 +240,16 @@ def load_model(model: Any, task: str, source: ModelSource) -> Backend:
         dtype=dtype,
     )
     return made
+
+
+def _engine_knows(model: str | os.PathLike[str], source: ModelSource) -> bool:
+    """Tell whether the engine has the activation of a checkpoint; say so if not."""
+    hidden_act = (source.configuration or load_config(model, source.hub)).hidden_act
+    # A function of the user's may be of any framework: the engine refuses it.
+    if callable(hidden_act) or is_native(hidden_act):
+        return True
+    _tell_that_the_engine_lacks(hidden_act)
+    return False
 
 
 def load_tokenizer(
