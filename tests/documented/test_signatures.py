@@ -47,7 +47,8 @@ OTHER_DEFAULTS = {
 
 def parameters(library, name, method):
     cls = library.BatchEncoding if name == "BatchEncoding" else getattr(library, name)
-    return list(inspect.signature(getattr(cls, method)).parameters.values())
+    found = inspect.signature(getattr(cls, method)).parameters.values()
+    return [parameter for parameter in found if parameter.name != "self"]
 
 
 @pytest.mark.parametrize(("name", "method"), CASES)

@@ -17,6 +17,9 @@ def pearson(found: Array, wanted: Array) -> float:
         found: [texts].
         wanted: [texts].
     """
+    # The mean of equal numbers is rounded, so what is left of them is not always 0.
+    if any(len(x) == 0 or np.ptp(x) == 0 for x in (found, wanted)):
+        return float("nan")
     one, other = (x.astype(np.float64) - np.mean(x, dtype=np.float64) for x in (found, wanted))
     lengths = np.sqrt((one @ one) * (other @ other))
     return float(np.clip(one @ other / lengths, -1, 1)) if lengths > 0 else float("nan")
