@@ -165,7 +165,7 @@ def test_gradient_checkpointing_computes_layers_twice(model, reviews, tmp_path, 
 def test_an_accelerator_that_is_not_used_is_told(
     model, reviews, tmp_path, monkeypatch, capsys, there
 ):
-    monkeypatch.setattr("mobilebert.training.machine.torch.cuda.is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
     with pytest.raises(InputError, match="body"):  # once reading has begun
         tuned(model, reviews, tmp_path / "m", columns={"text": "body"}, progress=True)
     said = capsys.readouterr().err
