@@ -9,6 +9,7 @@ from typing import Any
 
 from mobilebert.commands.main import cli
 from mobilebert.errors import MobileBertError
+from mobilebert.extras import require_training
 from mobilebert.files import make_directory, write_atomic
 
 __all__ = ["COMMANDS_FILE", "Step", "keep_commands", "options_of", "run_steps", "written"]
@@ -141,9 +142,7 @@ def run_steps(steps: Sequence[Step], *, threads: int | None = None) -> None:
         SystemExit: A command was interrupted or has failed; the steps before it are kept.
     """
     if threads is not None:
-        import torch  # here, so that --print and --help are immediate
-
-        torch.set_num_threads(threads)
+        require_training("The recipe").set_num_threads(threads)
     for step in steps:
         if step.is_finished:
             print(f"# {step.title}: finished before, in {step.output}", flush=True)

@@ -34,7 +34,7 @@ CENTRAL_DIFFERENCE = 1e-6
 # must break, and small enough to show that parity is not only sensitive to gross mistakes.
 SMALL_MISTAKE = 1e-5
 
-# The bundled model in float32: eight layers instead of two, hidden values up to a few hundred.
+# The bundled model in float32: six layers instead of two, hidden values up to a few hundred.
 BUNDLED_LOGITS = 5e-5
 
 # The documented pages print scores and losses with two digits.
@@ -44,7 +44,7 @@ PRINTED_SCORE = 0.011
 # Measured worst 3e-6.
 PIPELINE_SCORES = 2e-5
 
-# Scores computed with float16 weights against float32: 2**-11 a rounding, over eight layers.
+# Scores computed with float16 weights against float32: 2**-11 a rounding, over six layers.
 FLOAT16_SCORE = 0.03
 
 # Not a bound: the standard deviation of a normal distribution cut at two of them.

