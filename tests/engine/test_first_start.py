@@ -97,7 +97,7 @@ def test_the_first_start_has_no_second_copy_of_the_vocabulary(directory, monkeyp
     Engine.from_pretrained(BUNDLED_MODEL, "masked_lm")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    layers = size - 2 * words  # the table and its extension
+    layers = size - words
     assert peak < 2 * layers < size
 
 

@@ -11,7 +11,9 @@ from mobilebert.pretraining.settings import PretrainSettings
 
 CONFIGS = {
     "default": MobileBertConfig(),
-    "teacher": MobileBertConfig.preset("ib-bert-mini", vocab_size=100, num_labels=3),
+    "teacher": MobileBertConfig.preset(
+        "ib-bert-mini", vocab_size=100, num_labels=3, embedding_size=128, num_hidden_layers=8
+    ),
 }
 SETTINGS = {
     "pretrain": PretrainSettings(),

@@ -85,7 +85,8 @@ def test_they_pretrain_and_distil(one_and_two, prepared, tokenizer_dir, tokenize
     (tmp_path / "two").rename(tmp_path / "other")
     student = write_config(tmp_path, len(tokenizer))
     arguments = ["distill", "--teacher", tmp_path / "teacher", "--student", student, *common]
-    one_and_two(arguments, {"transfer-steps": 6, "distillation-steps": 4})
+    # With seed 0 the derivative of one weight is rounding in one step, of which Adam makes a step.
+    one_and_two(arguments, {"transfer-steps": 6, "distillation-steps": 4, "seed": 1})
 
 
 def test_another_number_of_processes_is_another_run(prepared, tokenizer, config_file, tmp_path):
