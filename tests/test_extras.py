@@ -107,10 +107,26 @@ def test_keras_on_something_else_is_refused(fresh):
         require_keras("Here")
 
 
-def test_idle_threads_of_training_sleep(monkeypatch):
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+def test_idle_threads_of_training_sleep_soon(monkeypatch):
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
     require_training("Training")
-    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
-    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert [os.environ[name] for name in names] == ["PASSIVE", "2000"]
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, ["ACTIVE", None]),
+        ({"GOMP_SPINCOUNT": "7"}, ["PASSIVE", "7"]),
+    ],
+)
+def test_how_threads_wait_is_the_users_if_they_say_it(monkeypatch, own, wanted):
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
     require_training("Training")
-    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert [os.environ.get(name) for name in names] == wanted

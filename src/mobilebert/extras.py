@@ -23,6 +23,10 @@ __all__ = [
 # What Keras may run on here: its backend, the library and the extra all have the same name.
 KERAS_BACKENDS = ("tensorflow", "jax")
 
+# Read when PyTorch is loaded. To sleep at once costs a third of the speed where steps are small:
+# the next product is there within microseconds (benchmarks/train_speed.py).
+_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
+
 
 def is_installed(module: str) -> bool:
     """Tell whether `module` could be imported, without importing it."""
@@ -65,10 +69,12 @@ def require_torch(purpose: str) -> ModuleType:
 def require_training(purpose: str) -> ModuleType:
     """Import PyTorch for training; as `require`, with the extra that has all of it.
 
-    Threads of PyTorch that have nothing to do sleep, unless the environment says how they wait: by
-    default they spin, on processors that the engine's threads need.
+    Threads of PyTorch that have nothing to do sleep soon, unless the environment says how they
+    wait: by default they spin long, on processors that the engine's threads need.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when PyTorch is loaded
+    if "OMP_WAIT_POLICY" not in os.environ:
+        for name, value in _WAITING.items():
+            os.environ.setdefault(name, value)
     return require("torch", "train", purpose)
 
 
