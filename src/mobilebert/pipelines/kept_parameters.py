@@ -1,15 +1,14 @@
 """Parameters that a tuned model keeps in its configuration: the defaults of its pipelines."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from mobilebert.config import MobileBertConfig
 from mobilebert.errors import ConfigError, InputError
-from mobilebert.pipelines.parameters import merged
+from mobilebert.pipelines.parameters import Parameters, merged
 
 __all__ = ["keep_parameters", "kept_parameters", "with_kept"]
 
-Parameters = TypeVar("Parameters")
 
 # The key of config.json. Other libraries keep it and do not use it.
 _KEY = "pipeline_parameters"

@@ -3,13 +3,24 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mobilebert.errors import ArgumentError, InputError
 
-__all__ = ["LengthOptions", "merged", "read_choice", "read_count", "read_flag", "read_texts"]
+__all__ = [
+    "LengthOptions",
+    "Parameters",
+    "merged",
+    "read_choice",
+    "read_count",
+    "read_flag",
+    "read_texts",
+]
 
-Parameters = TypeVar("Parameters")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Parameters = TypeVar("Parameters", bound="DataclassInstance")
 Choice = TypeVar("Choice", bound=StrEnum)
 
 # "head_tail" is of this library: the tokenizers cut one end alone.
@@ -30,8 +41,7 @@ def merged(task: str, parameters: Parameters, given: Mapping[str, Any]) -> Param
         ArgumentError: The task has no such parameter; the message lists those it has.
         InputError: A value is not possible.
     """
-    # Every task's parameters are a dataclass, which a type variable cannot say.
-    fields = dataclasses.fields(parameters)  # type: ignore[arg-type]
+    fields = dataclasses.fields(parameters)
     names = [field.name for field in fields]
     for name in given:
         if name not in names:
@@ -47,7 +57,7 @@ def merged(task: str, parameters: Parameters, given: Mapping[str, Any]) -> Param
     for name, value in chosen.items():
         if name in flags:
             read_flag(name, value)
-    return dataclasses.replace(parameters, **chosen) if chosen else parameters  # type: ignore[type-var]
+    return dataclasses.replace(parameters, **chosen) if chosen else parameters
 
 
 def read_flag(name: str, value: Any) -> bool:

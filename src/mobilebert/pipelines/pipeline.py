@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,10 @@ from mobilebert.tasks import Axes
 
 __all__ = ["Call", "ItemError", "Pipeline", "Request"]
 
-Options = TypeVar("Options")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Options = TypeVar("Options", bound="DataclassInstance")
 Output = Mapping[str, FloatArray]
 
 # Without a batch size, a batch has as many sequences as these tokens allow, padding included, and
