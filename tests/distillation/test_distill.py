@@ -1,11 +1,13 @@
 import json
+from functools import partial
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from distillation import small_pair
+from distillation.small_pair import distilled
 from mobilebert import MobileBertConfig
-from mobilebert.distillation.distill import distill
 from mobilebert.distillation.presets import distillation_preset
 from mobilebert.distillation.settings import DistillSettings
 from mobilebert.errors import CheckpointError, InputError
@@ -18,7 +20,7 @@ from pretraining.small_text import (
     write_config,
 )
 
-__all__ = ["prepared", "tokenizer", "tokenizer_dir"]
+__all__ = ["distilled", "prepared", "tokenizer", "tokenizer_dir"]
 
 LAYERS = {"num_hidden_layers": 2}
 
@@ -37,25 +39,12 @@ def teacher(tmp_path_factory, prepared, tokenizer_dir, tokenizer):
     return root / "t"
 
 
-SETTINGS = {
-    "batch_size": 16,
-    "learning_rate": 3e-3,
-    "checkpoint_every": 3,
-    "transfer_steps": 10,
-    "distillation_steps": 8,
-    "warmup": 0.2,
-}
+SETTINGS = small_pair.SETTINGS | {"learning_rate": 3e-3}
 
 
 @pytest.fixture
-def run(teacher, student, prepared, tmp_path):
-    """Distil into a directory of the test."""
-
-    def run(name="model", **options):
-        given = {"data": prepared, "teacher": teacher, "student": student} | SETTINGS | options
-        return distill(output=tmp_path / name, **given)
-
-    return run
+def run(distilled):
+    return partial(distilled, **SETTINGS)
 
 
 def weights(directory):
