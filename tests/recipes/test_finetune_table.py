@@ -1,6 +1,4 @@
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -8,20 +6,15 @@ from mobilebert.datasets.items import FinetuneTask
 from mobilebert.pipelines.encoding import ModelInput
 from mobilebert.training.examples import ExampleSet, NewExample
 from pipelines.random_checkpoints import write_checkpoint
+from recipes.benchmark_modules import benchmark
 from recipes.small_data import write_data
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 ROWS = ("goemotions", "stsb", "wnut17", "squad2", "arct")  # all shapes of targets
 
 
 @pytest.fixture(scope="module")
 def table():
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        import finetune_table
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-    return finetune_table
+    return benchmark("finetune_table")
 
 
 @pytest.fixture(scope="module")

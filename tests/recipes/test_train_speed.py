@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,18 +9,12 @@ import pytest
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.pipelines.encoding import ModelInput
 from mobilebert.training.examples import ExampleSet, NewExample
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from recipes.benchmark_modules import BENCHMARKS, benchmark
 
 
 @pytest.fixture(scope="module")
 def speed():
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        import train_speed
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-    return train_speed
+    return benchmark("train_speed")
 
 
 def some(speed, *lengths):
