@@ -95,3 +95,10 @@ def test_no_threshold_is_better(pair):
         ]
         assert f1[0] >= max(f1) - FLOAT64
     assert (thresholds[~wanted.any(axis=0)] == 0.5).all()
+
+
+def test_a_constant_series_has_no_correlation():
+    # The mean of three times 0.05 is not 0.05.
+    constant, other = np.full(3, 0.05), np.array([0.0, 0.0, 1.0])
+    assert np.isnan(pearson(constant, other))
+    assert np.isnan(pearson(other, constant))
