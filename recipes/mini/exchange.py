@@ -110,7 +110,10 @@ def main(given: Sequence[str]) -> None:
     tokenizer = MobileBertTokenizerFast.from_pretrained(name)
     # There are more words than a model of this size can learn by heart.
     model.config.attention_probs_dropout_prob = model.config.hidden_dropout_prob = 0.0
-    exchanged = exchange_norms(model, kind, **some_text(Path(data), tokenizer))
+    # The student of an earlier round before it got NoNorm has layer normalisation already.
+    exchanged = model
+    if model.config.normalization_type != kind:
+        exchanged = exchange_norms(model, kind, **some_text(Path(data), tokenizer))
     directory = make_directory(Path(output))
     exchanged.save_pretrained(directory)
     tokenizer.save_pretrained(directory)

@@ -1,6 +1,7 @@
 import csv
 import errno
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,15 @@ from mobilebert import pipeline
 from mobilebert.directory_lock import alone_in
 from mobilebert.errors import ArgumentError, CheckpointError, InputError
 from mobilebert.torch import packed
+from mobilebert.training import run
+from mobilebert.training.adamw import AdamW
 from mobilebert.training.batching import BatchPlan
 from mobilebert.training.finetune import finetune
 from mobilebert.training.run import steps_of
 from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.tasks import resolve_finetune_task
 from pipelines.random_checkpoints import write_checkpoint
-from tolerances import FOLDED_LOGITS
+from tolerances import FOLDED_LOGITS, TWO_PROCESSES
 
 GOOD = ("fine", "lovely", "great", "warm", "charming")
 BAD = ("dull", "poor", "awful", "cold", "boring")
@@ -113,6 +116,34 @@ def test_the_same_seed_gives_the_same_model(result, model, reviews, tmp_path):
     weights = result.model.state_dict()
     assert all(torch.equal(x, weights[name]) for name, x in again.model.state_dict().items())
     assert any(not torch.equal(x, weights[name]) for name, x in other.model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("options", "by_rows"),
+    [({}, True), ({"optimizer": "lamb"}, False), ({"freeze": "embeddings"}, False)],
+)
+def test_a_step_looks_at_the_words_that_were_read(
+    model, reviews, tmp_path, monkeypatch, options, by_rows
+):
+    steps = []
+    move = AdamW._move_rows
+    monkeypatch.setattr(AdamW, "_move_rows", lambda *given: (steps.append(1), move(*given)))
+    some = tuned(model, reviews, tmp_path / "some", epochs=1, **options)
+    assert bool(steps) is by_rows
+    assert not some.model.mobilebert.embeddings.word_embeddings.sparse
+    monkeypatch.setattr(run, "gradients_by_rows", lambda table: nullcontext())
+    count = len(steps)
+    whole = tuned(model, reviews, tmp_path / "whole", epochs=1, **options)
+    assert len(steps) == count
+    for name, weight in whole.model.state_dict().items():
+        np.testing.assert_allclose(some.model.state_dict()[name], weight, **TWO_PROCESSES)
+
+
+def test_masked_words_look_at_all_words(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(AdamW, "_move_rows", None)
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(sentence for sentence, _ in sentences(40)))
+    tuned(model, text, tmp_path / "words", "fill-mask", epochs=1)
 
 
 def test_several_seeds(model, reviews, tmp_path):

@@ -49,6 +49,7 @@ def first_lost(
     if scores is not None and not torch.isfinite(scores()).all():
         return "the head"
     named = reversed(list(weights.items()))
-    lost = (n for n, x in named if x.grad is not None and not torch.isfinite(x.grad).all())
+    given = ((name, x.grad.to_dense()) for name, x in named if x.grad is not None)
+    lost = (name for name, gradient in given if not torch.isfinite(gradient).all())
     gradient = next(lost, None)
     return f"the gradient of {gradient}" if gradient else ""

@@ -17,6 +17,7 @@ from mobilebert.pipelines.label_thresholds import store_thresholds
 from mobilebert.pipelines.null_answers import store_null_threshold
 from mobilebert.reports.wording import metric_words
 from mobilebert.torch.task_model import TaskModel
+from mobilebert.training.adamw import gradients_by_rows
 from mobilebert.training.balance import (
     balanced_class_weights,
     balanced_example_weights,
@@ -30,7 +31,7 @@ from mobilebert.training.loop import Listener, Score, TrainingLoop
 from mobilebert.training.loop_settings import LoopSettings, remember_every
 from mobilebert.training.lora import add_lora, has_lora, merge_lora, merged_state_dict
 from mobilebert.training.objectives import Objective, build_objective
-from mobilebert.training.optimizers import build_optimizer
+from mobilebert.training.optimizers import OptimizerName, build_optimizer
 from mobilebert.training.outlier_channels import limit_steps, outlier_scales, shrink_low_rank
 from mobilebert.training.parameter_groups import freeze, parameter_groups
 from mobilebert.training.priors import class_prior, label_prior
@@ -184,7 +185,8 @@ class TuningRun:
             processes=self.processes,
             listener=self.listener(self.steps) if self.listener else None,
         )
-        progress = loop.run(resume=resume)
+        with gradients_by_rows(self._table_of_few_rows()):
+            progress = loop.run(resume=resume)
         tuned.fold()
         merge_lora(self.model)
         self.model.eval()
@@ -284,6 +286,17 @@ class TuningRun:
         if self.material.settings.sampling != "balanced":
             return None
         return balanced_example_weights(np.asarray(self.material.examples.targets))
+
+    def _table_of_few_rows(self) -> torch.nn.Embedding | None:
+        """Return the word table where a step reads some of its rows and AdamW moves them."""
+        settings, table = self.material.settings, self.model.base_model.embeddings.word_embeddings
+        fits = (
+            self.material.task is not FinetuneTask.MASKED_LM  # scores all words
+            and settings.optimizer == OptimizerName.ADAMW
+            and self.processes.count == 1  # which add whole gradients up
+            and self.model.device.type == "cpu"
+        )
+        return table if fits and type(table) is torch.nn.Embedding else None
 
     def _optimizer(self, tuned: TunedModel) -> torch.optim.Optimizer:
         settings = self.material.settings
