@@ -84,3 +84,34 @@ def test_tags_that_are_no_list(tags, tmp_path):
     with pytest.raises(InputError, match="line 3: the tags are .*list") as refused:
         read(TAGS, path)
     assert str(ProblemKind.BAD_TAGS) in str(refused.value)
+
+
+def sheet(directory, *rows):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(directory / "rows.xlsx")
+    return directory / "rows.xlsx"
+
+
+def test_an_empty_cell_of_a_sheet_says_that_there_is_no_label(tmp_path):
+    path = sheet(tmp_path, ("text", "labels"), ("a text", "joy, love"), ("another", None))
+    assert [item.label for item in read(LABELS, path)] == [("joy", "love"), ()]
+
+
+def test_an_empty_cell_of_a_sheet_is_no_class(tmp_path):
+    path = sheet(tmp_path, ("text", "label"), ("a text", "joy"), ("another", None))
+    items = read("text-classification", path, on_error="skip")
+    assert items.counts == {ProblemKind.MISSING_LABEL: 1}
+
+
+def test_null_of_parquet_is_a_missing_label(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.table({"text": ["a text", "another"], "labels": ["joy", None]})
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet")
+    items = read(LABELS, tmp_path / "rows.parquet", on_error="skip")
+    assert items.counts == {ProblemKind.MISSING_LABEL: 1}

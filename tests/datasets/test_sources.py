@@ -72,7 +72,7 @@ def test_xlsx(tmp_path):
         book.active.append(row)
     book.save(tmp_path / "rows.xlsx")
     source = open_rows(tmp_path / "rows.xlsx")
-    assert cells(source) == [*ROWS, {"text": "empty label", "label": None}]
+    assert cells(source) == [*ROWS, {"text": "empty label", "label": ""}]
     assert next(row.place for row in source).endswith("rows.xlsx, row 2")
 
 
@@ -115,8 +115,8 @@ def test_columns_of_a_sheet_without_a_name(tmp_path):
     path = sheet(tmp_path / "rows.xlsx", ["text", "label"], ["a", "x", None, "y"], ["b", "x"])
     assert open_rows(path).columns == ("text", "label", "3", "4")
     assert [list(row.cells.values()) for row in open_rows(path)] == [
-        ["a", "x", None, "y"],
-        ["b", "x", None, None],
+        ["a", "x", "", "y"],
+        ["b", "x", "", ""],
     ]
 
 
@@ -125,7 +125,7 @@ def test_a_value_behind_the_last_column_of_a_sheet(tmp_path):
     changed(path, SHEET, lambda content: content.replace(b'ref="A1:D3"', b'ref="A1:C3"'))
     problem, row = open_rows(path).read()
     assert str(problem) == f"{path}, row 2: 4 cells, but there are 3 columns."
-    assert row.cells == {"text": "b", "label": "x", "3": None}
+    assert row.cells == {"text": "b", "label": "x", "3": ""}
 
 
 def test_a_sheet_that_is_damaged(tmp_path):

@@ -78,7 +78,7 @@ def sheet_size(file: Path, on_disk: int) -> int:
 
 
 def read_sheet(file: Path) -> Iterator[Row | Problem]:
-    """Read the rows below the first.
+    """Read the rows below the first. An empty cell is an empty text, as in other tables.
 
     Yields:
         A row, or what is wrong with it: a value behind the last column.
@@ -91,7 +91,8 @@ def read_sheet(file: Path) -> Iterator[Row | Problem]:
     for number, cells in enumerate(_rows(file), start=1):
         if number == 1:
             continue
-        filled = [*cells, *[None] * (len(names) - len(cells))]
+        filled = ["" if cell is None else cell for cell in cells]
+        filled += [""] * (len(names) - len(cells))
         row = Row(file, number, dict(zip(names, filled, strict=False)), "row")
         if (width := _width(cells)) > len(names):
             reason = f"{width} cells, but there are {len(names)} columns."
