@@ -134,6 +134,17 @@ def test_a_delimiter_that_is_given(tmp_path):
     assert [item.text for item in data.dev] == ["a, b;", "b, c;"]
 
 
+def test_masked_words_of_a_table_called_txt(tmp_path):
+    path = str(write(tmp_path, "rows.txt", "term\ttext\nsea\twide water\nhill\thigh land\n"))
+
+    def texts(**options):
+        source = DataSource(train=[path], **options)
+        return [item.text for item in source.read(FinetuneTask.MASKED_LM, source.train)]
+
+    assert texts() == ["term\ttext", "sea\twide water", "hill\thigh land"]
+    assert texts(delimiter="tab") == ["wide water", "high land"]
+
+
 def grouped(directory, name, users, column="user"):
     rows = [f"{name} {number},{number % 2},{user}\n" for number, user in enumerate(users)]
     return str(write(directory, name, "".join([f"text,label,{column}\n", *rows])))

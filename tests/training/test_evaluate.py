@@ -62,6 +62,18 @@ def test_a_delimiter_that_is_given(model, tmp_path):
     assert compared.report.data.dev_items == 3
 
 
+def test_plain_text_is_read_as_for_training(checkpoints, tmp_path):
+    lines = [f"term {number}\tIt has a meaning, which stands here.\n" for number in range(8)]
+    path = write(tmp_path, "rows.txt", "".join(lines))
+    model = checkpoints["fill-mask"]
+
+    def facts(**options):
+        return " ".join(evaluate(model, path, **options).report.data.files[0].facts)
+
+    assert "columns" not in facts()
+    assert "delimiter tab (given)" in facts(delimiter="tab")
+
+
 def test_tags_that_are_numbers_are_refused(checkpoints, tmp_path):
     path = write(tmp_path, "rows.conll", "EU 3\nrejects 0\n")
     with pytest.raises(InputError, match="line 1: the tags are numbers.*--label-names"):

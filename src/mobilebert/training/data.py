@@ -87,7 +87,8 @@ class DataSource:
         Raises:
             InputError: They cannot be read, or have rows that cannot be used.
         """
-        kind = "txt" if task is FinetuneTask.MASKED_LM and all(map(_is_txt, files)) else None
+        is_plain = task is FinetuneTask.MASKED_LM and self.delimiter is None
+        kind = "txt" if is_plain and all(map(_is_txt, files)) else None
         rows = open_rows(
             list(files), encoding=self.encoding, delimiter=self.delimiter, file_format=kind
         )

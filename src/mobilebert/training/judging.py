@@ -12,8 +12,6 @@ from mobilebert.checkpoint.reading import load_config
 from mobilebert.config import MobileBertConfig
 from mobilebert.datasets.agreement import check_tags, without_unseen_labels
 from mobilebert.datasets.items import FinetuneTask
-from mobilebert.datasets.reading import read_items
-from mobilebert.datasets.sources import open_rows
 from mobilebert.errors import InputError
 from mobilebert.pipelines.sources import ModelSource, infer_task
 from mobilebert.reports.data_summary import DataSummary
@@ -120,15 +118,14 @@ def evaluate(
         raise InputError("There is no file to measure the model on.")
     paths = [os.fspath(path) for path in files]
     source = DataSource(
-        train=(), columns=dict(columns or {}), encoding=encoding, skip_bad_rows=skip_bad_rows
+        train=(),
+        columns=dict(columns or {}),
+        encoding=encoding,
+        delimiter=delimiter,
+        skip_bad_rows=skip_bad_rows,
+        label_names=dict(label_names or {}),
     )
-    items = read_items(
-        chosen,
-        open_rows(paths, encoding=encoding, delimiter=delimiter),
-        columns=source.columns or None,
-        on_error=source.on_error,
-        label_names=label_names,
-    )
+    items = source.read(chosen, paths)
     names = list(load_config(model).id2label.values())
     if not set(items.labels) <= set(names):  # a model may have been tuned on numbers
         check_tags(chosen, items)
