@@ -427,3 +427,11 @@ def test_the_manifest_holds_nothing_of_this_machine(tmp_path, corpus, tokenizer)
     assert str(tmp_path) not in stored
     assert str(corpus) not in stored
     assert json.loads(stored)["sources"][1]["files"][0]["name"] == "b.txt.xz"
+
+
+def test_rows_without_text_are_told(tmp_path, tokenizer, capsys):
+    texts = ["\n".join(document) for document in documents(8)]
+    rows = [*texts[:4], None, "", *texts[4:], " "]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+    prepare(tmp_path / "a.jsonl", tmp_path / "out", tokenizer, held_out=0.1, progress=True)
+    assert "Rows without text, which are left out: 3." in capsys.readouterr().err

@@ -53,6 +53,15 @@ def test_rows_are_documents(tmp_path):
         assert paragraphs(tmp_path / name) == FLAT
 
 
+def test_rows_without_text_are_counted(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "One"}\n{"text": null}\n{"text": "Two"}\n{"text": " "}\n')
+    file = open_text(path)
+    for _ in range(2):  # anew in each reading
+        assert list(file.read()) == [(0, "One"), (1, "Two")]
+        assert file.left_out.rows == 2
+
+
 def test_the_column_of_the_text(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"title": "A", "prose": "One\\nTwo"}\n')

@@ -142,6 +142,8 @@ def _read_sources(
             tell([f"... and {len(scanned) - _FACTS:,} more files."])
         characters = sum(source.characters for source in sources)
         tell([f"{documents:,} documents, {characters / 1e6:,.1f} million characters."])
+        if empty := sum(file.text.left_out.rows for file in scanned):
+            tell([f"Rows without text, which are left out: {empty:,}."])
     return sources
 
 

@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mobilebert.datasets.rows import Row
 from mobilebert.datasets.sources import RowSource, open_rows
 from mobilebert.errors import InputError
 
-__all__ = ["Paragraph", "TextFile", "find_files", "open_text"]
+__all__ = ["LeftOut", "Paragraph", "TextFile", "find_files", "open_text"]
 
 Paragraph = tuple[int, str]
 """Number of its document within the file, and its text without white space around it."""
@@ -39,6 +39,17 @@ _MOST_NULS = 1e-3
 _BLOCK = 1 << 20
 
 
+@dataclass
+class LeftOut:
+    """What the last reading of a file has left out.
+
+    Attributes:
+        rows: Rows without text.
+    """
+
+    rows: int = 0
+
+
 @dataclass(frozen=True)
 class TextFile:
     """A file whose paragraphs can be read more than once.
@@ -47,11 +58,13 @@ class TextFile:
         path: The file.
         fact: How it is read, and how that is known.
         read: Starts reading.
+        left_out: What it leaves out; complete when all was read.
     """
 
     path: Path
     fact: str
     read: Callable[[], Iterator[Paragraph]]
+    left_out: LeftOut = field(default_factory=LeftOut, compare=False)
 
 
 def find_files(inputs: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -126,7 +139,8 @@ def open_text(
         rows = open_rows(file, file_format=kind, encoding=encoding)
         column = _column(rows, text_column)
         fact = f"{file}: {kind}, a document in each row's {column!r}"
-        return TextFile(file, fact, lambda: _documents_of_rows(rows, column))
+        left_out = LeftOut()
+        return TextFile(file, fact, lambda: _documents_of_rows(rows, column, left_out), left_out)
     known = guess_encoding(file) if encoding is None else named_encoding(encoding, file)
     fact = f"{file}: text, encoding {known.name} ({known.reason})"
     return TextFile(file, fact, lambda: _documents_of_lines(file, known))
@@ -211,13 +225,14 @@ def _column(rows: RowSource, given: str | None) -> str:
     )
 
 
-def _documents_of_rows(rows: Iterable[Row], column: str) -> Iterator[Paragraph]:
-    number = 0
+def _documents_of_rows(rows: Iterable[Row], column: str, left_out: LeftOut) -> Iterator[Paragraph]:
+    number = left_out.rows = 0
     for row in rows:
         paragraphs = _paragraphs(row, column)
         for paragraph in paragraphs:
             yield number, paragraph
         number += bool(paragraphs)
+        left_out.rows += not paragraphs
 
 
 def _paragraphs(row: Row, column: str) -> list[str]:
