@@ -2,12 +2,14 @@
 
     python benchmarks/finetune_table.py --data DIR --json FILE [--rows rte mrpc] [--seeds 3]
     python benchmarks/finetune_table.py --json FILE --table docs/finetuning-figures.md
+    python benchmarks/finetune_table.py --json FILE --compare OTHER
 
-Each row is a recipe of recipes/rows.py. Both sides begin with the bundled checkpoint, take the same
+Each row is a recipe of recipes/rows.py. Both sides begin with the same checkpoint, take the same
 number of steps with the same number of examples, rate, warm-up, weight decay and clipping, and are
 judged equally often on the same rows by the same code; the best judging of a run counts. Steps can
 be limited with --max-steps. The JSON is whole after each run of a seed and side, and the same
 command goes on where it was interrupted. Runs of ours are kept beside it, in FILE without .json.
+Results of ours alone (--sides ours), of two checkpoints (--model), are compared by --compare.
 """
 
 import argparse
@@ -24,6 +26,8 @@ from typing import Any
 
 import torch
 import transformers_finetuning
+from finetune_comparison import comparison
+from finetune_figures import HEAD, SIDES, is_complete, lines, over_seeds, points, runs_of
 from side_by_side import machine
 
 from mobilebert.datasets.items import FinetuneTask
@@ -55,7 +59,6 @@ ALLOWED = 0.5
 # Of one model, judged twice: scores that are equal but for rounding in another order.
 SAME = 1e-3
 INTERRUPTED = 130
-SIDES = ("ours", "transformers")
 
 PAGE = """# Figures of fine-tuning
 
@@ -70,7 +73,8 @@ rows to judge by. Mean ± standard deviation (median) over seeds, in points; of 
 
 A row of ours is `python recipes/finetune.py NAME --data DIR --output DIR --seeds {seeds}`, with the
 steps, the examples of a step and a quarter of the steps as `--max-steps`, `--batch-size` and
-`--evaluate-every`. `benchmarks/finetune_table.py` measures and writes this page.
+`--evaluate-every`. `benchmarks/finetune_table.py --data DIR --json FILE` measures, and
+`--json FILE --table PAGE` writes this page.
 
 {machine}; transformers {transformers}.
 """
@@ -256,57 +260,8 @@ def measure(name, options, table):
         for seed in range(len(done), options.seeds):
             done.append(theirs(ready, ready.settings.seed + seed))
             table.write()
-    if is_complete(entry):
-        print(*lines(entry, row), sep="\n", flush=True)
-
-
-def points(row):
-    """Return what metrics are multiplied with; those of SQuAD have points already."""
-    return 1 if row.task == FinetuneTask.QUESTION_ANSWERING else 100
-
-
-def over_seeds(runs, metric, scale):
-    """Return the values in points, without those of runs that ended in no numbers."""
-    values = [run["metrics"][metric] for run in runs if run["metrics"]]
-    return [scale * value for value in values if value is not None]
-
-
-def shown(values):
-    """Write mean and deviation, and the median where it may be another number."""
-    if not values:
-        return "-"
-    text = f"{statistics.fmean(values):.1f}"
-    if len(values) > 1:
-        text += f" ± {statistics.stdev(values):.1f}"
-    return text + (f" ({statistics.median(values):.1f})" if len(values) > 2 else "")
-
-
-def lines(entry, row):
-    """Write the lines of a row, one for each metric."""
-    budget, scale = entry["budget"], points(row)
-    for metric in row.metrics:
-        mine = over_seeds(entry["ours"]["runs"], metric, scale)
-        other = over_seeds(entry["transformers"]["runs"], metric, scale)
-        baseline = entry["ours"]["baseline"].get(metric)
-        failed = sum(bool(run["diverged"]) for run in entry["transformers"]["runs"])
-        cells = [
-            entry["title"],
-            metric.replace("_", " "),
-            f"{budget['train']:,}",
-            f"{budget['dev']:,}",
-            f"{budget['steps']:,} × {budget['batch_size']}",
-            shown([] if baseline is None else [scale * baseline]),
-            shown(other) + (f" ({failed} diverged)" if failed else ""),
-            shown(mine),
-            f"{statistics.fmean(mine) - statistics.fmean(other):+.1f}" if mine and other else "-",
-        ]
-        yield f"| {' | '.join(cells)} |"
-
-
-def is_complete(entry):
-    """Tell whether both sides have finished a row."""
-    runs = entry.get("transformers", {}).get("runs", [])
-    return "ours" in entry and len(runs) == entry["budget"]["seeds"]
+    if any(runs_of(entry, side) for side in SIDES):
+        print(HEAD, *lines(entry, row), sep="\n", flush=True)
 
 
 def complete(content):
@@ -327,9 +282,7 @@ def judged_alike(mine, metric):
 
 def page(content):
     """Write the page."""
-    head = ["data", "metric", "examples", "judged", "steps × examples", "majority"]
-    head += ["transformers", "mobilebert", "difference"]
-    table = [f"| {' | '.join(head)} |", "|---|---|" + "--:|" * 7]
+    table = [HEAD, "|---|---|" + "--:|" * 7]
     below, unlearned, differing = [], [], []
     for name, entry in complete(content):
         row = ROWS[name]
@@ -360,11 +313,18 @@ def page(content):
     )
 
 
-def main(given=None):
+def arguments():
+    """Return what reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="the directory of all data sets")
     parser.add_argument("--json", type=Path, required=True, help="the results")
-    parser.add_argument("--table", type=Path, help="write the page of the results; measure nothing")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--table", type=Path, help="write the page of the results; measure nothing"
+    )
+    instead.add_argument(
+        "--compare", type=Path, help="results of another checkpoint: print both; measure nothing"
+    )
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="NAME")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES, help="both by default")
     parser.add_argument("--seeds", type=int, default=3)
@@ -374,12 +334,26 @@ def main(given=None):
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--max-length", type=int)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    return parser
+
+
+def main(given=None):
+    parser = arguments()
     options = parser.parse_args(given)
     torch.set_num_threads(options.threads)
     facts = {"machine": machine(options.threads), "transformers": transformers_finetuning.VERSION}
     table = Table(options.json, facts)
     if options.table:
+        if not complete(table.content):
+            sys.exit(
+                f"{options.json} has no row that both sides have finished, which a page is of. "
+                "Measure with both --sides, or --compare it with results of another checkpoint."
+            )
         write_atomic(options.table, page(table.content))
+        return
+    if options.compare:
+        contents = [table.content, Table(options.compare, facts).content]
+        print(comparison([str(options.json), str(options.compare)], contents))
         return
     if options.data is None:
         parser.error("--data DIR is needed to measure")

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -150,6 +151,23 @@ def test_an_unfinished_row_is_left_out(table):
     facts = {"machine": "a processor", "transformers": "4"}
     page = table.page({"rows": {"mr": entry([0.8, 0.8], [0.7])}, "facts": facts})
     assert "MR" not in page
+
+
+def test_a_side_alone_is_printed(table, tmp_path, monkeypatch, capsys):
+    alone = entry([0.8, 0.9], [])
+    ready = SimpleNamespace(budget=lambda seeds: alone["budget"])
+    monkeypatch.setattr(table, "make_ready", lambda *_: ready)
+    monkeypatch.setattr(table, "ours", lambda *_: alone["ours"])
+    found = str(tmp_path / "found.json")
+    options = ["--json", found, "--data", str(tmp_path), "--rows", "mr", "--threads", "1"]
+    table.main([*options, "--sides", "ours"])
+    line = "| MR sentence polarity | accuracy | 1,000 | 10 | 5 × 4 | 50.0 | - | 85.0 ± 7.1 | - |"
+    assert capsys.readouterr().out.splitlines()[-2:] == [table.HEAD, line]
+    with pytest.raises(SystemExit, match="no row that both sides have finished"):
+        table.main(["--json", found, "--table", str(tmp_path / "page.md"), "--threads", "1"])
+    assert not (tmp_path / "page.md").exists()
+    table.main(["--json", found, "--compare", found, "--threads", "1"])
+    assert "| 50.0 | 85.0 ± 7.1 | 85.0 ± 7.1 | +0.0 |" in capsys.readouterr().out
 
 
 def sequence(length):

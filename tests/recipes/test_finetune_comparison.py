@@ -1,0 +1,67 @@
+"""Two checkpoints on the rows of the table: which is lower, and what cannot be compared."""
+
+import pytest
+
+from recipes.benchmark_modules import benchmark
+
+NAMES = ("mini.json", "other.json")
+MR = "MR sentence polarity (accuracy)"
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return benchmark("finetune_comparison").comparison
+
+
+def results(values, weights="0123456789ab", **budget):
+    runs = [{"seed": seed, "metrics": {"accuracy": value}} for seed, value in enumerate(values)]
+    given = {"train": 1000, "dev": 10, "steps": 5, "seeds": len(values)}
+    entry = {
+        "title": "MR sentence polarity",
+        "budget": given | {"model": weights, "weights": weights} | budget,
+        "ours": {"runs": runs, "baseline": {"accuracy": 0.5}},
+    }
+    return {"rows": {"mr": entry}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "line", "lower"),
+    [
+        ([0.8, 0.82], [0.7, 0.72], "| 81.0 ± 1.4 | 71.0 ± 1.4 | +10.0 |", "other.json"),
+        ([0.7, 0.72], [0.8, 0.82], "| 71.0 ± 1.4 | 81.0 ± 1.4 | -10.0 |", "mini.json"),
+        # The larger spread of both counts.
+        ([0.8, 0.82], [0.6, 0.9], "| 81.0 ± 1.4 | 75.0 ± 21.2 | +6.0 |", None),
+        ([0.6, 0.9], [0.8, 0.82], "| 75.0 ± 21.2 | 81.0 ± 1.4 | -6.0 |", None),
+    ],
+)
+def test_which_is_lower(first, second, line, lower, comparison):
+    said = comparison(NAMES, [results(first), results(second, "ba9876543210")])
+    assert f"| MR sentence polarity | accuracy | 50.0 {line}" in said
+    for name in NAMES:
+        where = MR if name == lower else "nowhere"
+        assert f"{name} is lower by more than the spread: {where}." in said
+    assert "Not given alike" not in said
+
+
+def test_one_seed_has_no_spread(comparison):
+    said = comparison(NAMES, [results([0.8, 0.8]), results([0.2])])
+    assert "| 80.0 ± 0.0 | 20.0 | +60.0 |" in said
+    assert f"Without a spread, as of one seed: {MR}." in said
+    assert "other.json is lower by more than the spread: nowhere." in said
+
+
+def test_what_was_not_given_alike_is_told(comparison):
+    said = comparison(NAMES, [results([0.8, 0.8]), results([0.7, 0.7], steps=6)])
+    assert said.endswith("Not given alike: MR sentence polarity (steps 5 and 6).")
+
+
+def test_other_rows_are_refused(comparison):
+    with pytest.raises(SystemExit, match="mini.json from 1,000 .* but other.json from 900 and is"):
+        comparison(NAMES, [results([0.8]), results([0.7], train=900)])
+
+
+def test_nothing_in_common(comparison):
+    unfinished = results([0.8], seeds=2)
+    for content in ({"rows": {}}, unfinished):
+        with pytest.raises(SystemExit, match="mini.json and other.json have no row in common"):
+            comparison(NAMES, [results([0.8]), content])
