@@ -1,4 +1,4 @@
-"""What ``mobilebert info`` finds out, without importing a framework."""
+"""What ``mobilebert info`` finds out, without importing a framework but for pytorch_model.bin."""
 
 import hashlib
 import os

@@ -21,8 +21,9 @@ def info(
 ) -> None:
     """Show versions, backends and the processor, and the facts of a checkpoint MODEL.
 
-    MODEL is a directory, mobilebert-mini-uncased (bundled) or a Hub name. No framework is imported.
-    The engine's element type for MODEL is measured, which packs its weights.
+    MODEL is a directory, mobilebert-mini-uncased (bundled) or a Hub name. No framework is imported,
+    but PyTorch for a checkpoint that has pytorch_model.bin alone. The engine's element type for
+    MODEL is measured, which packs its weights.
     """
     from mobilebert.commands.facts import checkpoint_facts, machine_facts
     from mobilebert.commands.pack_facts import engine_facts
