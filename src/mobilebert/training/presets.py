@@ -21,7 +21,7 @@ from mobilebert.training.optimizers import WEIGHT_DECAY
 
 __all__ = ["ModelSize", "finetune_preset", "model_size"]
 
-# Fewer layers than this bear higher rates. Published models have 24 layers, the bundled one 8.
+# Fewer layers than this bear higher rates. Published models have 24 layers, the bundled one 6.
 _DEEP = 16
 
 
