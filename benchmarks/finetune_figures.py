@@ -4,7 +4,17 @@ import statistics
 
 from mobilebert.datasets.items import FinetuneTask
 
-__all__ = ["HEAD", "SIDES", "is_complete", "lines", "over_seeds", "points", "runs_of", "shown"]
+__all__ = [
+    "HEAD",
+    "SIDES",
+    "is_complete",
+    "lines",
+    "over_seeds",
+    "points",
+    "runs_of",
+    "shown",
+    "spread",
+]
 
 SIDES = ("ours", "transformers")
 
@@ -25,13 +35,18 @@ def over_seeds(runs, metric, scale):
     return [scale * value for value in values if value is not None]
 
 
+def spread(values):
+    """Return the standard deviation, 0 of a single value."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
 def shown(values):
     """Write mean and deviation, and the median where it may be another number."""
     if not values:
         return "-"
     text = f"{statistics.fmean(values):.1f}"
     if len(values) > 1:
-        text += f" ± {statistics.stdev(values):.1f}"
+        text += f" ± {spread(values):.1f}"
     return text + (f" ({statistics.median(values):.1f})" if len(values) > 2 else "")
 
 

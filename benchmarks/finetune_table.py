@@ -13,47 +13,32 @@ Results of ours alone (--sides ours), of two checkpoints (--model), are compared
 """
 
 import argparse
-import dataclasses
-import hashlib
 import json
 import math
 import statistics
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import transformers_finetuning
 from finetune_comparison import comparison
-from finetune_figures import HEAD, SIDES, is_complete, lines, over_seeds, points, runs_of
+from finetune_figures import HEAD, SIDES, is_complete, lines, over_seeds, points, runs_of, spread
+from finetune_ready import JUDGED, make_ready, weights_of
 from side_by_side import machine
 
-from mobilebert.datasets.items import FinetuneTask
-from mobilebert.errors import MobileBertError
+from mobilebert.directory_lock import alone_in
+from mobilebert.errors import InputError, MobileBertError
 from mobilebert.files import write_atomic
-from mobilebert.hub import BUNDLED_MODEL, BUNDLED_MODELS
-from mobilebert.training.batching import BatchPlan
-from mobilebert.training.data import DataSource, read_training_data
-from mobilebert.training.encoder import EncodingOptions
-from mobilebert.training.encoding import encode_items
+from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.training.evaluation import evaluate_items
-from mobilebert.training.examples import ExampleSet
 from mobilebert.training.finetune import finetune
-from mobilebert.training.long_texts import LongText
-from mobilebert.training.presets import finetune_preset
-from mobilebert.training.run import steps_of
-from mobilebert.training.settings import FinetuneSettings
-from mobilebert.training.start import Start
 from mobilebert.training.treatment import judging_options, judging_parameters
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "recipes"))
 from rows import ROWS  # noqa: E402  (recipes/ is no package)
 
-# How often a run is judged, at equal distances.
-JUDGED = 4
 # What the table allows: points that ours may be below theirs.
 ALLOWED = 0.5
 # Of one model, judged twice: scores that are equal but for rounding in another order.
@@ -80,82 +65,12 @@ steps, the examples of a step and a quarter of the steps as `--max-steps`, `--ba
 """
 
 
-@dataclass(frozen=True)
-class Ready:
-    """A row made ready: what both sides learn from, and how.
-
-    Attributes:
-        task: The task.
-        start: Where both begin.
-        settings: None of them open.
-        examples: What is learned.
-        dev: Items to judge by.
-        steps: Of a run.
-    """
-
-    task: FinetuneTask
-    start: Start
-    settings: FinetuneSettings
-    examples: ExampleSet
-    dev: list[Any]
-    steps: int
-
-    @property
-    def model(self):
-        """Name of the checkpoint."""
-        return self.start.name
-
-    def budget(self, seeds):
-        """What both sides are given: entries with another one are of another table."""
-        names = ("batch_size", "learning_rate", "warmup", "clip", "weight_decay", "max_length")
-        return {
-            "model": str(self.model),
-            "weights": weights_of(self.model),
-            "train": len(self.examples),
-            "dev": len(self.dev),
-            "steps": self.steps,
-            "seeds": seeds,
-            **{name: getattr(self.settings, name) for name in names},
-        }
-
-
-def weights_of(model):
-    """Return the first letters of the SHA-256 of a checkpoint's weights."""
-    file = BUNDLED_MODELS.get(str(model), Path(model)) / "model.safetensors"
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-
-
 def weights_told(content):
     """Name the checkpoint that rows began with."""
     found = sorted({entry["budget"]["weights"] for _, entry in complete(content)})
     if not found or found == [weights_of(BUNDLED_MODEL)]:
         return "the bundled model"
     return f"checkpoint {' and '.join(found)} (SHA-256), not the one that is bundled now,"
-
-
-def make_ready(row, data, limits, model=BUNDLED_MODEL):
-    """Read and encode the data of a row, as `finetune` does."""
-    task = FinetuneTask(row.task)
-    start = Start(task, model, ())
-    given = FinetuneSettings.read({**row.settings, **limits})
-    settings = given.filled(finetune_preset(task, start.config()))
-    named = row.keywords(data)
-    source = DataSource(
-        train=named["train"], dev=named["dev"] or (), columns=row.columns, group=row.group
-    )
-    read = read_training_data(task, source, dev_share=settings.dev_share, seed=settings.seed)
-    start = dataclasses.replace(start, labels=read.labels, dropout=settings.dropout)
-    options = EncodingOptions(
-        max_length=settings.max_length,
-        long_text=LongText(settings.long_text),
-    )
-    examples = encode_items(
-        task, read.train, start.tokenizer(), start.config(), labels=read.labels, options=options
-    ).examples
-    plan = BatchPlan(examples.lengths, settings.batch_size, settings.seed)
-    steps = steps_of(settings, plan)
-    settings = dataclasses.replace(settings, evaluate_every=max(1, steps // JUDGED))
-    return Ready(task, start, settings, examples, list(read.dev), steps)
 
 
 def ours(row, ready, data, directory, limits, seeds):
@@ -173,23 +88,30 @@ def ours(row, ready, data, directory, limits, seeds):
         **{**row.keywords(data), **limits},
         evaluate_every=ready.settings.evaluate_every,
     )
-    longest = min(result.tokenizer.model_max_length, result.model.config.max_position_embeddings)
-    saved = evaluate_items(
-        *(ready.task, str(directory), None, ready.dev),
-        dtype="float32",
-        parameters=judging_parameters(ready.task, ready.settings, longest),
-        options=judging_options(ready.settings),
-    )
     runs = result.report.seeds.runs if result.report.seeds else []
     losses = [entry["loss"] for entry in result.history if "loss" in entry]
     return {
         "runs": [{"seed": run.seed, "metrics": run.metrics} for run in runs]
         or [{"seed": ready.settings.seed, "metrics": result.metrics}],
         "first_loss": losses[0] if losses else None,
+        "seconds": round(time.monotonic() - started),
+    }
+
+
+def judged(ready, directory):
+    """Judge the model that mobilebert saved, as the other side is judged."""
+    config, tokenizer = ready.start.config(), ready.start.tokenizer()
+    longest = min(tokenizer.model_max_length, config.max_position_embeddings)
+    saved = evaluate_items(
+        *(ready.task, str(directory), None, ready.dev),
+        dtype="float32",
+        parameters=judging_parameters(ready.task, ready.settings, longest),
+        options=judging_options(ready.settings),
+    )
+    return {
         "best_of_saved": saved.metrics,
         "baseline": saved.baseline,
         "baseline_name": saved.summary.baseline_name,
-        "seconds": round(time.monotonic() - started),
     }
 
 
@@ -217,14 +139,15 @@ class Table:
         self.content.setdefault("facts", facts)
 
     def entry(self, name, title, budget):
-        """Return the entry of a row; refuse one that was measured otherwise."""
-        entry = self.content["rows"].setdefault(name, {"title": title, "budget": budget})
+        """Enter a row; refuse one that was measured otherwise."""
+        entry = self.content["rows"].get(name, {})
+        if not any(entry.get(side, {}).get("runs") for side in SIDES):
+            self.content["rows"][name] = entry = {"title": title, "budget": budget}
         if entry["budget"] != budget:
-            sys.exit(
+            raise InputError(
                 f"{self.path} has {name} with {entry['budget']}, which is not {budget}: give the "
                 "same options, or another --json."
             )
-        return entry
 
     def write(self):
         """Write it."""
@@ -241,20 +164,35 @@ def _finite(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def measure(name, options, table):
+def limits_of(options):
+    """Return the settings that the command line gives all rows."""
+    names = ("max_steps", "epochs", "batch_size", "max_length")
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def prepare(name, options, table):
+    """Make a row ready, before any is measured, and enter it."""
+    ready = make_ready(ROWS[name], options.data, limits_of(options), options.model)
+    if "transformers" in options.sides:
+        ready.check_alike()
+    table.entry(name, ROWS[name].title, ready.budget(options.seeds))
+    return ready
+
+
+def measure(name, ready, options, table):
     """Measure what the JSON lacks of a row."""
-    row, limits = ROWS[name], {}
-    for limit in ("max_steps", "epochs", "batch_size", "max_length"):
-        if getattr(options, limit) is not None:
-            limits[limit] = getattr(options, limit)
-    ready = make_ready(row, options.data, limits, options.model)
-    entry = table.entry(name, row.title, ready.budget(options.seeds))
+    row, entry = ROWS[name], table.content["rows"][name]
     print(f"{row.title}: {entry['budget']}", flush=True)
-    if "ours" in options.sides and "ours" not in entry:
+    if "ours" in options.sides:
         directory = table.path.with_suffix("") / name
         directory.parent.mkdir(exist_ok=True)
-        entry["ours"] = ours(row, ready, options.data, directory, limits, options.seeds)
-        table.write()
+        if "ours" not in entry:
+            limits = limits_of(options)
+            entry["ours"] = ours(row, ready, options.data, directory, limits, options.seeds)
+            table.write()
+        if "baseline" not in entry["ours"]:
+            entry["ours"] |= judged(ready, directory)
+            table.write()
     if "transformers" in options.sides:
         done = entry.setdefault("transformers", {"runs": []})["runs"]
         for seed in range(len(done), options.seeds):
@@ -262,6 +200,30 @@ def measure(name, options, table):
             table.write()
     if any(runs_of(entry, side) for side in SIDES):
         print(HEAD, *lines(entry, row), sep="\n", flush=True)
+
+
+def measure_rows(options, table):
+    """Measure all rows; one that fails does not keep the others from it.
+
+    Returns:
+        What was wrong, a line for each row that failed.
+    """
+    failed = []
+
+    def tried(name, step, *given):
+        try:
+            return step(name, *given)
+        except MobileBertError as error:
+            failed.append(f"{name}: {error}")
+            print(f"{name} failed: {error}", file=sys.stderr, flush=True)
+            return None
+
+    ready = {name: tried(name, prepare, options, table) for name in options.rows}
+    table.write()  # a path that cannot be written is told before hours of work
+    for name, row in ready.items():
+        if row is not None:
+            tried(name, measure, row, options, table)
+    return failed
 
 
 def complete(content):
@@ -294,13 +256,16 @@ def page(content):
             if mine and other and statistics.fmean(mine) < statistics.fmean(other) - ALLOWED:
                 below.append(shown)
             majority = entry["ours"]["baseline"].get(metric)
-            learned = mine and statistics.fmean(mine) > points(row) * (majority or 0)
+            # Tuned thresholds can give the majority's answers, so chance alone is above them.
+            gained = max(ALLOWED, spread(mine)) if row.settings.get("tune_thresholds") else 0.0
+            learned = mine and statistics.fmean(mine) > points(row) * (majority or 0) + gained
             if majority is not None and not learned:
                 unlearned.append(shown)
         if not judged_alike(entry["ours"], row.metrics[0]):
             differing.append(entry["title"])
     said = f"More than {ALLOWED} points below transformers: {', '.join(below) or 'none'}."
     said += f" mobilebert not above the majority: {', '.join(unlearned) or 'none'}."
+    said += f" Where thresholds are tuned, that is by {ALLOWED} points and by the spread."
     alike = f"Judged otherwise from disk than in the run: {', '.join(differing) or 'none'}."
     return PAGE.format(
         judged=JUDGED,
@@ -358,13 +323,16 @@ def main(given=None):
     if options.data is None:
         parser.error("--data DIR is needed to measure")
     try:
-        for name in options.rows:
-            measure(name, options, table)
+        with alone_in(options.json):
+            table = Table(options.json, facts)  # as it is now that nobody else writes it
+            failed = measure_rows(options, table)
     except KeyboardInterrupt:
         print(f"\nInterrupted: the same command goes on from {options.json}.", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    except MobileBertError as error:
+    except (MobileBertError, OSError) as error:
         sys.exit(f"Error: {error}")
+    if failed:
+        sys.exit("\n".join(["These rows failed; the others are there:", *failed]))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
+import dataclasses
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from mobilebert.datasets.items import FinetuneTask
+from mobilebert.directory_lock import alone_in
+from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import ModelInput
 from mobilebert.training.examples import ExampleSet, NewExample
 from pipelines.random_checkpoints import write_checkpoint
@@ -75,7 +79,80 @@ def test_ctrl_c_keeps_what_is_there(table, given, measured, tmp_path, monkeypatc
         table.main([*options, "--seeds", "1", "--rows", "cola"])
     assert ended.value.code == 130
     assert "goes on" in capsys.readouterr().err
-    assert set(json.loads((directory / "found.json").read_text())["rows"]) == set(ROWS)
+    rows = json.loads((directory / "found.json").read_text())["rows"]
+    assert all(rows[name] == measured[name] for name in ROWS)
+    assert not {"ours", "transformers"} & rows["cola"].keys()
+
+
+def test_a_row_that_fails_keeps_none_from_being_measured(table, given, measured, monkeypatch):
+    options, directory = given
+    made = table.make_ready
+    asked = []
+
+    def failing(row, *rest):
+        asked.append(row.title)
+        if row is table.ROWS["squad1"]:
+            raise InputError("no such file")
+        return made(row, *rest)
+
+    monkeypatch.setattr(table, "make_ready", failing)
+    with pytest.raises(SystemExit) as ended:
+        table.main([*options, "--seeds", "1", "--rows", "squad1", "mrpc", "--sides", "ours"])
+    assert asked == ["SQuAD v1", "MRPC"]
+    assert str(ended.value).splitlines()[1:] == ["squad1: no such file"]
+    rows = json.loads((directory / "found.json").read_text())["rows"]
+    assert rows["mrpc"]["ours"]["baseline"]
+    assert "squad1" not in rows
+
+
+def test_a_judgement_that_is_lacking_is_made_up_for(table, given, measured, tmp_path, monkeypatch):
+    options, directory = given
+    content = json.loads((directory / "found.json").read_text())
+    for lost in ("baseline", "baseline_name", "best_of_saved"):
+        del content["rows"]["arct"]["ours"][lost]
+    (directory / "found.json").write_text(json.dumps(content))
+    monkeypatch.setattr(table, "ours", None)
+    table.main([*options, "--seeds", "1", "--rows", "arct"])
+    assert json.loads((directory / "found.json").read_text())["rows"]["arct"] == measured["arct"]
+
+
+def test_two_at_once_are_refused(table, given):
+    options, directory = given
+    with alone_in(directory / "found.json"), pytest.raises(SystemExit, match="Another run"):
+        table.main([*options, "--rows", "arct"])
+
+
+def test_a_place_that_cannot_be_written_is_told_first(table, given, tmp_path, monkeypatch):
+    options, _ = given
+    monkeypatch.setattr(table, "ours", None)
+    options = [*options, "--json", str(tmp_path / "no" / "found.json"), "--rows", "arct"]
+    with pytest.raises(SystemExit, match="found.json"):
+        table.main(options)
+
+
+def test_settings_of_one_side_alone_are_refused(table, given, measured, monkeypatch):
+    options, directory = given
+    row = table.ROWS["arct"]
+    smoothed = dataclasses.replace(row, settings={**row.settings, "label_smoothing": 0.1})
+    monkeypatch.setitem(table.ROWS, "arct", smoothed)
+    other = [*options, "--json", str(directory / "other.json"), "--seeds", "1", "--rows", "arct"]
+    with pytest.raises(SystemExit, match="label_smoothing would be of mobilebert alone"):
+        table.main(other)
+
+
+def test_a_budget_is_of_settings_and_of_rows_to_judge_by(table, given, measured):
+    options, _ = given
+    data, model = options[1], options[5]
+    limits = {"max_steps": 1, "batch_size": 4, "max_length": 48}
+    row = table.ROWS["arct"]
+    ready = table.make_ready(row, Path(data), limits, model)
+    assert ready.budget(1) == measured["arct"]["budget"]
+    fewer = dataclasses.replace(ready, dev=ready.dev[1:])
+    other = dataclasses.replace(ready, settings=dataclasses.replace(ready.settings, dropout=0.3))
+    budgets = [one.budget(1) for one in (ready, fewer, other)]
+    assert [one["judged_by"] == budgets[0]["judged_by"] for one in budgets] == [True, False, True]
+    assert [one["settings"] == budgets[0]["settings"] for one in budgets] == [True, True, False]
+    assert not any(model in str(one) for one in budgets)
 
 
 WEIGHTS = "0123456789ab"
@@ -123,6 +200,23 @@ def test_what_has_not_been_learned_is_told(table):
     facts = {"machine": "a processor", "transformers": "4"}
     page = table.page({"rows": {"mr": entry([0.5, 0.5], [0.5, 0.4])}, "facts": facts})
     assert "mobilebert not above the majority: MR sentence polarity (accuracy)." in page
+
+
+@pytest.mark.parametrize(
+    ("ours", "told"),
+    [([0.504, 0.504], "GoEmotions (micro f1)"), ([0.51, 0.51], "none"), ([0.5, 0.54], "GoEmo")],
+)
+def test_tuned_thresholds_have_to_gain_more_than_chance(ours, told, table):
+    row = entry(ours, ours)
+    for side in ("ours", "transformers"):
+        for run in row[side]["runs"]:
+            run["metrics"] = dict.fromkeys(table.ROWS["goemotions"].metrics, 0.9) | {
+                "micro_f1": run["metrics"]["accuracy"]
+            }
+    row["title"] = "GoEmotions"
+    row["ours"]["baseline"] = row["ours"]["best_of_saved"] = {"micro_f1": 0.5}
+    content = {"rows": {"goemotions": row}, "facts": {"machine": "", "transformers": "4"}}
+    assert f"mobilebert not above the majority: {told}" in table.page(content)
 
 
 @pytest.mark.parametrize(("saved", "told"), [(0.8, "none"), (0.7, "MR sentence polarity")])
