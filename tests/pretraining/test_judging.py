@@ -12,7 +12,7 @@ from mobilebert import (
 from mobilebert.commands.main import cli
 from mobilebert.errors import InputError
 from mobilebert.pretraining.judging import evaluate_pretraining, is_prepared
-from pretraining.small_text import small_tokenizer, write_prepared
+from pretraining.small_text import small_tokenizer, write_config, write_prepared
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +70,21 @@ def test_what_cannot_be_judged_is_told(model, prepared, tokenizer, config_file, 
     )
     assert said.exit_code == 2
     assert "one directory" in said.output
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"max_position_embeddings": 10}, "held-out sequences of .* the model reads 10 "),
+        ({"type_vocab_size": 1}, "the model knows a single one"),
+    ],
+)
+def test_text_that_the_model_cannot_read_is_refused(prepared, tokenizer, tmp_path, change, said):
+    config = MobileBertConfig.from_json_file(write_config(tmp_path, len(tokenizer), **change))
+    MobileBertForPreTraining(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=said):
+        evaluate_pretraining(tmp_path, prepared)
 
 
 def test_prepared_data_are_known_by_their_manifest(prepared, tmp_path):

@@ -16,6 +16,8 @@ from mobilebert import (
     MobileBertForMaskedLM,
     MobileBertForPreTraining,
 )
+from mobilebert.corpora.manifest import Split
+from mobilebert.corpora.prepared import PreparedCorpus
 from mobilebert.directory_lock import alone_in
 from mobilebert.errors import (
     ArgumentError,
@@ -278,6 +280,24 @@ def test_models_that_do_not_fit_the_data_are_refused(run, tmp_path, tokenizer):
     (tmp_path / "config.json").write_text('{"hidden_size": -1}')
     with pytest.raises(ConfigError):
         run(config=tmp_path / "config.json")
+    assert not (tmp_path / "model").exists()
+
+
+def test_held_out_text_that_the_model_cannot_read_is_refused(run, tmp_path, tokenizer):
+    (tmp_path / "data").mkdir()
+    data = write_prepared(tmp_path / "data", tokenizer, train=4, held_out=48)
+    learned, judged = (int(PreparedCorpus.open(data, split).lengths.max()) for split in Split)
+    assert learned < judged  # else this says nothing
+    short = write_config(tmp_path, len(tokenizer), max_position_embeddings=learned)
+    with pytest.raises(InputError, match=f"held-out sequences of {judged} .* reads {learned} "):
+        run(data=data, config=short)
+    assert not (tmp_path / "model").exists()
+
+
+def test_pairs_are_nothing_for_a_model_of_one_segment(run, tmp_path, tokenizer):
+    single = write_config(tmp_path, len(tokenizer), type_vocab_size=1)
+    with pytest.raises(InputError, match=r"model knows a single one .*--no-next-sentence"):
+        run(config=single)
     assert not (tmp_path / "model").exists()
 
 

@@ -91,8 +91,9 @@ def test_they_pretrain_and_distil(one_and_two, prepared, tokenizer_dir, tokenize
 
 def test_another_number_of_processes_is_another_run(prepared, tokenizer, config_file, tmp_path):
     settings = PretrainSettings(batch_size=8, device="cpu")
-    material = Material.read(prepared, tokenizer, len(tokenizer), settings, 32)
-    model = MobileBertForPreTraining(MobileBertConfig.from_json_file(config_file))
+    config = MobileBertConfig.from_json_file(config_file)
+    material = Material.read(prepared, tokenizer, config, settings)
+    model = MobileBertForPreTraining(config)
     workload = PretrainingWorkload(model, material.train, material.plan())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     fingerprints = []

@@ -43,7 +43,7 @@ def test_what_cannot_be_is_refused(prepared, given, told):
 
 def material(prepared, tokenizer, **settings):
     chosen = PretrainSettings(batch_size=8, device="cpu", **settings)
-    return Material.read(prepared, tokenizer, len(tokenizer), chosen, 32)
+    return Material.read(prepared, tokenizer, MobileBertConfig(vocab_size=len(tokenizer)), chosen)
 
 
 def test_a_run_reads_it_so_often(prepared, tokenizer):

@@ -24,6 +24,7 @@ from mobilebert.errors import CheckpointError, InputError
 from mobilebert.pretraining.beginning import begin_model, read_configuration, told_name
 from mobilebert.pretraining.command import PreparedRun, RunRequest
 from mobilebert.pretraining.material import Material, load_tokenizer
+from mobilebert.pretraining.readable import check_readable
 from mobilebert.pretraining.result import PretrainResult
 from mobilebert.pretraining.running import Judge, StageContext
 from mobilebert.pretraining.stages import StageLoop
@@ -120,10 +121,8 @@ class _Plan:
         layers = student.config.num_hidden_layers
         stages = settings.stages(layers)
         mapping = LayerMapping.between(layers, config.num_hidden_layers, settings.mapping_rule())
-        longest = min(student.config.max_position_embeddings, config.max_position_embeddings)
-        material = Material.read(
-            self.data, self.tokenizer, student.config.vocab_size, settings, longest
-        )
+        material = Material.read(self.data, self.tokenizer, student.config, settings)
+        check_readable(material.train, config, "teacher")
         teacher = begin_model(None, self.teacher, settings.seed)
         self._check(student, teacher, stages, mapping)
         if self._copies:

@@ -7,14 +7,13 @@ from typing import Any
 import torch
 
 from mobilebert.errors import InputError
-from mobilebert.pretraining.batches import PretrainingData
 from mobilebert.pretraining.encoder_objectives import StateProjection
 from mobilebert.pretraining.guide import SENTENCES, STATES, Guide
 from mobilebert.pretraining.material import load_tokenizer
 from mobilebert.pretraining.published_encoder import PublishedEncoder
 from mobilebert.pretraining.settings import PretrainSettings
 
-__all__ = ["check_readable", "load_guide", "with_guide_factors"]
+__all__ = ["load_guide", "with_guide_factors"]
 
 # Settings that are about the encoder, and what they are where nothing is said.
 _DEFAULTS = {"state_factor": 1.0, "sentence_factor": 0.0, "encoder_layer": None}
@@ -85,30 +84,6 @@ def load_guide(
             SENTENCES: settings.sentence_factor or 0.0,
         },
     )
-
-
-def check_readable(encoder: PublishedEncoder, data: PretrainingData) -> None:
-    """Refuse data that an encoder cannot read.
-
-    Args:
-        encoder: The encoder.
-        data: What the model learns.
-
-    Raises:
-        InputError: Sequences are longer than its positions, or of more segments than it knows.
-    """
-    longest, positions = int(data.lengths.max()), encoder.facts.max_position_embeddings
-    if longest > positions:
-        raise InputError(
-            f"The data have sequences of {longest} tokens, and the encoder reads {positions} "
-            "(its max_position_embeddings): prepare with a smaller --max-length, or give another "
-            "encoder."
-        )
-    if data.has_pairs and encoder.facts.type_vocab_size < 2:
-        raise InputError(
-            "The data are pairs of segments, and the encoder knows a single one (its "
-            "type_vocab_size is 1): prepare with --no-next-sentence, or give another encoder."
-        )
 
 
 def _ids(tokenizer: Any) -> tuple[Any, ...]:

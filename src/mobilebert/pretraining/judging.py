@@ -13,6 +13,7 @@ from mobilebert.pretraining.beginning import begin_model
 from mobilebert.pretraining.devices import resolve_device
 from mobilebert.pretraining.evaluation import PretrainingScores, SourceScores, judge_pretraining
 from mobilebert.pretraining.material import judging_data, load_tokenizer
+from mobilebert.pretraining.readable import check_readable
 from mobilebert.training.settings import Precision
 
 __all__ = ["PretrainingJudgement", "evaluate_pretraining", "is_prepared"]
@@ -91,7 +92,8 @@ def evaluate_pretraining(
         progress: Whether to show a bar on standard error.
 
     Raises:
-        InputError: The data are none of that kind, hold nothing out, or have another vocabulary.
+        InputError: The data are none of that kind, hold nothing out, have another vocabulary, or
+            cannot be read by the model.
         CheckpointError: The checkpoint cannot be read.
     """
     if words is not None and words < 1:
@@ -105,6 +107,7 @@ def evaluate_pretraining(
     held_out = judging_data(data, known, loaded.config.vocab_size, place)
     if held_out is None:
         raise InputError(f"{data} holds no text out to judge by; prepare it again with --held-out.")
+    check_readable(held_out, loaded.config)
     with tqdm(unit="sequence", disable=None if progress else True, file=sys.stderr) as bar:
 
         def told(done: int, total: int) -> None:

@@ -12,10 +12,10 @@ import torch
 from mobilebert.config import MobileBertConfig
 from mobilebert.corpora.manifest import Manifest, Split
 from mobilebert.corpora.prepared import PreparedCorpus
-from mobilebert.errors import InputError
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.pretraining.batches import PretrainingData
 from mobilebert.pretraining.devices import resolve_device
+from mobilebert.pretraining.readable import check_readable
 from mobilebert.pretraining.settings import RunSettings
 from mobilebert.pretraining.source_passes import sequence_passes
 from mobilebert.text import MobileBertTokenizerFast
@@ -79,31 +79,29 @@ class Material:
         cls,
         directory: str | os.PathLike[str],
         tokenizer: Any,
-        vocab_size: int,
+        config: MobileBertConfig,
         settings: RunSettings,
-        longest: int,
     ) -> Self:
         """Open everything.
 
         Args:
             directory: Prepared data.
             tokenizer: Their tokenizer.
-            vocab_size: Rows of the model's vocabulary.
+            config: Of the model.
             settings: The settings, none open.
-            longest: Tokens that the model reads at most.
 
         Raises:
-            InputError: The data cannot be used, or there is no such device.
+            InputError: The data cannot be used, the model cannot read them, or there is no such
+                device.
         """
         device = resolve_device(settings.device)
         corpus = PreparedCorpus.open(directory, Split.TRAIN)
-        if int(corpus.lengths.max()) > longest:
-            raise InputError(
-                f"{directory} has sequences of {int(corpus.lengths.max())} tokens, and the model "
-                f"reads {longest} (max_position_embeddings): prepare with a smaller --max-length."
-            )
-        train = PretrainingData(corpus, tokenizer, vocab_size, seed=settings.seed, device=device)
-        held_out = judging_data(directory, tokenizer, vocab_size, device)
+        rows = config.vocab_size
+        train = PretrainingData(corpus, tokenizer, rows, seed=settings.seed, device=device)
+        held_out = judging_data(directory, tokenizer, rows, device)
+        for data in (train, held_out):
+            if data is not None:
+                check_readable(data, config)
         passes = None
         if settings.source_passes is not None:
             passes = sequence_passes(corpus, settings.source_passes)

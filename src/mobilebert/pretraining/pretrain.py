@@ -18,9 +18,10 @@ from mobilebert.pretraining.beginning import (
 )
 from mobilebert.pretraining.command import PreparedRun, RunRequest
 from mobilebert.pretraining.guide import Guide
-from mobilebert.pretraining.guide_loading import check_readable, load_guide, with_guide_factors
+from mobilebert.pretraining.guide_loading import load_guide, with_guide_factors
 from mobilebert.pretraining.material import Material, load_tokenizer
 from mobilebert.pretraining.presets import pretraining_preset
+from mobilebert.pretraining.readable import check_readable
 from mobilebert.pretraining.result import PretrainResult
 from mobilebert.pretraining.running import Judge, StageContext
 from mobilebert.pretraining.settings import PretrainSettings
@@ -127,15 +128,9 @@ class _Plan:
         if self.encoder is not None:
             guide = load_guide(self.encoder, model.config.hidden_size, self.tokenizer, settings)
             others += [repr(guide.encoder.facts), weights_digest(guide.encoder)]
-        material = Material.read(
-            self.data,
-            self.tokenizer,
-            model.config.vocab_size,
-            settings,
-            model.config.max_position_embeddings,
-        )
+        material = Material.read(self.data, self.tokenizer, model.config, settings)
         if guide is not None:
-            check_readable(guide.encoder, material.train)
+            check_readable(material.train, guide.encoder.facts, "encoder")
         steps = _steps(settings, material.plan())
         digest = material.digest(model.config, weights_digest(model), *others)
         if settings.gradient_checkpointing:
