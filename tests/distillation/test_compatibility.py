@@ -74,10 +74,16 @@ def test_only_what_is_needed_has_to_fit():
     distillation = (pretraining_stage(2, 4),)
     other = partners(hidden_size=48, num_attention_heads=8, embedding_size=8)
     check_partners(*other, distillation, SAME, copies=False)
+    check_partners(*partners(num_hidden_layers=3), distillation, None)
     maps = joint(2, 4, 0, factors=TransferFactors(attention=0))
     check_partners(*partners(num_attention_heads=8), maps, SAME)
     only_maps = frozenset({TeacherOutput.FEATURE_MAPS})
     check_partners(*partners(outputs=only_maps), maps, SAME)
+
+
+def test_layers_that_are_compared_have_to_be_mapped():
+    with pytest.raises(InputError, match="stages compare layers; give the mapping"):
+        check_partners(*partners(), STAGES, None)
 
 
 def test_texts_longer_than_a_model_reads():

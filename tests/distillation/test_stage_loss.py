@@ -15,6 +15,7 @@ from mobilebert.distillation.objectives import (
 from mobilebert.distillation.stage_loss import encode_both, transfer_loss
 from mobilebert.distillation.stage_optimizer import enter_stage, stage_optimizer
 from mobilebert.distillation.strategies import auxiliary, joint, pretraining_stage, progressive
+from mobilebert.errors import InputError
 from tolerances import FLOAT64
 
 # The student's three layers against these of the teacher's six.
@@ -115,6 +116,10 @@ def test_teachers_are_run_as_deep_as_needed(pair):
     assert transfer_loss(pretraining_stage(3, 9), whole) is None
     alone = encode_both(pretraining_stage(3, 9, hard_share=1.0), MAPPING, pair[0], None, batch)
     assert alone.teacher is None
+    unmapped = encode_both(pretraining_stage(3, 9), None, *pair, batch)
+    assert torch.equal(unmapped.teacher.last_hidden_state, whole.teacher.last_hidden_state)
+    with pytest.raises(InputError, match="layer-00 compares layers; give the mapping"):
+        encode_both(progressive(3, 9, 0)[0], None, *pair, batch)
 
 
 def test_the_papers_form(pair):

@@ -57,7 +57,7 @@ def check_partners(
     student: Partner,
     teacher: Partner,
     stages: Sequence[Stage],
-    mapping: LayerMapping,
+    mapping: LayerMapping | None,
     *,
     copies: bool = True,
     length: int | None = None,
@@ -68,7 +68,7 @@ def check_partners(
         student: The student.
         teacher: The teacher.
         stages: What is planned.
-        mapping: Between the layers.
+        mapping: Between the layers; None where no stage compares them.
         copies: Whether embeddings and heads are copied first.
         length: Of the longest text of the data; None where it is not known.
 
@@ -91,7 +91,7 @@ def _pairs(
     student: Partner,
     teacher: Partner,
     stages: Sequence[Stage],
-    mapping: LayerMapping,
+    mapping: LayerMapping | None,
     copies: bool,
 ) -> Iterator[_Pair]:
     ours, theirs = student.config, teacher.config
@@ -118,8 +118,13 @@ def _pairs(
 
 
 def _layers(
-    ours: MobileBertConfig, theirs: MobileBertConfig, stages: Sequence[Stage], mapping: LayerMapping
+    ours: MobileBertConfig,
+    theirs: MobileBertConfig,
+    stages: Sequence[Stage],
+    mapping: LayerMapping | None,
 ) -> Iterator[_Pair]:
+    if mapping is None:
+        raise InputError("The stages compare layers; give the mapping (LayerMapping.between).")
     counts = ours.num_hidden_layers, theirs.num_hidden_layers
     mapped = len(mapping.layers), mapping.of
     if counts != mapped:

@@ -120,7 +120,10 @@ class _Plan:
         settings = self.settings.filled(distillation_preset(student.config))
         layers = student.config.num_hidden_layers
         stages = settings.stages(layers)
-        mapping = LayerMapping.between(layers, config.num_hidden_layers, settings.mapping_rule())
+        mapping = None
+        if any(stage.transferred for stage in stages):
+            rule = settings.mapping_rule()
+            mapping = LayerMapping.between(layers, config.num_hidden_layers, rule)
         material = Material.read(self.data, self.tokenizer, student.config, settings)
         check_readable(material.train, config, "teacher")
         teacher = begin_model(None, self.teacher, settings.seed)
@@ -171,7 +174,7 @@ class _Plan:
         student: MobileBertForPreTraining,
         teacher: MobileBertForPreTraining,
         stages: tuple[Stage, ...],
-        mapping: LayerMapping,
+        mapping: LayerMapping | None,
     ) -> None:
         own = vocabulary_digest(self.tokenizer)
         theirs = vocabulary_digest(load_tokenizer(self.teacher))
@@ -196,7 +199,7 @@ class _Pair:
 
     student: MobileBertForPreTraining
     teacher: MobileBertForPreTraining
-    mapping: LayerMapping
+    mapping: LayerMapping | None
     settings: DistillSettings
 
 

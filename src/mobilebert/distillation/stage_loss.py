@@ -17,6 +17,7 @@ from mobilebert.distillation.objectives import (
     stacked_statistics,
 )
 from mobilebert.distillation.stages import Stage
+from mobilebert.errors import InputError
 from mobilebert.torch.packed import AttentionOutput, PackedBatch, PackedStates, encode_packed
 from mobilebert.torch.pretrained import MobileBertPreTrainedModel
 from mobilebert.training.objectives import Summed
@@ -44,7 +45,7 @@ class BothStates:
 
 def encode_both(
     stage: Stage,
-    mapping: LayerMapping,
+    mapping: LayerMapping | None,
     student: MobileBertPreTrainedModel,
     teacher: MobileBertPreTrainedModel | None,
     batch: PackedBatch,
@@ -58,13 +59,16 @@ def encode_both(
 
     Args:
         stage: The stage.
-        mapping: Between the layers.
+        mapping: Between the layers; None where the stage compares none.
         student: The student.
         teacher: The teacher, in evaluation mode; None where the stage needs none.
         batch: The sequences.
         statistics: Which of the teacher's maps means and variances are taken of.
         rows: The rows that are wanted of both last states, [M], where no layers are compared; all
             by default.
+
+    Raises:
+        InputError: The stage compares layers, and there is no mapping between them.
     """
     compared = stage.transferred
     shows = bool(stage.factors.attention) and bool(compared)
@@ -81,7 +85,7 @@ def encode_both(
     tokens = len(batch.ids)
     if teacher is None or not stage.needs_teacher:
         return BothStates(ours, None, None, tokens)
-    mapped = [mapping.layers[layer] for layer in compared]
+    mapped = _mapped(stage, mapping)
     everything = bool(compared) and statistics is StatisticsOf.ALL_MAPS
     deep = stage.needs_words or everything
     with torch.no_grad():
@@ -96,6 +100,17 @@ def encode_both(
         )
         stacked = stacked_statistics(theirs.hidden_states or ()) if everything else None
     return BothStates(ours, _chosen(theirs, mapped, everything), stacked, tokens)
+
+
+def _mapped(stage: Stage, mapping: LayerMapping | None) -> list[int]:
+    if not stage.transferred:
+        return []
+    if mapping is None:
+        raise InputError(
+            f"Stage {stage.name} compares layers; give the mapping between them "
+            "(LayerMapping.between)."
+        )
+    return [mapping.layers[layer] for layer in stage.transferred]
 
 
 def _chosen(states: PackedStates, layers: list[int], everything: bool) -> PackedStates:

@@ -55,7 +55,7 @@ class TransferWorkload:
         student: The student, as `enter_stage` leaves it.
         teacher: The teacher, in evaluation mode; None where no stage needs one.
         stage: The stage.
-        mapping: Between the layers.
+        mapping: Between the layers; None where the stage compares none.
         data: What both read.
         plan: The batches of the steps.
         objectives: How the objectives are stated.
@@ -73,7 +73,7 @@ class TransferWorkload:
         student: MobileBertForPreTraining,
         teacher: MobileBertForPreTraining | None,
         stage: Stage,
-        mapping: LayerMapping,
+        mapping: LayerMapping | None,
         data: PretrainingData,
         plan: BatchPlan,
         *,

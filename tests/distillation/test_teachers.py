@@ -1,0 +1,17 @@
+"""Teachers that a run takes, and those that it refuses before anything is made."""
+
+from distillation.small_pair import LAYERS, distilled, student, teacher
+from pretraining.small_fixtures import prepared, tokenizer, tokenizer_dir
+from pretraining.small_text import write_config
+
+__all__ = ["distilled", "prepared", "student", "teacher", "tokenizer", "tokenizer_dir"]
+
+# A few steps of the teacher's words.
+WORDS_ALONE = {"strategy": "distillation", "transfer_steps": None, "distillation_steps": 2}
+
+
+def test_layers_that_nothing_compares_need_not_map(distilled, tokenizer, tmp_path):
+    deeper = write_config(tmp_path, len(tokenizer), num_hidden_layers=LAYERS + 1)
+    result = distilled(student=deeper, **WORDS_ALONE)
+    assert result.model.config.num_hidden_layers == LAYERS + 1
+    assert [entry["stage"] for entry in result.history if "loss" in entry] == ["distillation"] * 2
