@@ -1,13 +1,27 @@
 """Teachers that a run takes, and those that it refuses before anything is made."""
 
 from distillation.small_pair import LAYERS, distilled, student, teacher
+from mobilebert import MobileBertForMaskedLM
 from pretraining.small_fixtures import prepared, tokenizer, tokenizer_dir
-from pretraining.small_text import write_config
+from pretraining.small_text import small_tokenizer, write_config
 
 __all__ = ["distilled", "prepared", "student", "teacher", "tokenizer", "tokenizer_dir"]
 
 # A few steps of the teacher's words.
 WORDS_ALONE = {"strategy": "distillation", "transfer_steps": None, "distillation_steps": 2}
+
+
+def saved_as(kind, teacher, directory):
+    """Save a teacher with the heads that another class has."""
+    kind.from_pretrained(teacher).save_pretrained(directory)
+    return small_tokenizer(directory)
+
+
+def test_a_teacher_of_masked_words_alone_teaches_them(distilled, teacher, tmp_path):
+    masked = saved_as(MobileBertForMaskedLM, teacher, tmp_path)
+    result = distilled(teacher=masked, **WORDS_ALONE)
+    (first, _) = (entry["parts"] for entry in result.history if "loss" in entry)
+    assert first.keys() == {"masked words", "next sentence"}
 
 
 def test_layers_that_nothing_compares_need_not_map(distilled, tokenizer, tmp_path):

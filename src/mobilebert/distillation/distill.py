@@ -21,7 +21,12 @@ from mobilebert.distillation.stage_optimizer import enter_stage, stage_optimizer
 from mobilebert.distillation.stages import Stage
 from mobilebert.distillation.workload import Objectives, TransferWorkload
 from mobilebert.errors import CheckpointError, InputError
-from mobilebert.pretraining.beginning import begin_model, read_configuration, told_name
+from mobilebert.pretraining.beginning import (
+    begin_model,
+    drawn_weights,
+    read_configuration,
+    told_name,
+)
 from mobilebert.pretraining.command import PreparedRun, RunRequest
 from mobilebert.pretraining.material import Material, load_tokenizer
 from mobilebert.pretraining.readable import check_readable
@@ -178,7 +183,7 @@ class _Plan:
     ) -> None:
         own = vocabulary_digest(self.tokenizer)
         theirs = vocabulary_digest(load_tokenizer(self.teacher))
-        drawn = [name for name in teacher.newly_initialized_weights if "cls." in name]
+        drawn = drawn_weights(teacher, "cls.predictions")
         if drawn and any(stage.needs_words for stage in stages):
             raise InputError(
                 f"The teacher {self.teacher} gives no scores of masked words: its checkpoint lacks "

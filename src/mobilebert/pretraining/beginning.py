@@ -15,7 +15,7 @@ from mobilebert.presets import PRESETS
 from mobilebert.text import MobileBertTokenizerFast
 from mobilebert.torch.models import MobileBertForPreTraining
 
-__all__ = ["begin_model", "read_configuration", "take_vocabulary", "told_name"]
+__all__ = ["begin_model", "drawn_weights", "read_configuration", "take_vocabulary", "told_name"]
 
 _WORDS = ".word_embeddings.weight"
 # Endings of names in checkpoints of BERT's family -> our parameter.
@@ -91,6 +91,16 @@ def begin_model(
             "checkpoint of its configuration. Give --config to begin anew."
         )
     return model
+
+
+def drawn_weights(model: MobileBertForPreTraining, *parts: str) -> list[str]:
+    """Return the names of weights that a checkpoint did not have, so that they were drawn.
+
+    Args:
+        model: What `begin_model` made of it.
+        *parts: What names begin with, such as ``cls.predictions``.
+    """
+    return [name for name in model.newly_initialized_weights if name.startswith(parts)]
 
 
 @torch.no_grad()

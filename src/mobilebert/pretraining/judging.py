@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from mobilebert.corpora.manifest import MANIFEST_FILE
 from mobilebert.errors import InputError
-from mobilebert.pretraining.beginning import begin_model
+from mobilebert.pretraining.beginning import begin_model, drawn_weights
 from mobilebert.pretraining.devices import resolve_device
 from mobilebert.pretraining.evaluation import PretrainingScores, SourceScores, judge_pretraining
 from mobilebert.pretraining.material import judging_data, load_tokenizer
@@ -100,8 +100,7 @@ def evaluate_pretraining(
         raise InputError(f"words must be at least 1, not {words}.")
     place = resolve_device(device)
     loaded = begin_model(None, model, seed)
-    lost = [name for name in loaded.newly_initialized_weights if name.startswith("cls.predictions")]
-    if lost:
+    if lost := drawn_weights(loaded, "cls.predictions"):
         raise InputError(f"{model} has no head for masked words: it lacks {lost[0]}.")
     known = load_tokenizer(model if tokenizer is None else tokenizer)
     held_out = judging_data(data, known, loaded.config.vocab_size, place)
