@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from mobilebert import (
     MobileBertConfig,
+    MobileBertForMaskedLM,
     MobileBertForPreTraining,
     MobileBertForSequenceClassification,
 )
@@ -85,6 +86,21 @@ def test_text_that_the_model_cannot_read_is_refused(prepared, tokenizer, tmp_pat
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(InputError, match=said):
         evaluate_pretraining(tmp_path, prepared)
+
+
+def test_next_sentences_are_not_judged_without_a_head_for_them(model, prepared, tmp_path, caplog):
+    MobileBertForMaskedLM.from_pretrained(model).save_pretrained(tmp_path)
+    small_tokenizer(tmp_path)
+    whole = evaluate_pretraining(model, prepared)
+    assert "next sentences" not in caplog.text
+    judged = evaluate_pretraining(tmp_path, prepared)
+    assert caplog.text.count("no head for next sentences") == 1
+    words = {"masked_lm_accuracy", "masked_lm_loss"}
+    assert judged.metrics == {name: whole.metrics[name] for name in words}
+    assert judged.sources().keys() == whole.sources().keys()
+    for row in judged.sources().values():
+        assert row.keys() == {"masked_words", *words}
+    assert [line.split()[-2:] for line in judged.summary().splitlines()[1:]] == [["-", "-"]] * 3
 
 
 def test_prepared_data_are_known_by_their_manifest(prepared, tmp_path):

@@ -92,6 +92,7 @@ def judge_pretraining(
     words: int | None = 50_000,
     seed: int = 0,
     precision: Precision = Precision.FLOAT32,
+    pairs: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> PretrainingScores:
     """Judge a model.
@@ -104,6 +105,7 @@ def judge_pretraining(
         words: Masked words after which there are enough; None for all sequences.
         seed: Of which sequences are read.
         precision: Element type of the arithmetic.
+        pairs: Whether next sentences are judged too, where the data have pairs.
         on_progress: Told how many of how many sequences are done.
 
     Raises:
@@ -117,7 +119,7 @@ def judge_pretraining(
     try:
         order = chosen[np.argsort(-data.lengths[chosen], kind="stable")]
         for part in micro_batches(order, data.lengths, _TOKENS):
-            _judge(model, data, part, precision, scores)
+            _judge(model, data, part, precision, scores, pairs)
             done += len(part)
             if on_progress is not None:
                 on_progress(done, len(chosen))
@@ -146,6 +148,7 @@ def _judge(
     part: Any,
     precision: Precision,
     scores: PretrainingScores,
+    judges_pairs: bool,
 ) -> None:
     # Step 0 for all: masks are a function of the seed and the sequence.
     batch = data.batch(part, 0)
@@ -170,7 +173,7 @@ def _judge(
         source = scores.sources.setdefault(names[place], SourceScores())
         source.words, source.found = source.words + 1, source.found + right
         source.loss += loss
-    if not len(batch.pairs):
+    if not judges_pairs or not len(batch.pairs):
         return
     with arithmetic(precision, model.device):
         pair_scores = next_sentence_scores(model, states[len(batch.rows) :])

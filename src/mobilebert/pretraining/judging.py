@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from mobilebert.corpora.manifest import MANIFEST_FILE
 from mobilebert.errors import InputError
+from mobilebert.logging import get_logger
 from mobilebert.pretraining.beginning import begin_model, drawn_weights
 from mobilebert.pretraining.devices import resolve_device
 from mobilebert.pretraining.evaluation import PretrainingScores, SourceScores, judge_pretraining
@@ -18,6 +19,8 @@ from mobilebert.training.settings import Precision
 
 __all__ = ["PretrainingJudgement", "evaluate_pretraining", "is_prepared"]
 
+# What next sentences are told by.
+_NEXT_SENTENCE = ("cls.seq_relationship", "mobilebert.pooler")
 _COLUMNS = (
     "masked_lm_accuracy",
     "masked_lm_loss",
@@ -82,7 +85,8 @@ def evaluate_pretraining(
     """Measure a checkpoint on the held-out text of prepared data.
 
     Args:
-        model: Directory or Hub name of a checkpoint with the heads of pre-training.
+        model: Directory or Hub name of a checkpoint with the heads of pre-training; next sentences
+            are judged only where it has theirs.
         data: What `mobilebert.prepare_pretraining` wrote.
         words: Masked words after which there are enough; None for all of the text.
         seed: Of which sequences are read; masks are always the same.
@@ -107,6 +111,14 @@ def evaluate_pretraining(
     if held_out is None:
         raise InputError(f"{data} holds no text out to judge by; prepare it again with --held-out.")
     check_readable(held_out, loaded.config)
+    # By chance such a head tells half of them rightly.
+    guessed = drawn_weights(loaded, *_NEXT_SENTENCE)
+    if guessed and held_out.has_pairs:
+        get_logger(__name__).warning(
+            "%s has no head for next sentences (it lacks %s): these are not judged.",
+            model,
+            guessed[0],
+        )
     with tqdm(unit="sequence", disable=None if progress else True, file=sys.stderr) as bar:
 
         def told(done: int, total: int) -> None:
@@ -119,6 +131,7 @@ def evaluate_pretraining(
             words=words,
             seed=seed,
             precision=Precision(precision),
+            pairs=not guessed,
             on_progress=told,
         )
     return PretrainingJudgement(scores)
