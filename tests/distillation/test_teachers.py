@@ -1,7 +1,11 @@
 """Teachers that a run takes, and those that it refuses before anything is made."""
 
+import pytest
+import torch
+
 from distillation.small_pair import LAYERS, distilled, student, teacher
-from mobilebert import MobileBertForMaskedLM
+from mobilebert import MobileBertForMaskedLM, MobileBertForPreTraining
+from mobilebert.errors import CheckpointError
 from pretraining.small_fixtures import prepared, tokenizer, tokenizer_dir
 from pretraining.small_text import small_tokenizer, write_config
 
@@ -22,6 +26,19 @@ def test_a_teacher_of_masked_words_alone_teaches_them(distilled, teacher, tmp_pa
     result = distilled(teacher=masked, **WORDS_ALONE)
     (first, _) = (entry["parts"] for entry in result.history if "loss" in entry)
     assert first.keys() == {"masked words", "next sentence"}
+
+
+@pytest.mark.parametrize("value", [torch.nan, -torch.inf])
+def test_a_teacher_whose_weights_are_no_numbers_is_refused(distilled, teacher, tmp_path, value):
+    broken = "mobilebert.encoder.layer.1.output.dense.bias"
+    model = MobileBertForPreTraining.from_pretrained(teacher)
+    with torch.no_grad():
+        model.get_parameter(broken)[3] = value
+    model.save_pretrained(tmp_path / "broken")
+    small_tokenizer(tmp_path / "broken")
+    with pytest.raises(CheckpointError, match=f"broken has .* no numbers, in {broken}: give"):
+        distilled(teacher=tmp_path / "broken")
+    assert not (tmp_path / "model").exists()
 
 
 def test_layers_that_nothing_compares_need_not_map(distilled, tokenizer, tmp_path):

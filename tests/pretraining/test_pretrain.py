@@ -309,6 +309,16 @@ def test_words_of_another_vocabulary_are_refused(run, tmp_path):
     assert not (tmp_path / "taken").exists()
 
 
+def test_a_model_whose_weights_are_no_numbers_is_refused(run, tmp_path, config_file):
+    model = MobileBertForPreTraining(MobileBertConfig.from_json_file(config_file))
+    with torch.no_grad():
+        model.get_parameter("cls.predictions.bias")[3] = torch.nan
+    model.save_pretrained(tmp_path / "broken")
+    with pytest.raises(CheckpointError, match=r"broken has .* in cls\.predictions\.bias"):
+        run(init=tmp_path / "broken")
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_model_of_fewer_rows_than_there_are_tokens_is_refused(run, tmp_path):
     config = MobileBertConfig.from_json_file(write_config(tmp_path, 9))
     MobileBertForPreTraining(config).save_pretrained(tmp_path / "few")

@@ -9,7 +9,7 @@ import torch
 from mobilebert.checkpoint.reading import read_weights
 from mobilebert.checkpoint.torch_file import torch_from_stored
 from mobilebert.config import MobileBertConfig
-from mobilebert.errors import InputError, MobileBertError
+from mobilebert.errors import CheckpointError, InputError, MobileBertError
 from mobilebert.pipelines.kept_parameters import keep_parameters
 from mobilebert.presets import PRESETS
 from mobilebert.text import MobileBertTokenizerFast
@@ -72,7 +72,7 @@ def begin_model(
         seed: Of what is drawn.
 
     Raises:
-        CheckpointError: The checkpoint cannot be read.
+        CheckpointError: The checkpoint cannot be read, or has weights that are no numbers.
         InputError: It lacks weights of the encoder.
     """
     with torch.random.fork_rng(devices=[]):
@@ -90,6 +90,12 @@ def begin_model(
             f"{init} lacks weights of the encoder, such as {strange[0]}: it is no MobileBERT "
             "checkpoint of its configuration. Give --config to begin anew."
         )
+    # Else a training would diverge, and another weight be blamed for it.
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise CheckpointError(
+                f"{init} has weights that are no numbers, in {name}: give another checkpoint."
+            )
     return model
 
 
