@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from distillation import small_pair
 from distillation.small_pair import distilled
-from mobilebert import MobileBertConfig
+from mobilebert import MobileBertConfig, MobileBertForPreTraining
 from mobilebert.distillation.presets import distillation_preset
 from mobilebert.distillation.settings import DistillSettings
 from mobilebert.errors import CheckpointError, InputError
@@ -167,6 +167,17 @@ def test_embeddings_and_heads_are_the_teachers_until_they_learn(run, teacher):
     assert torch.equal(weights(result.output_dir)[table], weights(teacher)[table])
     own = run("own", distillation_steps=0, no_copies=True)
     assert not torch.equal(weights(own.output_dir)[table], weights(teacher)[table])
+
+
+def test_nothing_of_a_finished_model_is_frozen(run, tmp_path, tokenizer):
+    # As wide between layers as words are: one of its tables is empty, and never learns.
+    wide = write_config(tmp_path, len(tokenizer), embedding_size=32, **LAYERS)
+    options = {"strategy": "joint", "transfer_steps": 2, "distillation_steps": 0}
+    result = run(student=wide, no_copies=True, **options)
+    learns = {name: x.requires_grad for name, x in result.model.named_parameters()}
+    loaded = MobileBertForPreTraining.from_pretrained(result.output_dir)
+    assert learns == {name: x.requires_grad for name, x in loaded.named_parameters()}
+    assert set(learns.values()) == {True, False}
 
 
 def test_model_garden_copies_the_norm_of_the_embeddings(run, teacher):

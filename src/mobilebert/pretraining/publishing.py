@@ -66,6 +66,9 @@ def publish_trained(
         CheckpointError: Something cannot be written; the states are kept.
     """
     model, material = trained.model.eval(), trained.material
+    # As a loaded model has them, whatever rested in the last stage.
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.numel() > 0)
     scores = PretrainingScores()
     if material.held_out is not None and processes.is_first:
         scores = judge_pretraining(
