@@ -1,13 +1,15 @@
 """Teachers that a run takes, and those that it refuses before anything is made."""
 
+import shutil
+
 import pytest
 import torch
 
 from distillation.small_pair import LAYERS, distilled, student, teacher
 from mobilebert import MobileBertForMaskedLM, MobileBertForPreTraining
-from mobilebert.errors import CheckpointError
+from mobilebert.errors import CheckpointError, InputError
 from pretraining.small_fixtures import prepared, tokenizer, tokenizer_dir
-from pretraining.small_text import small_tokenizer, write_config
+from pretraining.small_text import WORDS, small_tokenizer, write_config
 
 __all__ = ["distilled", "prepared", "student", "teacher", "tokenizer", "tokenizer_dir"]
 
@@ -39,6 +41,29 @@ def test_a_teacher_whose_weights_are_no_numbers_is_refused(distilled, teacher, t
     with pytest.raises(CheckpointError, match=f"broken has .* no numbers, in {broken}: give"):
         distilled(teacher=tmp_path / "broken")
     assert not (tmp_path / "model").exists()
+
+
+def test_a_teacher_of_other_words_is_refused(distilled, teacher, tokenizer_dir, tmp_path):
+    other = shutil.copytree(teacher, tmp_path / "other")
+    small_tokenizer(other, WORDS[::-1])  # as many, in another order
+    with pytest.raises(InputError, match="cannot teach this student. vocabulary: "):
+        distilled(teacher=other, tokenizer=tokenizer_dir)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_teacher_without_a_tokenizer_needs_one_that_is_given(
+    distilled, teacher, tokenizer_dir, tmp_path
+):
+    bare = tmp_path / "bare"
+    MobileBertForPreTraining.from_pretrained(teacher).save_pretrained(bare)
+    with pytest.raises(CheckpointError, match="bare.* has neither vocab"):
+        distilled(teacher=bare, **WORDS_ALONE)
+    result = distilled(teacher=bare, tokenizer=tokenizer_dir, **WORDS_ALONE)
+    assert (result.output_dir / "vocab.txt").exists()
+    # What is left of a tokenizer might be one of other words.
+    (bare / "tokenizer_config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="bare.* has neither vocab"):
+        distilled("other", teacher=bare, tokenizer=tokenizer_dir, **WORDS_ALONE)
 
 
 def test_layers_that_nothing_compares_need_not_map(distilled, tokenizer, tmp_path):

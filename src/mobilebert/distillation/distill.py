@@ -28,7 +28,7 @@ from mobilebert.pretraining.beginning import (
     told_name,
 )
 from mobilebert.pretraining.command import PreparedRun, RunRequest
-from mobilebert.pretraining.material import Material, load_tokenizer
+from mobilebert.pretraining.material import Material, has_tokenizer, load_tokenizer
 from mobilebert.pretraining.readable import check_readable
 from mobilebert.pretraining.result import PretrainResult
 from mobilebert.pretraining.running import Judge, StageContext
@@ -91,6 +91,7 @@ def distill(
         student=student,
         init=init,
         tokenizer=_own_tokenizer(teacher, init) if tokenizer is None else load_tokenizer(tokenizer),
+        tokenizer_given=tokenizer is not None,
         data=data,
         settings=DistillSettings.read(settings),
     )
@@ -115,6 +116,7 @@ class _Plan:
     student: str | os.PathLike[str] | None
     init: str | os.PathLike[str] | None
     tokenizer: Any
+    tokenizer_given: bool
     data: str | os.PathLike[str]
     settings: DistillSettings
 
@@ -174,6 +176,12 @@ class _Plan:
             config = read_configuration(self.student, len(self.tokenizer))
         return begin_model(config, self.init, self.settings.seed)
 
+    def _vocabulary(self) -> str | None:
+        """Return the digest of the teacher's; None where only the user knows it."""
+        if self.tokenizer_given and not has_tokenizer(self.teacher):
+            return None
+        return vocabulary_digest(load_tokenizer(self.teacher))
+
     def _check(
         self,
         student: MobileBertForPreTraining,
@@ -181,8 +189,6 @@ class _Plan:
         stages: tuple[Stage, ...],
         mapping: LayerMapping | None,
     ) -> None:
-        own = vocabulary_digest(self.tokenizer)
-        theirs = vocabulary_digest(load_tokenizer(self.teacher))
         drawn = drawn_weights(teacher, "cls.predictions")
         if drawn and any(stage.needs_words for stage in stages):
             raise InputError(
@@ -190,8 +196,10 @@ class _Plan:
                 f"{drawn[0]}. Give a teacher that was pre-trained, or hard_share 1."
             )
         check_partners(
-            Partner(config=student.config, vocabulary=own),
-            Partner(config=teacher.config, vocabulary=theirs, outputs=outputs_of(teacher)),
+            Partner(config=student.config, vocabulary=vocabulary_digest(self.tokenizer)),
+            Partner(
+                config=teacher.config, vocabulary=self._vocabulary(), outputs=outputs_of(teacher)
+            ),
             stages,
             mapping,
             copies=self._copies,

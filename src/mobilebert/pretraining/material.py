@@ -12,18 +12,19 @@ import torch
 from mobilebert.config import MobileBertConfig
 from mobilebert.corpora.manifest import Manifest, Split
 from mobilebert.corpora.prepared import PreparedCorpus
-from mobilebert.hub import BUNDLED_MODEL
+from mobilebert.hub import BUNDLED_MODEL, resolve_file
 from mobilebert.pretraining.batches import PretrainingData
 from mobilebert.pretraining.devices import resolve_device
 from mobilebert.pretraining.readable import check_readable
 from mobilebert.pretraining.settings import RunSettings
 from mobilebert.pretraining.source_passes import sequence_passes
 from mobilebert.text import MobileBertTokenizerFast
+from mobilebert.text.vocabulary import TOKENIZER_FILES
 from mobilebert.training.batching import BatchPlan, FloatArray
 from mobilebert.training.loop_settings import LoopSettings, remember_every
 from mobilebert.training.settings import Precision
 
-__all__ = ["Material", "judging_data", "load_tokenizer"]
+__all__ = ["Material", "has_tokenizer", "judging_data", "load_tokenizer"]
 
 # The masks a model is judged by are always the same.
 _JUDGING_SEED = 0
@@ -167,3 +168,12 @@ def load_tokenizer(name: str | os.PathLike[str] | None) -> Any:
     """
     where = BUNDLED_MODEL if name is None else name
     return MobileBertTokenizerFast.from_pretrained(where if isinstance(where, str) else Path(where))
+
+
+def has_tokenizer(name: str | os.PathLike[str]) -> bool:
+    """Tell whether a checkpoint comes with a tokenizer, or with a part of one.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, or it cannot be told.
+    """
+    return any(resolve_file(name, file, required=False) for file in TOKENIZER_FILES)

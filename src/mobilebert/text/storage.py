@@ -19,13 +19,7 @@ from mobilebert.files import read_json
 from mobilebert.hub import HubOptions, resolve_file
 from mobilebert.text.special_tokens import SPECIAL_TOKENS_ATTRIBUTES
 from mobilebert.text.tokenizer_json import generic_arguments
-from mobilebert.text.vocabulary import (
-    ADDED_TOKENS_FILE,
-    SPECIAL_TOKENS_MAP_FILE,
-    TOKENIZER_CONFIG_FILE,
-    TOKENIZER_FILE,
-    VOCAB_FILE,
-)
+from mobilebert.text.vocabulary import TOKENIZER_FILE, TOKENIZER_FILES, VOCAB_FILE
 
 __all__ = ["TokenizerFiles", "constructor_arguments", "json_text", "prefixed", "token_as_json"]
 
@@ -52,7 +46,7 @@ _TOKEN_FIELDS = ("content", "single_word", "lstrip", "rstrip", "normalized", "sp
 
 @dataclass(frozen=True, slots=True)
 class TokenizerFiles:
-    """Paths of a tokenizer's files; None for those that do not exist."""
+    """Paths of a tokenizer's files, as `TOKENIZER_FILES`; None for those that do not exist."""
 
     vocab: Path | None = None
     tokenizer: Path | None = None
@@ -74,14 +68,9 @@ class TokenizerFiles:
         if Path(name_or_path).is_file():
             path = Path(name_or_path)
             return cls(tokenizer=path) if path.suffix == ".json" else cls(vocab=path)
-        names = (
-            VOCAB_FILE,
-            TOKENIZER_FILE,
-            TOKENIZER_CONFIG_FILE,
-            SPECIAL_TOKENS_MAP_FILE,
-            ADDED_TOKENS_FILE,
+        files = cls(
+            *(resolve_file(name_or_path, name, options, required=False) for name in TOKENIZER_FILES)
         )
-        files = cls(*(resolve_file(name_or_path, name, options, required=False) for name in names))
         if files.vocab is None and files.tokenizer is None:
             raise CheckpointError(
                 f"{str(name_or_path)!r} has neither {VOCAB_FILE} nor {TOKENIZER_FILE}; a tokenizer "

@@ -14,6 +14,7 @@ __all__ = [
     "SPECIAL_TOKENS_MAP_FILE",
     "TOKENIZER_CONFIG_FILE",
     "TOKENIZER_FILE",
+    "TOKENIZER_FILES",
     "VOCAB_FILE",
     "load_vocab",
     "vocab_text",
@@ -24,6 +25,14 @@ TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_MAP_FILE = "special_tokens_map.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
+# All that a tokenizer may come with.
+TOKENIZER_FILES = (
+    VOCAB_FILE,
+    TOKENIZER_FILE,
+    TOKENIZER_CONFIG_FILE,
+    SPECIAL_TOKENS_MAP_FILE,
+    ADDED_TOKENS_FILE,
+)
 
 logger = logging.getLogger(__name__)
 
