@@ -65,7 +65,8 @@ STAGES = {
 
 @pytest.mark.parametrize("strategy", STAGES)
 def test_every_strategy_makes_a_model(run, tmp_path, strategy):
-    result = run(strategy=strategy)
+    steps = {"transfer_steps": None} if strategy == "distillation" else {}
+    result = run(strategy=strategy, **steps)
     assert result.metrics.keys() >= {"masked_lm_accuracy", "next_sentence_accuracy"}
     assert list(dict.fromkeys(entry["stage"] for entry in result.history)) == STAGES[strategy]
     report = json.loads((tmp_path / "model/report.json").read_text())
@@ -91,10 +92,10 @@ def test_layers_come_near_the_teachers(run, optimizer):
         assert told[-1] < 0.6 * told[0], stage
 
 
-def test_a_taught_student_knows_more_than_one_taught_nothing(run):
-    settings = {"transfer_steps": 200, "distillation_steps": 150}
-    taught = run("taught", **settings)
-    alone = run("alone", strategy="distillation", hard_share=1.0, no_copies=True, **settings)
+def test_a_taught_student_knows_more_after_as_many_steps_of_words(run):
+    taught = run("taught", transfer_steps=200, distillation_steps=150)
+    nothing = {"strategy": "distillation", "hard_share": 1.0, "no_copies": True}
+    alone = run("alone", transfer_steps=None, distillation_steps=150, **nothing)
     assert taught.metrics["masked_lm_loss"] < alone.metrics["masked_lm_loss"]
 
 
@@ -122,10 +123,13 @@ def test_the_norm_of_the_embeddings_is_copied_as_the_forms_code_does(given, want
 
 
 def test_a_warm_up_is_shortened_by_the_stage_that_has_it():
-    settings = {"transfer_steps": 700, "distillation_steps": 50, "warmup": 600.0}
+    steps = {"auxiliary": 700, "joint": 700, "distillation": None}
+    settings = {"distillation_steps": 50, "warmup": 600.0}
     warmups = {
-        name: DistillSettings(strategy=name, **settings).stages(2)[-1].background.warmup
-        for name in ("auxiliary", "joint", "distillation")
+        name: DistillSettings(strategy=name, transfer_steps=transfer, **settings)
+        .stages(2)[-1]
+        .background.warmup
+        for name, transfer in steps.items()
     }
     assert warmups == {"auxiliary": 600, "joint": 49, "distillation": 49}
 
@@ -145,6 +149,12 @@ def test_what_the_paper_does_not_have_is_refused_in_its_form(given):
         DistillSettings(form="paper", **given)
     assert getattr(DistillSettings(**given), name) == given[name]
     assert DistillSettings(form="paper", attention_factor=0.0).attention_factor == 0
+
+
+def test_steps_of_a_transfer_are_refused_where_there_is_none():
+    with pytest.raises(InputError, match="transfer_steps is 200, and strategy 'distillation'"):
+        DistillSettings(strategy="distillation", transfer_steps=200)
+    assert DistillSettings(strategy="joint", transfer_steps=200).transfer_steps == 200
 
 
 def test_a_student_of_another_vocabulary_is_refused(run, tmp_path):

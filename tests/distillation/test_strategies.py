@@ -1,6 +1,7 @@
 """The published schedule step by step, against the formulas of the code written down anew."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -217,6 +218,7 @@ def test_what_is_refused(call, said):
         call()
 
 
+NO_FACTORS = TransferFactors(feature_map=0.0, mean=0.0, variance=0.0, attention=0.0)
 USUAL = {
     "name": "one",
     "steps": 2,
@@ -238,10 +240,13 @@ USUAL = {
         ({"divisor": 0.0}, "divisor is 0.0"),
         ({"hard_share": 1.1}, "hard_share is 1.1"),
         ({"gates": (0.0, 0.0)}, "compares nothing"),
+        ({"factors": NO_FACTORS}, "compares nothing"),
         ({"layer_rates": (0.0, 0.0)}, "nothing learns"),
     ],
 )
 def test_stages_that_are_none(fields, said):
     Stage(**USUAL)
+    Stage(**USUAL, factors=replace(NO_FACTORS, variance=1.0))
+    Stage(**USUAL, factors=NO_FACTORS, pretraining=1.0)
     with pytest.raises(InputError, match=said):
         Stage(**USUAL | fields)

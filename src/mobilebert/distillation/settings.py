@@ -97,6 +97,11 @@ class DistillSettings(RunSettings):
     def __post_init__(self) -> None:
         """Check all values, and refuse what has no meaning beside others."""
         super().__post_init__()
+        if self.strategy == DISTILLATION_ALONE and self.transfer_steps is not None:
+            raise InputError(
+                f"transfer_steps is {self.transfer_steps}, and strategy {DISTILLATION_ALONE!r} "
+                "transfers no layers; leave that out, or give more distillation_steps."
+            )
         if self.form == TransferForm.PAPER:
             table = {known.name: known.default for known in dataclasses.fields(self)}
             given = [name for name in _OF_THE_CODE if getattr(self, name) != table[name]]

@@ -92,8 +92,12 @@ class Stage:
             raise InputError(
                 f"Stage {self.name}: hard_share is {self.hard_share}; allowed are 0 to 1."
             )
-        if not any(self.gates) and not self.pretraining:
-            raise InputError(f"Stage {self.name} compares nothing: all its weights are 0.")
+        compares = any(self.gates) and any(vars(self.factors).values())
+        if not compares and not self.pretraining:
+            raise InputError(
+                f"Stage {self.name} compares nothing: its gates or the factors of the transfer are "
+                "all 0, and no words are learned; give one above 0."
+            )
         if not any((*self.layer_rates, self.embedding_rate, self.head_rate)):
             raise InputError(f"In stage {self.name} nothing learns: all its rates are 0.")
 
