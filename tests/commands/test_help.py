@@ -42,6 +42,17 @@ def test_every_option_is_explained():
         assert option in text
 
 
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        ("pretrain", "that of --init, or the bundled one"),
+        ("distill", "that of --init if it has one, or the teacher's"),
+    ],
+)
+def test_the_tokenizer_that_is_taken_is_told(command, default):
+    assert f"Default: {default}." in " ".join(answers(command, "--help").split())
+
+
 def test_an_unknown_command_is_refused():
     result = invoke("serve")
     assert result.exit_code == 2

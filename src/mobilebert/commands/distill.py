@@ -26,7 +26,7 @@ Ctrl-C keeps what was computed, and the same command with --resume goes on.
 @click.option("--teacher", metavar="M", required=True, help="Directory or Hub name of a model.")
 @click.option("--student", metavar="C", help="Preset, or config.json of a new model.")
 @click.option("--init", metavar="M", help="In place of it, a checkpoint to go on from.")
-@long_run_options
+@long_run_options("that of --init if it has one, or the teacher's")
 @setting_options(DistillSettings)
 def distill(**options: Any) -> None:
     """Run the command; its help is `HELP`."""

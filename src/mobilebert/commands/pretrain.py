@@ -25,7 +25,7 @@ keeps what was computed, and the same command with --resume goes on.
 @click.command(help=HELP)
 @click.option("--config", metavar="C", help="Preset, or config.json of a new model.")
 @click.option("--init", metavar="M", help="In place of it, a checkpoint to go on from.")
-@long_run_options
+@long_run_options("that of --init, or the bundled one")
 @click.option(
     "--vocabulary-from",
     metavar="M",
