@@ -91,6 +91,15 @@ def test_tuned_thresholds_raise_f1_and_can_be_kept(backend, tokenizer, tmp_path)
     assert other.score < tuned.score
 
 
+def test_labels_are_judged_by_the_metric_that_is_asked_for(backend, tokenizer):
+    items = items_of([("calm",), ("calm",), ("loud", "red"), ()])
+    options = JudgingOptions(judge_by="macro_f1")
+    found = evaluate_items(TASK, backend, tokenizer, items, options=options)
+    assert found.headline == "macro_f1"
+    # "calm" and "red" are told right, "loud" of another text.
+    assert_close(found.score, 2 / 3, FLOAT32)
+
+
 def test_thresholds_change_no_answer_of_the_pipeline(backend, tokenizer):
     ask = mobilebert.pipeline("text-classification", backend, tokenizer, top_k=None)
     before = ask("a")

@@ -13,7 +13,12 @@ from mobilebert.metrics import confusion_matrix
 from mobilebert.reports.heat_map import with_fewer_classes
 from mobilebert.reports.report import Confusion
 from mobilebert.training.evaluation import evaluate_items
-from mobilebert.training.evaluation_results import confusion_of, is_better, negative_log
+from mobilebert.training.evaluation_results import (
+    JudgingOptions,
+    confusion_of,
+    is_better,
+    negative_log,
+)
 from tolerances import FLOAT32, PIPELINE_SCORES
 from training.scripted import ScriptedBackend
 
@@ -27,13 +32,13 @@ def script(table):
     return lambda ids, types: table[int(ids[1]) - FIRST]
 
 
-def judged(table, texts, labels, tokenizer, task=CLASSES, **fields):
+def judged(table, texts, labels, tokenizer, task=CLASSES, options=None, **fields):
     backend = ScriptedBackend("text-classification", script(table), **fields)
     items = [
         TextItem(f"f.csv, line {number}", text, None, label)
         for number, (text, label) in enumerate(zip(texts, labels, strict=True), start=2)
     ]
-    return evaluate_items(task, backend, tokenizer, items)
+    return evaluate_items(task, backend, tokenizer, items, options=options)
 
 
 def logs(*probabilities):
@@ -124,6 +129,18 @@ def test_two_classes_are_those_of_scikit_learn(tokenizer):
     assert_close(found.baseline["f1"], oracle.f1_score(labels, [1] * 8), FLOAT32)
     assert_close(found.baseline["auc"], 0.5, FLOAT32)
     assert_close(found.baseline["average_precision"], 5 / 8, FLOAT32)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "matthews", "f1"])
+def test_classes_are_judged_by_the_metric_that_is_asked_for(metric, tokenizer):
+    table, names = [logs(0.7, 0.3), logs(0.2, 0.8)], {"id2label": {0: "x", 1: "y"}}
+    options = JudgingOptions(judge_by=metric)
+    found = judged(table, "aabb", "xyyy", tokenizer, options=options, **names)
+    assert found.headline == metric
+    # Of "x" one is found of one, beside one that is none; of "y" two of three are found.
+    by_hand = {"accuracy": 3 / 4, "macro_f1": (2 / 3 + 4 / 5) / 2, "f1": 4 / 5}
+    by_hand["matthews"] = 2 / math.sqrt(2 * 1 * 3 * 2)
+    assert_close(found.score, by_hand[metric], FLOAT32)
 
 
 def test_one_class_only_is_told(tokenizer):

@@ -81,6 +81,12 @@ def test_masked_words_are_judged_in_blocks_as_long_as_those_of_training():
     assert judging_options(FinetuneSettings(max_length=24)).max_length == 24
 
 
+@pytest.mark.parametrize("metric", [None, "matthews"])
+def test_the_metric_is_that_of_the_settings(metric):
+    # Both sides of the table of figures are judged with these options.
+    assert judging_options(FinetuneSettings(judge_by=metric)).judge_by == metric
+
+
 def test_pipelines_cut_the_middle(tokenizer):
     builder = SequenceBuilder(tokenizer, 64)
     ids = list(range(1000, 1040))
@@ -269,12 +275,28 @@ def test_a_new_task_has_no_names_or_thresholds_of_the_old_one(tmp_path):
         ("multi-label-classification", {"sampling": "balanced"}),
         ("token-classification", {"sampling": "balanced"}),
         ("text-classification", {"tune_thresholds": True}),
+        ("token-classification", {"judge_by": "f1"}),
     ],
 )
 def test_settings_of_other_tasks_are_refused(task, settings):
     (name,) = settings
     with pytest.raises(InputError, match=f"{task} has no {name}"):
         check_settings(FinetuneTask(task), FinetuneSettings(**settings), 512)
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "allowed"),
+    [
+        ("text-classification", "micro_f1", "accuracy or macro_f1 or matthews or f1"),
+        ("multi-label-classification", "accuracy", "micro_f1 or macro_f1"),
+    ],
+)
+def test_metrics_of_another_task_are_refused(task, metric, allowed):
+    told = f"{task} is not judged by {metric}: judge_by may be {allowed}\\."
+    with pytest.raises(InputError, match=told):
+        check_settings(FinetuneTask(task), FinetuneSettings(judge_by=metric), 512)
+    for name in allowed.split(" or "):
+        check_settings(FinetuneTask(task), FinetuneSettings(judge_by=name), 512)
 
 
 def test_rare_classes_are_made_up_for_once():

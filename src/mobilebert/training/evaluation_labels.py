@@ -35,7 +35,8 @@ def judge_labels(asking: Asking, items: Sequence[TextItem], options: JudgingOpti
     Args:
         asking: The pipeline.
         items: Texts with the labels that hold.
-        options: Thresholds: given, to be tuned on these items, or else the model's.
+        options: Thresholds: given, to be tuned on these items, or else the model's; and the metric
+            to look at first.
 
     Raises:
         InputError: An item has no labels, or one that the model does not know.
@@ -51,7 +52,7 @@ def judge_labels(asking: Asking, items: Sequence[TextItem], options: JudgingOpti
     summary = EvaluationSummary(
         items=len(items),
         metrics=_metrics(probabilities, wanted, thresholds) | {"loss": float(losses.mean())},
-        headline="micro_f1",
+        headline=options.judge_by or "micro_f1",
         baseline=_most_frequent(wanted),
         baseline_name="most frequent label",
         per_class=class_rows(names, label_counts(predicted, wanted), thresholds.tolist()),

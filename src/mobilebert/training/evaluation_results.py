@@ -52,12 +52,15 @@ class JudgingOptions:
         tune_thresholds: Several labels at once: whether to take the thresholds that give the best
             F1 of each label on these items. Answers to questions: likewise the threshold of "no
             answer".
+        judge_by: One class, or several labels at once: the metric to look at first; by default
+            accuracy or micro F1.
         seed: Masked words: what draws them.
         max_length: Masked words: longest block in tokens; by default what the model reads.
     """
 
     thresholds: Mapping[str, float] | None = None
     tune_thresholds: bool = False
+    judge_by: str | None = None
     seed: int = 0
     max_length: int | None = None
 

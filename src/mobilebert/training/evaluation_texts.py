@@ -36,7 +36,7 @@ def judge_classes(asking: Asking, items: Sequence[TextItem], options: JudgingOpt
     Args:
         asking: The pipeline.
         items: Texts with a class.
-        options: Not used.
+        options: The metric to look at first.
 
     Raises:
         InputError: An item has no label, or one that the model does not know.
@@ -54,7 +54,7 @@ def judge_classes(asking: Asking, items: Sequence[TextItem], options: JudgingOpt
     summary = EvaluationSummary(
         items=len(items),
         metrics=_class_metrics(scores, probabilities, wanted) | {"loss": float(losses.mean())},
-        headline="accuracy",
+        headline=options.judge_by or "accuracy",
         baseline=_majority(scores, wanted),
         per_class=class_rows(names, scores.counts),
         confusion=confusion_of(names, predicted, wanted),

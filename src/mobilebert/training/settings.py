@@ -97,6 +97,12 @@ class FinetuneSettings(SettingTable):
         200, "Steps between states on disk, to go on from with --resume.", least=1
     )
     patience: int | None = setting(None, "Stop after so many evaluations without gain.", least=1)
+    judge_by: str | None = setting(
+        None,
+        "The metric that the best weights, --patience and the best of --seeds go by. Default: "
+        "accuracy, or micro_f1 of several labels; f1 is that of the second of two classes.",
+        choices=("accuracy", "macro_f1", "micro_f1", "matthews", "f1"),
+    )
     tune_thresholds: bool = setting(
         False,
         "Choose the threshold of each label on the dev rows (several labels at once), or that of "

@@ -11,6 +11,7 @@ from mobilebert.training.long_texts import LongText, treatment_of
 from mobilebert.training.settings import FinetuneSettings
 
 __all__ = [
+    "check_metric",
     "check_settings",
     "has_unanswered",
     "judging_options",
@@ -24,6 +25,11 @@ _CUTS: dict[LongText, bool | str] = {
     LongText.HEAD_TAIL: "head_tail",
     LongText.TRUNCATE: True,
 }
+# What a model may be judged by, of the tasks that have a choice.
+_METRICS: dict[FinetuneTask, tuple[str, ...]] = {
+    FinetuneTask.TEXT_CLASSIFICATION: ("accuracy", "macro_f1", "matthews", "f1"),
+    FinetuneTask.MULTI_LABEL: ("micro_f1", "macro_f1"),
+}
 # Settings that some tasks have alone: the value that asks for nothing, and the tasks.
 _OF_TASKS: dict[str, tuple[Any, tuple[FinetuneTask, ...]]] = {
     "class_weights": (
@@ -35,6 +41,7 @@ _OF_TASKS: dict[str, tuple[Any, tuple[FinetuneTask, ...]]] = {
         ),
     ),
     "sampling": ("natural", (FinetuneTask.TEXT_CLASSIFICATION,)),
+    "judge_by": (None, tuple(_METRICS)),
     "tune_thresholds": (
         False,
         (FinetuneTask.MULTI_LABEL, FinetuneTask.QUESTION_ANSWERING),
@@ -63,10 +70,33 @@ def check_settings(task: FinetuneTask, settings: FinetuneSettings, longest: int)
     for name, (nothing, tasks) in _OF_TASKS.items():
         if getattr(settings, name) != nothing and task not in tasks:
             raise InputError(f"The task {task} has no {name}; it is for {', '.join(tasks)}.")
+    allowed = _METRICS.get(task, ())
+    if settings.judge_by is not None and settings.judge_by not in allowed:
+        raise InputError(
+            f"The task {task} is not judged by {settings.judge_by}: judge_by may be "
+            f"{' or '.join(allowed)}."
+        )
     if settings.class_weights != "none" and settings.sampling != "natural":
         raise InputError(
             f"class_weights={settings.class_weights} and sampling={settings.sampling} would make "
             "up for rare classes twice; leave one of them out."
+        )
+
+
+def check_metric(settings: FinetuneSettings, classes: int) -> None:
+    """Refuse a metric to judge by that is not defined for so many classes.
+
+    Args:
+        settings: The settings, none open.
+        classes: How many the model has.
+
+    Raises:
+        InputError: There is no second of two classes.
+    """
+    if settings.judge_by == "f1" and classes != 2:
+        raise InputError(
+            f"judge_by=f1 is the F1 of the second of two classes, and there are {classes:,}; "
+            "macro_f1 is the mean over all classes."
         )
 
 
@@ -132,4 +162,8 @@ def judging_options(settings: FinetuneSettings, *, tune_thresholds: bool = False
         settings: The settings, none open.
         tune_thresholds: Whether thresholds are chosen on the items.
     """
-    return JudgingOptions(max_length=settings.max_length, tune_thresholds=tune_thresholds)
+    return JudgingOptions(
+        judge_by=settings.judge_by,
+        max_length=settings.max_length,
+        tune_thresholds=tune_thresholds,
+    )

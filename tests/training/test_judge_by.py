@@ -1,0 +1,50 @@
+"""The best weights are those of the metric that a run is to be judged by."""
+
+import pytest
+
+from mobilebert.errors import InputError
+from mobilebert.training import evaluation_texts
+from mobilebert.training.finetune import finetune
+from pipelines.random_checkpoints import write_checkpoint
+
+QUIET = {"max_steps": 4, "evaluate_every": 2, "batch_size": 4, "max_length": 24}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_checkpoint(tmp_path_factory.mktemp("start") / "encoder", "fill-mask")
+
+
+def rows(path, labels):
+    path.write_text("text,label\n" + "".join(f"film {n},{labels[n % 3]}\n" for n in range(30)))
+    return path
+
+
+@pytest.mark.parametrize(("metric", "best"), [(None, 2), ("accuracy", 2), ("matthews", 4)])
+def test_the_best_weights_are_those_of_the_metric(model, tmp_path, monkeypatch, metric, best):
+    measured = evaluation_texts._class_metrics
+    calls = []
+
+    def scripted(*given):
+        """Accuracy falls from one judging to the next, and the correlation rises."""
+        calls.append(given)
+        number = (len(calls) + 1) // 2  # each judging measures the model, and the majority
+        return measured(*given) | {"accuracy": 0.9 - number / 10, "matthews": number / 10}
+
+    monkeypatch.setattr(evaluation_texts, "_class_metrics", scripted)
+    train = rows(tmp_path / "rows.csv", "xyy")
+    options = QUIET | ({} if metric is None else {"judge_by": metric})
+    result = finetune(
+        "text-classification", train=train, model=model, output=tmp_path / "m", **options
+    )
+    assert result.report.history.best_step == best
+    assert result.report.evaluation.headline == (metric or "accuracy")
+    assert result.report.settings["judge_by"] == metric
+
+
+def test_the_f1_of_two_classes_is_refused_for_three(model, tmp_path):
+    train = rows(tmp_path / "rows.csv", "xyz")
+    options = QUIET | {"judge_by": "f1"}
+    with pytest.raises(InputError, match="second of two classes, and there are 3; macro_f1"):
+        finetune("text-classification", train=train, model=model, output=tmp_path / "m", **options)
+    assert not (tmp_path / "m/training").exists()
