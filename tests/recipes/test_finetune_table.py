@@ -10,6 +10,8 @@ from mobilebert.directory_lock import alone_in
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import ModelInput
 from mobilebert.training.examples import ExampleSet, NewExample
+from mobilebert.training.settings import FinetuneSettings
+from mobilebert.training.treatment import judging_options
 from pipelines.random_checkpoints import write_checkpoint
 from recipes.benchmark_modules import benchmark
 from recipes.small_data import write_data
@@ -153,6 +155,20 @@ def test_a_budget_is_of_settings_and_of_rows_to_judge_by(table, given, measured)
     assert [one["judged_by"] == budgets[0]["judged_by"] for one in budgets] == [True, False, True]
     assert [one["settings"] == budgets[0]["settings"] for one in budgets] == [True, True, False]
     assert not any(model in str(one) for one in budgets)
+
+
+@pytest.mark.parametrize(("name", "metric"), [("cola", "matthews"), ("mrpc", "f1"), ("rte", None)])
+def test_both_sides_are_judged_by_the_metric_that_is_compared(name, metric, table, monkeypatch):
+    settings = FinetuneSettings(**table.ROWS[name].settings)
+    peer, told = table.transformers_finetuning, []
+    monkeypatch.setattr(peer, "evaluate_items", lambda *_, options, **__: told.append(options))
+    model = SimpleNamespace(
+        save_pretrained=lambda directory: None, config=SimpleNamespace(max_position_embeddings=64)
+    )
+    tokenizer = SimpleNamespace(model_max_length=64)
+    peer.judge(FinetuneTask.TEXT_CLASSIFICATION, model, tokenizer, [], settings)
+    assert told[0].judge_by == judging_options(settings).judge_by == metric
+    assert table.ROWS[name].metrics[0] == (metric or "accuracy")
 
 
 WEIGHTS = "0123456789ab"
