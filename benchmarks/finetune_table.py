@@ -50,7 +50,8 @@ PAGE = """# Figures of fine-tuning
 Fine-tuning of {weights} with `mobilebert finetune`, beside transformers' MobileBERT and its
 ordinary loop: same checkpoint, steps, examples of a step, rate, warm-up, weight decay, clipping and
 rows to judge by. Mean ± standard deviation (median) over seeds, in points; of each run the best of
-{judged} judgings counts, for both. The majority is the answer that reads no text.
+{judged} judgings counts, for both. The majority is the answer that reads no text. In padded batches
+of transformers' loop the trigram of the last token of shorter texts has [PAD], in judging nothing.
 
 {table}
 

@@ -210,6 +210,7 @@ def test_the_page(ours, theirs, wanted, below, table):
     assert f"| MR sentence polarity | accuracy | 1,000 | 10 | 5 × 4 {wanted}" in page
     assert f"More than 0.5 points below transformers: {below}." in page
     assert "mobilebert not above the majority: none." in page
+    assert "the trigram of the last token of shorter texts has [PAD]" in page
 
 
 def test_what_has_not_been_learned_is_told(table):
