@@ -5,7 +5,8 @@
 The bundled model on files of DIR (those of recipes/rows.py, the first of each task, and the
 World Factbook for masked words), with nothing else set than --quick: from reading the files to
 the written report, in this process, on the threads that PyTorch takes by itself. The JSON is whole
-after each task; it goes to benchmarks/results/quick.json. --max-steps is for trying it out.
+after each task; it goes to benchmarks/results/quick.json, beside the tasks that are there.
+--max-steps is for trying it out, and needs a --json of its own.
 """
 
 import argparse
@@ -72,21 +73,44 @@ def line(task, row):
     return f"| {' | '.join(cells)} |"
 
 
+def rows_before(path, facts):
+    """Return the rows that are there; refuse those that were measured otherwise."""
+    if not path.exists():
+        return {}
+    content = json.loads(path.read_text())
+    before = {name: content[name] for name in facts}
+    if comparable(before) != comparable(facts):
+        sys.exit(
+            f"{path} was measured with {before}, and this would be with {facts}: give another "
+            "--json, or remove it."
+        )
+    return content["tasks"]
+
+
+def comparable(facts):
+    """Return what rows beside each other have in common; the load before each start differs."""
+    return facts | {"machine": facts["machine"].partition(", load ")[0]}
+
+
 def main(given=None):
     tasks = [str(task) for task in FinetuneTask]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="the directory of all data sets")
     parser.add_argument("--tasks", nargs="+", choices=tasks, default=tasks, metavar="TASK")
-    parser.add_argument("--json", type=Path, default=RESULTS, help="the results")
+    parser.add_argument("--json", type=Path, help=f"the results; {RESULTS.name} by default")
     parser.add_argument("--max-steps", type=int, help="fewer steps, to try it out")
     options = parser.parse_args(given)
+    if options.max_steps is not None and options.json is None:
+        parser.error(f"--max-steps needs --json FILE: {RESULTS.name} is of whole runs")
+    path = options.json or RESULTS
     threads = require_training("This benchmark").get_num_threads()
     limits = {} if options.max_steps is None else {"max_steps": options.max_steps}
     facts = {"machine": machine(threads), "torch": metadata.version("torch"), "limits": limits}
-    rows = {}
+    rows = rows_before(path, facts)
     for task in options.tasks:
         rows[task] = measured(task, options.data, limits)
-        write_atomic(options.json, json.dumps(facts | {"tasks": rows}, indent=2) + "\n")
+        rows = {name: rows[name] for name in tasks if name in rows}
+        write_atomic(path, json.dumps(facts | {"tasks": rows}, indent=2) + "\n")
     print(f"{facts['machine']}, torch {facts['torch']}\n")
     print(f"| {' | '.join(HEAD)} |\n|---|---|{'--:|' * 4}---|--:|--:|")
     for task, row in rows.items():
