@@ -9,21 +9,21 @@ told too.
 
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))
 from by_itself import run_script
 from corpus import LICENSED
-from keep import ROUNDS, STAGES, rounds_of
+from keep import BEGUN, ROUNDS, STAGES, round_of, rounds_of
 
 from mobilebert.files import read_json, write_atomic
 
-__all__ = ["LAST", "card", "main"]
+__all__ = ["LAST", "card", "lineage", "main"]
 
 LAST = "README.md"
-# Where there is a checkpoint that was trained further.
-BEGUN = "begun"
+NORMED, STUDENT = STAGES[-2:]
 # Settings that are numbers of steps.
 STEPS = ("steps", "transfer_steps", "distillation_steps")
 
@@ -126,7 +126,7 @@ def card(
         "sources": "\n".join(sources),
         "trainings": "\n".join(trainings),
     }
-    student = next(report for name, report in reports.items() if name.startswith(STAGES[-1]))
+    student = next(report for name, report in reports.items() if name.startswith(STUDENT))
     return CARD.format(
         **numbers,
         passes=student["settings"]["source_passes"].replace(",", ", "),
@@ -136,18 +136,34 @@ def card(
     )
 
 
+def lineage(rounds: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:
+    """Return the trainings that the last student comes of, each named with its round.
+
+    Args:
+        rounds: What is told of the trainings of each round, the first one first.
+    """
+    told: dict[str, Mapping[str, Any]] = {}
+    for number, one in enumerate(rounds, 1):
+        if NORMED in one and one[NORMED]["model"]["start"] == NORMED:
+            # It goes on from the round before as that was before it had a student.
+            told.pop(f"{STUDENT}, round {number - 1}", None)
+        told |= {f"{name}, round {number}": report for name, report in one.items()}
+    return told
+
+
+def _settings(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: report["settings"] for name, report in told.items()}
+
+
 def main(given: Sequence[str]) -> None:
     """Write it."""
     model, trained, data, judged = map(Path, given)
-    files = {name: trained / name / "report.json" for name in STAGES}
-    reports = {name: read_json(file) for name, file in files.items() if file.exists()}
+    reports = round_of(trained)
     if (trained / BEGUN).exists():
-        before = rounds_of(ROUNDS)
-        reports = {
-            f"{name}, round {number}": told
-            for number, one in enumerate([*before, reports], 1)
-            for name, told in one.items()
-        }
+        settings = _settings(reports)
+        # This one is perhaps kept already.
+        before = takewhile(lambda one: _settings(one) != settings, rounds_of(ROUNDS))
+        reports = lineage([*before, reports])
     text = card(read_json(judged), reports, read_json(data / "manifest.json"))
     write_atomic(model / LAST, text)
 

@@ -6,6 +6,7 @@ TRAINED is the output of mini.py; ROUNDS gets a directory with the next number.
 """
 
 import json
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +14,18 @@ from typing import Any
 
 from by_itself import run_script
 
+# by_itself shows where it is.
+from steps import COMMANDS_FILE
+
 from mobilebert.files import make_directory, read_json, write_atomic
 
-__all__ = ["ROUNDS", "STAGES", "main", "rounds_of"]
+__all__ = ["BEGUN", "ROUNDS", "STAGES", "main", "round_of", "rounds_of"]
 
 ROUNDS = Path(__file__).parent / "rounds"
 # Trainings of a round, in their order; a later round has the teacher of the first one.
 STAGES = ("teacher", "normed", "student")
+# Where there is a checkpoint that was trained further.
+BEGUN = "begun"
 
 
 def rounds_of(directory: Path) -> list[dict[str, dict[str, Any]]]:
@@ -39,6 +45,19 @@ def rounds_of(directory: Path) -> list[dict[str, dict[str, Any]]]:
     ]
 
 
+def round_of(trained: Path) -> dict[str, dict[str, Any]]:
+    """Return what is told of the trainings of a round, as it is kept.
+
+    Args:
+        trained: The output of mini.py.
+
+    Raises:
+        MobileBertError: There is no student.
+    """
+    there = [name for name in STAGES[:-1] if (trained / name / "report.json").exists()]
+    return {name: _told(trained, name) for name in (*there, STAGES[-1])}
+
+
 def main(given: Sequence[str]) -> None:
     """Keep it.
 
@@ -46,8 +65,7 @@ def main(given: Sequence[str]) -> None:
         given: The directories of what was trained, and of all rounds.
     """
     trained, rounds = map(Path, given)
-    there = [name for name in STAGES[:-1] if (trained / name).exists()]
-    told = {name: _told(trained, name) for name in (*there, STAGES[-1])}
+    told = round_of(trained)
     told[STAGES[-1]] |= {"judged": read_json(trained / "judged.json")}
     directory = make_directory(rounds / str(len(rounds_of(rounds)) + 1))
     for name, report in told.items():
@@ -60,8 +78,19 @@ def main(given: Sequence[str]) -> None:
 def _told(trained: Path, name: str) -> dict[str, Any]:
     report = read_json(trained / name / "report.json")
     told = {key: value for key, value in report.items() if key != "history"}
-    told["model"] |= {"start": Path(told["model"]["start"]).name}  # no place on this machine
+    start = Path(told["model"]["start"]).name  # no place on this machine
+    told["model"] |= {"start": _further(trained) if start == BEGUN else start}
     return told
+
+
+def _further(trained: Path) -> str:
+    """Return the name of the checkpoint that was trained further, as mini.py was given it."""
+    commands = trained / COMMANDS_FILE
+    text = commands.read_text(encoding="utf-8") if commands.exists() else ""
+    words = iter(shlex.split(text, comments=True))
+    # The first one makes BEGUN of it.
+    exchanged = (next(words, BEGUN) for word in words if Path(word).name == "exchange.py")
+    return Path(next(exchanged, BEGUN)).name
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import judge
 import published
 import transplant
 from corpus import LICENSED, files_of
+from keep import BEGUN
 from scales import SCALES, Scale
 from steps import Step, keep_commands, options_of, run_steps, written
 
@@ -130,8 +131,8 @@ def _student_steps(
     }
     if further is not None:
         title = "The checkpoint that is trained further, with layer normalisation"
-        steps.append(_exchanging(title, further, "layer_norm", output / card.BEGUN))
-        begun = {"init": output / card.BEGUN, **WORDS_ALONE, **again}
+        steps.append(_exchanging(title, further, "layer_norm", output / BEGUN))
+        begun = {"init": output / BEGUN, **WORDS_ALONE, **again}
 
     def taught(settings: Mapping[str, object], steps: int, number: int, to: Path) -> Step:
         # Another seed for each: another order and other masks.
