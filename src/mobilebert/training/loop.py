@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 from mobilebert.errors import TrainingError
 from mobilebert.training.batching import BatchPlan, IntArray, micro_batches
+from mobilebert.training.gradients import shorten_to_mean, summed_gradients
 from mobilebert.training.guard import MOST_RETURNS, Fault, follow_loss, is_well
 from mobilebert.training.loop_settings import LoopSettings
 from mobilebert.training.processes import Processes
@@ -249,12 +250,13 @@ class TrainingLoop:
             loss = self.workload.loss(part, place)
             loss.total.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
             totals += self._sums(loss)
-        gradients = self._gradients(totals)
+        weights = list(self.workload.weights.values())
+        gradients = summed_gradients(weights, totals, self.processes)
         loss_sum, units, *parts = totals.tolist()
         follow_loss(
             progress, loss_sum / (units or 1.0), self.workload.guessing, self.settings.spike
         )
-        self._clip(gradients, units or 1.0)
+        shorten_to_mean(gradients, units or 1.0, self.settings.clip)
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * progress.rate_scale * self.schedule(progress.step)
         self.optimizer.step()
@@ -275,46 +277,6 @@ class TrainingLoop:
         """Seed dropout by step and process, so that nothing has to be stored."""
         key = [self.settings.seed, self._place, self.processes.rank]
         return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
-
-    def _gradients(self, totals: Tensor) -> list[Tensor]:
-        """Turn sums of this process into those of all processes.
-
-        Args:
-            totals: Loss, units, and those of each part; changed.
-
-        Returns:
-            The gradients, sums over all units, in memory that is theirs.
-        """
-        weights = list(self.workload.weights.values())
-        if self.processes.count > 1:
-            present = torch.tensor([float(weight.grad is not None) for weight in weights])
-            self.processes.sum_([present])
-            for weight, there in zip(weights, present.tolist(), strict=True):
-                if there and weight.grad is None:
-                    weight.grad = torch.zeros_like(weight)
-        gradients = [_numbers(weight) for weight in weights if weight.grad is not None]
-        self.processes.sum_(gradients)
-        self.processes.sum_([totals])
-        return gradients
-
-    def _clip(self, gradients: list[Tensor], units: float) -> None:
-        """Turn sums into means, none of them too long, in one pass.
-
-        Args:
-            gradients: Sums over all units; changed.
-            units: How many there are.
-
-        Raises:
-            Fault: Gradients are no numbers.
-        """
-        norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))) / units
-        if not math.isfinite(norm):
-            raise Fault(f"the norm of the gradients is {norm}")
-        # As torch.nn.utils.clip_grad_norm_, so that a norm of 0 is no matter.
-        share = min(1.0, self.settings.clip / (norm + 1e-6))
-        # A tensor of their type: a number would be made one for each of them.
-        factor = torch.tensor(share / units, dtype=gradients[0].dtype, device=gradients[0].device)
-        torch._foreach_mul_(gradients, factor)
 
     def _recover(self, fault: Fault) -> None:
         """Go back to the last good state, with half the rate."""
@@ -416,12 +378,3 @@ class TrainingLoop:
     def _moved(self) -> None:
         if self.listener and self.processes.is_first:
             self.listener.moved(self.progress, float(self.optimizer.param_groups[0]["lr"]))
-
-
-def _numbers(weight: Tensor) -> Tensor:
-    """Return the numbers of a gradient, which change it; each row of a sparse one once."""
-    assert weight.grad is not None  # of those that have one
-    if not weight.grad.is_sparse:
-        return weight.grad
-    weight.grad = weight.grad.coalesce()
-    return weight.grad.values()
