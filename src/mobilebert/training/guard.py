@@ -11,6 +11,10 @@ _NEW = 0.1
 # Above this multiple of where it began, or of what guessing costs, a loss has left for good: noise
 # of single batches is less, and what only learns nothing stays at 1.
 _DIVERGED = 2.0
+# A single step counts as this multiple of that limit at most, where no spike is too much: a target
+# far out costs a batch as much as it likes and comes again however often the run goes back, while
+# what is lost for good stays where it is and is seen within seven steps.
+_FAR_OUT = 2.0
 # After so many returns with half the rate each, the rate is not the reason.
 MOST_RETURNS = 6
 
@@ -46,9 +50,15 @@ def follow_loss(
         raise Fault(f"the loss is {loss}")
     if progress.first_loss is None:
         progress.first_loss = loss
-    before = loss if progress.smoothed_loss is None else progress.smoothed_loss
-    progress.smoothed_loss = (1 - _NEW) * before + _NEW * loss
-    limit = _DIVERGED * max(progress.first_loss, guessing)
+    progress.last_loss = loss
+    usual = max(progress.first_loss, guessing)
+    limit = _DIVERGED * usual
+    before, counted = loss, loss
+    if spike is None:
+        before, counted = min(loss, usual), min(loss, _FAR_OUT * limit)
+    if progress.smoothed_loss is not None:
+        before = progress.smoothed_loss
+    progress.smoothed_loss = (1 - _NEW) * before + _NEW * counted
     if progress.smoothed_loss > limit:
         raise Fault(
             f"the loss has grown to {progress.smoothed_loss:.4g} (it began at "
@@ -68,7 +78,8 @@ def is_well(progress: Progress, guessing: float, spike: float | None = None) -> 
     """Tell whether a state is good to go back to.
 
     It is if the loss is no higher than at the beginning, and not on its way up either: the running
-    mean rises slowly, so that weights may be lost some steps before it is too much.
+    mean rises slowly, so that weights may be lost some steps before it is too much. Nor does a step
+    whose own loss is too much tell that its weights are good.
 
     Args:
         progress: The numbers of the run, at least one step of it.
@@ -76,8 +87,11 @@ def is_well(progress: Progress, guessing: float, spike: float | None = None) -> 
         spike: As of `follow_loss`.
     """
     smoothed, first, lowest = progress.smoothed_loss, progress.first_loss, progress.lowest_loss
+    last = progress.last_loss
     assert smoothed is not None  # a step was taken
     assert first is not None
     assert lowest is not None
+    assert last is not None
+    usual = max(first, guessing)
     rising = spike is not None and smoothed > (1 + spike) / 2 * lowest
-    return smoothed <= max(first, guessing) and not rising
+    return smoothed <= usual and last <= _DIVERGED * usual and not rising

@@ -53,9 +53,11 @@ class Progress:
         smoothed_loss: Running mean of the loss, None before the first step.
         lowest_loss: The lowest running mean so far.
         first_loss: Loss of the first step.
+        last_loss: Loss of the last step.
         best_step: The step whose weights are kept as the best; None before an evaluation.
         best_score: Their score; higher is better.
         without_gain: Evaluations since then.
+        gave_up: Whether the run ended because no smaller rate kept it from diverging.
         unreported: Sums since the last entry of the history: loss, units, tokens, seconds, and sum
             and count of each part of the loss; empty behind an entry.
         seconds: Time spent on steps, over all sessions.
@@ -67,9 +69,11 @@ class Progress:
     smoothed_loss: float | None = None
     lowest_loss: float | None = None
     first_loss: float | None = None
+    last_loss: float | None = None
     best_step: int | None = None
     best_score: float | None = None
     without_gain: int = 0
+    gave_up: bool = False
     unreported: list[float] = field(default_factory=list)
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
