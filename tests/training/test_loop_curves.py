@@ -1,6 +1,7 @@
 """What the loop tells of a run: parts of a loss, and a loss that leaves where it had come to."""
 
 import pytest
+import torch
 
 from mobilebert.training.loop import BatchLoss
 from training.toy_workload import ROWS, Line, loop
@@ -40,6 +41,28 @@ def test_parts_are_means_of_their_own(micro_tokens):
             assert entry["parts"][name] == pytest.approx(float((wanted**2).mean()), rel=1e-5)
         assert entry["parts"]["low"] != pytest.approx(entry["parts"]["high"], rel=1e-2)
         assert entry["loss"] == pytest.approx(float((line.y**2).mean()), rel=1e-5)
+
+
+class Shown:
+    """A listener that keeps the rates it is told."""
+
+    def __init__(self):
+        self.rates = []
+
+    def moved(self, progress, rate):
+        self.rates.append(rate)
+
+    def happened(self, entry):
+        pass
+
+
+def test_the_rate_that_is_shown_is_that_of_the_curve():
+    line, shown = Line(), Shown()
+    rates = {"w": 0.01, "b": 0.05, "unused": 0.02}
+    groups = [{"params": [line.weights[name]], "lr": rate} for name, rate in rates.items()]
+    optimizer = torch.optim.SGD(groups, lr=1.0)
+    told = losses(line, optimizer=optimizer, schedule=lambda step: 0.5, listener=shown)
+    assert {*shown.rates} == {entry["rate"] for entry in told} == {0.025}
 
 
 def test_a_loss_of_one_part_is_told_as_one():

@@ -377,4 +377,5 @@ class TrainingLoop:
 
     def _moved(self) -> None:
         if self.listener and self.processes.is_first:
-            self.listener.moved(self.progress, float(self.optimizer.param_groups[0]["lr"]))
+            rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+            self.listener.moved(self.progress, max(rates))
