@@ -109,6 +109,61 @@ def test_the_best_weights_are_those_that_are_kept(tmp_path):
     assert (progress.best_step, progress.best_score) == (16, 0.9)
 
 
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_step_that_is_judged_again_has_the_weights_that_were_best(tmp_path, on_disk):
+    """Though the run ends at that step, with others."""
+    scores = iter([0.5, 0.9, 0.1])
+    line = Line({17: 1})
+    options = {"directory": tmp_path} if on_disk else {}
+    options |= {"evaluate_every": 8, "remember_every": 10, "patience": 1}
+    progress = loop(line, evaluate=lambda: Score(next(scores), {}), **options).run()
+    assert (progress.step, progress.best_step, progress.best_score) == (16, 16, 0.9)
+    wanted = Line()
+    loop(wanted, steps=16).run()
+    assert_same(line.values(), wanted.values())
+
+
+@pytest.mark.parametrize(
+    ("every", "step", "scores", "end"),
+    [
+        (8, 17, [0.5, 0.4, 0.4, 0.6], 24),
+        # What is judged best behind the state is found after all evaluations before.
+        (4, 13, [0.5, 0.4, 0.9, 0.3, 0.2], 16),
+    ],
+)
+def test_evaluations_that_come_again_use_up_no_patience(every, step, scores, end):
+    left = list(scores)
+    options = {"evaluate_every": every, "remember_every": 10, "patience": 2, "steps": 24}
+    progress = loop(Line({step: 1}), evaluate=lambda: Score(left.pop(0), {}), **options).run()
+    assert progress.step == end
+    assert progress.best_score == max(scores)
+    assert not left
+
+
+def without_spike(factors, **calms):
+    line = Told(factors)
+    return went_back(line, spike=None, listener=Calms(line, **calms))
+
+
+def test_one_target_far_out_is_no_divergence():
+    # The batch costs a hundred times as much however often the run would go back.
+    line = Told({12: 100.0, 13: 100.0})
+    progress = loop(line, rate=1e-6, steps=60, remember_every=10).run()
+    assert not [entry for entry in progress.history if "event" in entry]
+    assert progress.rate_scale == 1
+    # Nor is it where it comes first behind a return.
+    assert without_spike({10: 100.0, 12: float("nan")}, but=10) == [10]
+
+
+def test_what_costs_much_for_good_is_divergence():
+    assert without_spike(dict.fromkeys(range(12, 60), 100.0)) == [10]
+
+
+def test_a_step_that_costs_too_much_is_not_gone_back_to():
+    assert without_spike({9: 100.0, 12: float("nan")}) == [0]
+    assert without_spike({8: 100.0, 12: float("nan")}) == [10]
+
+
 @pytest.mark.parametrize(("steps", "every"), [(1, 1), (3, 1), (40, 10), (200, 50), (9000, 50)])
 def test_short_runs_have_something_to_go_back_to(steps, every):
     assert remember_every(steps) == every

@@ -296,9 +296,11 @@ class TrainingLoop:
             )
         self.progress.rate_scale = scale
         self.progress.smoothed_loss = None
-        # The best weights are kept beside the states, and stay.
+        # The best weights are kept beside the states, and stay. Evaluations since then that come
+        # again are not counted twice.
+        if failed.best_score != self.progress.best_score:
+            self.progress.without_gain = 0
         self.progress.best_step, self.progress.best_score = failed.best_step, failed.best_score
-        self.progress.without_gain = failed.without_gain
         if is_stuck:
             self.progress.lowest_loss = None
         self.note({"event": "went back", "to": self.progress.step, "reason": reason})
@@ -366,7 +368,8 @@ class TrainingLoop:
     @torch.no_grad()
     def _take_best(self) -> None:
         self.processes.wait()
-        if self.progress.best_step in (None, self.progress.step):
+        # Those of the last step too: it may have been judged twice, before and after a return.
+        if self.progress.best_step is None:
             return
         if self.directory is not None:
             read_weights(self.directory / BEST_FILE, self.workload.weights)
