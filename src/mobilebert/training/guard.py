@@ -13,8 +13,8 @@ _NEW = 0.1
 _DIVERGED = 2.0
 # A single step counts as this multiple of that limit at most, where no spike is too much: a target
 # far out costs a batch as much as it likes and comes again however often the run goes back, while
-# what is lost for good stays where it is and is seen within seven steps.
-_FAR_OUT = 2.0
+# what is lost for good stays where it is and is seen within four steps.
+_FAR_OUT = 3.0
 # After so many returns with half the rate each, the rate is not the reason.
 MOST_RETURNS = 6
 
