@@ -78,6 +78,10 @@ CASES = [
         (False, "went back to the last good state (loss is nan); it continued from step 7 with"),
     ),
     (
+        with_history(events=[parts.Event(kind="gave up", step=7, reason="loss is nan")]),
+        (True, "was given up (loss is nan): the model has the weights that were judged best"),
+    ),
+    (
         with_history(steps=[parts.StepEntry(step=4, loss=math.inf)]),
         (True, "The loss was not finite at 1 entry, first at step 4."),
     ),
@@ -116,6 +120,13 @@ def test_serious_things_come_first_and_before_the_numbers():
     report.evaluation.warnings = ["Something else."]
     report.data = parts.DataSummary(leaks=1, leak_examples=["d, line 3 is t, line 9"])
     assert [finding.serious for finding in findings(report)] == [True, True, False]
+    report.history.events = [parts.Event(kind="gave up", step=9)]
+    assert "given up" in findings(report)[0].sentence
     page = report_page(report)
-    assert page.index("one class only") < page.index("Something else.") < page.index("90.0 %")
+    assert (
+        page.index("given up")
+        < page.index("one class only")
+        < page.index("Something else.")
+        < page.index("90.0 %")
+    )
     assert "d, line 3 is t, line 9." in page

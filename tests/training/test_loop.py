@@ -206,6 +206,34 @@ def test_a_step_that_never_works_ends_with_the_last_good_weights():
     assert_same(line.values(), wanted.values())
 
 
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_run_that_is_given_up_ends_with_the_best_weights(tmp_path, on_disk):
+    options = {"evaluate_every": 5, "remember_every": 5, "ends_with_best": True, "fingerprint": "f"}
+    options |= {"directory": tmp_path} if on_disk else {}
+    line, wanted = Line(poison={12: 99}), Line()
+    judge = Judge(0.9, 0.5)
+    progress = loop(line, evaluate=judge, **options).run()
+    assert (progress.step, progress.best_step) == (10, 5)
+    events = [entry["event"] for entry in progress.history if "event" in entry]
+    assert events == ["went back"] * 6 + ["gave up"]
+    reason = progress.history[-1]["reason"]
+    assert reason.startswith("it diverges even with 1/64 of the learning rate; step 13: the loss")
+    loop(wanted, steps=5).run()
+    assert_same(line.values(), wanted.values())
+    if on_disk:  # it is not tried again
+        again = Line()
+        loop(again, evaluate=Judge(), **options).run(resume=True)
+        assert_same(again.values(), wanted.values())
+
+
+@pytest.mark.parametrize("scores", [(), (float("nan"), float("nan"))])
+def test_a_run_without_best_weights_is_given_up_with_an_error(scores):
+    judge = Judge(*scores) if scores else None
+    options = {"evaluate_every": 5, "remember_every": 5, "ends_with_best": True}
+    with pytest.raises(TrainingError, match=r"step 10\."):
+        loop(Line(poison={12: 99}), evaluate=judge, **options).run()
+
+
 def test_a_loss_that_grows_is_noticed():
     line = Line()
     optimizer = torch.optim.SGD(list(line.weights.values()), lr=5.0)

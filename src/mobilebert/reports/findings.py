@@ -46,6 +46,19 @@ def findings(report: Report) -> list[Finding]:
     return sorted(found, key=lambda finding: not finding.serious)
 
 
+def _gave_up(report: Report) -> Iterator[Finding]:
+    for event in report.history.events:
+        if event.kind == "gave up":
+            best = report.history.best_step
+            of_step = "" if best is None else f", of step {best:,}"
+            yield Finding(
+                True,
+                f"Training was given up{f' ({event.reason})' if event.reason else ''}: the model "
+                f"has the weights that were judged best until then{of_step}. Look at the data, or "
+                "begin anew with a smaller learning rate.",
+            )
+
+
 def _one_class(report: Report) -> Iterator[Finding]:
     evaluation = report.evaluation
     if evaluation and evaluation.only_class is not None:
@@ -143,6 +156,7 @@ def _told(report: Report) -> Iterator[Finding]:
 
 
 _KINDS: tuple[Callable[[Report], Iterator[Finding]], ...] = (
+    _gave_up,
     _one_class,
     _baseline,
     _not_finite,

@@ -112,7 +112,8 @@ class Event:
 
     Attributes:
         kind: ``went back`` (to the last good state, with a smaller rate), ``interrupted``,
-            ``resumed``, ``stopped early`` or another word.
+            ``resumed``, ``stopped early``, ``gave up`` (it diverged again and again) or another
+            word.
         step: Steps taken.
         reason: Why, a sentence or nothing.
     """

@@ -99,7 +99,7 @@ def finetune(
         InputError: Something given cannot be used; nothing was computed.
         ArgumentError: There is no such setting.
         CheckpointError: The model cannot be read, or `output` not written.
-        TrainingError: Training diverged again and again.
+        TrainingError: Training diverged again and again, and no weights were judged before.
         KeyboardInterrupt: Ctrl-C; `resume` goes on.
     """
     if type(seeds) is not int or seeds < 1:

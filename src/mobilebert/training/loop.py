@@ -159,7 +159,8 @@ class TrainingLoop:
             The numbers of the run.
 
         Raises:
-            TrainingError: It diverged again and again, with ever smaller rates.
+            TrainingError: It diverged again and again, with ever smaller rates, and does not end
+                with its best weights.
             KeyboardInterrupt: Ctrl-C; the state is on disk.
             SystemExit: SIGTERM; the state is on disk.
         """
@@ -178,7 +179,7 @@ class TrainingLoop:
             # While the last step was judged and kept; another stage may follow.
             if self.processes.any(stop.was_made):
                 self._stop(stop)
-            if self.progress.step < self.settings.steps:
+            if self.progress.step < self.settings.steps and not self.progress.gave_up:
                 reason = f"{self.progress.without_gain} evaluations without gain"
                 self.note({"event": "stopped early", "reason": reason})
             self._take_best()
@@ -204,7 +205,8 @@ class TrainingLoop:
     def _is_done(self) -> bool:
         patience = self.settings.patience
         out_of_patience = patience is not None and self.progress.without_gain >= patience
-        return self.progress.step >= self.settings.steps or out_of_patience
+        at_end = self.progress.step >= self.settings.steps
+        return at_end or out_of_patience or self.progress.gave_up
 
     def _advance(self, stop: StopRequest) -> None:
         try:
@@ -288,24 +290,38 @@ class TrainingLoop:
         self._go_back(self._last_good)
         # Where the very next step was too much, no smaller rate makes it less.
         is_stuck = step == self.progress.step and not fault.is_lost
-        if scale < 0.5**MOST_RETURNS:
-            raise TrainingError(
-                f"Training diverges even with 1/{2**MOST_RETURNS} of the learning rate ({reason}). "
-                f"The weights are those of step {self.progress.step}. Look at the data, or begin "
-                "anew with a smaller --learning-rate and --overwrite."
-            )
-        self.progress.rate_scale = scale
-        self.progress.smoothed_loss = None
         # The best weights are kept beside the states, and stay. Evaluations since then that come
         # again are not counted twice.
         if failed.best_score != self.progress.best_score:
             self.progress.without_gain = 0
         self.progress.best_step, self.progress.best_score = failed.best_step, failed.best_score
+        if scale < 0.5**MOST_RETURNS:
+            self._give_up(reason)
+            return
+        self.progress.rate_scale = scale
+        self.progress.smoothed_loss = None
         if is_stuck:
             self.progress.lowest_loss = None
         self.note({"event": "went back", "to": self.progress.step, "reason": reason})
         # From here on the halved rate is part of the state.
         self._last_good = self._snapshot()
+        self._moved()
+
+    def _give_up(self, reason: str) -> None:
+        """End, with the best weights if they are wanted and some are worth something."""
+        rate = f"1/{2**MOST_RETURNS} of the learning rate"
+        best = self.progress.best_score
+        if not self.settings.ends_with_best or best is None or not math.isfinite(best):
+            raise TrainingError(
+                f"Training diverges even with {rate} ({reason}). "
+                f"The weights are those of step {self.progress.step}. Look at the data, or begin "
+                "anew with a smaller --learning-rate and --overwrite."
+            )
+        self.progress.gave_up = True
+        self.note({"event": "gave up", "reason": f"it diverges even with {rate}; {reason}"})
+        # So that a run that goes on with other seeds does not try this one again.
+        self._last_good = self._snapshot()
+        self._keep()
         self._moved()
 
     def _go_back(self, snapshot: Snapshot) -> None:

@@ -26,6 +26,8 @@ class LoopSettings:
         offset: Steps of loops before it, whose batches, masks and dropout this one goes on behind.
         spike: Multiple of the lowest running mean of the loss above which it has left for good;
             None where the loss may rise, as while one objective gives way to another.
+        ends_with_best: Whether a run that diverges with every rate ends with its best weights, if
+            some were judged; it is an error otherwise.
     """
 
     steps: int
@@ -39,6 +41,7 @@ class LoopSettings:
     seed: int = 0
     offset: int = 0
     spike: float | None = None
+    ends_with_best: bool = False
 
 
 def remember_every(steps: int) -> int:

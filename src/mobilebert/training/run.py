@@ -150,7 +150,7 @@ class TuningRun:
             resume: Whether to go on from the states in the directory.
 
         Raises:
-            TrainingError: It diverged again and again.
+            TrainingError: It diverged again and again, and no weights were judged before.
             KeyboardInterrupt: Ctrl-C; the state is kept.
             SystemExit: SIGTERM; the state is kept.
         """
@@ -339,4 +339,5 @@ class TuningRun:
             report_every=max(1, min(50, self.steps // 100)),
             patience=settings.patience,
             seed=self.seed,
+            ends_with_best=True,
         )
