@@ -16,6 +16,7 @@ from mobilebert.pipelines.parameters import LengthOptions
 from mobilebert.training import evaluation_answers, evaluation_labels
 from mobilebert.training.finetune import finetune
 from mobilebert.training.judging import evaluate
+from mobilebert.training.objectives import build_objective
 from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.start import Start
 from mobilebert.training.treatment import (
@@ -276,6 +277,7 @@ def test_a_new_task_has_no_names_or_thresholds_of_the_old_one(tmp_path):
         ("token-classification", {"sampling": "balanced"}),
         ("text-classification", {"tune_thresholds": True}),
         ("token-classification", {"judge_by": "f1"}),
+        ("regression", {"label_smoothing": 0.1}),
     ],
 )
 def test_settings_of_other_tasks_are_refused(task, settings):
@@ -297,6 +299,21 @@ def test_metrics_of_another_task_are_refused(task, metric, allowed):
         check_settings(FinetuneTask(task), FinetuneSettings(judge_by=metric), 512)
     for name in allowed.split(" or "):
         check_settings(FinetuneTask(task), FinetuneSettings(judge_by=name), 512)
+
+
+@pytest.mark.parametrize("task", [task for task in FinetuneTask if task != "regression"])
+def test_labels_may_be_smoothed_in_other_tasks(task):
+    check_settings(task, FinetuneSettings(label_smoothing=0.1), 512)
+    build_objective(task, label_smoothing=0.1)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "head_learning_rate", "layer_decay"])
+@pytest.mark.parametrize("value", [0, 0.0])
+def test_rates_of_nothing_are_refused(name, value):
+    task = FinetuneTask.TEXT_CLASSIFICATION
+    check_settings(task, FinetuneSettings(**{name: 1e-9}), 512)
+    with pytest.raises(InputError, match=f"^{name} must be above 0, not {value}; --freeze"):
+        check_settings(task, FinetuneSettings(**{name: value}), 512)
 
 
 def test_rare_classes_are_made_up_for_once():

@@ -46,11 +46,17 @@ _OF_TASKS: dict[str, tuple[Any, tuple[FinetuneTask, ...]]] = {
         False,
         (FinetuneTask.MULTI_LABEL, FinetuneTask.QUESTION_ANSWERING),
     ),
+    "label_smoothing": (
+        0.0,
+        tuple(task for task in FinetuneTask if task is not FinetuneTask.REGRESSION),
+    ),
 }
+# Settings that 0 is too little for.
+_ABOVE_ZERO = ("learning_rate", "head_learning_rate", "layer_decay")
 
 
 def check_settings(task: FinetuneTask, settings: FinetuneSettings, longest: int) -> None:
-    """Refuse settings that a task does not have, and sequences that the model does not read.
+    """Refuse settings that mean nothing for a task, and sequences that the model does not read.
 
     Two settings that do the same are refused too.
 
@@ -67,6 +73,12 @@ def check_settings(task: FinetuneTask, settings: FinetuneSettings, longest: int)
             f"max_length is at most {longest}, the positions of the model, not "
             f"{settings.max_length:,}; --long-text says what becomes of longer texts."
         )
+    for name in _ABOVE_ZERO:
+        if getattr(settings, name) == 0:
+            raise InputError(
+                f"{name} must be above 0, not {getattr(settings, name)!r}; --freeze says what is "
+                "to keep its values."
+            )
     for name, (nothing, tasks) in _OF_TASKS.items():
         if getattr(settings, name) != nothing and task not in tasks:
             raise InputError(f"The task {task} has no {name}; it is for {', '.join(tasks)}.")
