@@ -1,5 +1,7 @@
 """The loss of each task, beside what the ordinary model says of one example after the other."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ from mobilebert.training.start import Start
 from mobilebert.training.tuned_model import TunedModel, pack_examples
 from mobilebert.training.workload import TaskWorkload
 from pipelines.random_checkpoints import write_checkpoint
-from tolerances import FOLDED_LOGITS
+from tolerances import FLOAT32, FOLDED_LOGITS
 
 T = FinetuneTask
 ITEMS = {
@@ -204,6 +206,18 @@ def test_the_layer_without_numbers_is_named(checkpoint, tokenizer):
     with torch.no_grad():
         weight[0, 0] = float("nan")
     assert "layer.1.ffn.0.output.dense.weight" in workload.fault(case.all, 0)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_weights_make_guessing_several_labels_dearer(checkpoint, tokenizer, smoothing):
+    case = Case(checkpoint, tokenizer, T.MULTI_LABEL)
+    weights = torch.tensor([50.0, 1.0, 0.5])
+    objective = build_objective(T.MULTI_LABEL, positive_weights=weights, label_smoothing=smoothing)
+    targets = torch.tensor(case.examples.targets).reshape(-1, 3)
+    wanted = float(objective.loss(torch.zeros_like(targets), targets).mean())
+    found = TaskWorkload(case.tuned, case.examples, T.MULTI_LABEL, objective).guessing
+    assert found == pytest.approx(wanted, rel=FLOAT32)
+    assert case.workload().guessing == pytest.approx(math.log(2))
 
 
 @pytest.mark.parametrize("task", [*TASKS, T.MASKED_LM])

@@ -143,6 +143,18 @@ class LabelObjective:
         )
         return Summed(by_label.masked_fill(~known, 0).sum(), known.sum())
 
+    def weight_of(self, shares: Tensor) -> float:
+        """Return what a unit weighs in the mean, with which weights make guessing dearer.
+
+        Args:
+            shares: Share of the examples that have each label, [C].
+        """
+        if self.positive_weights is None:
+            return 1.0
+        wanted = shares * (1 - self.label_smoothing) + self.label_smoothing / 2
+        weights = self.positive_weights.to(wanted)
+        return float((weights * wanted + (1 - wanted)).mean())
+
     def divergence(self, first: Tensor, second: Tensor, targets: Tensor) -> Tensor:
         """Sum of the symmetric Kullback-Leibler divergences of the labels' probabilities."""
         first, second = _widened(first), _widened(second)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from statistics import fmean
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mobilebert.corpora.masking import Masking
@@ -11,7 +12,7 @@ from mobilebert.datasets.items import FinetuneTask
 from mobilebert.training.batching import IntArray
 from mobilebert.training.examples import Example, ExampleSet
 from mobilebert.training.loop import BatchLoss
-from mobilebert.training.objectives import Objective, r_drop
+from mobilebert.training.objectives import LabelObjective, Objective, r_drop
 from mobilebert.training.readings import reading_of
 from mobilebert.training.tuned_model import TunedModel, pack_examples
 
@@ -67,6 +68,10 @@ class TaskWorkload:
         looked_at = [examples[number] for number in range(min(len(examples), _LOOKED_AT))]
         labels = tuned.model.config.num_labels
         self.guessing = fmean(self._reading.guessing(one, labels) for one in looked_at)
+        if isinstance(objective, LabelObjective) and objective.positive_weights is not None:
+            # Of all examples: of a hundred a rare label has none.
+            shares = examples.targets.reshape(-1, labels).mean(axis=0, dtype=np.float64)
+            self.guessing *= objective.weight_of(torch.from_numpy(shares))
 
     def loss(self, examples: IntArray, step: int) -> BatchLoss:
         """Return the loss of some examples."""
