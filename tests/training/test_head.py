@@ -217,6 +217,56 @@ def test_a_trained_head_stays_the_same_function(activation, targets):
     assert relative_error(fresh(features), wanted) > FLOAT32
 
 
+def trained_regression(activation, targets):
+    """A trained head, what it reads, and what it says of it before and in training."""
+    model = build("sequence_classification", num_labels=1, classifier_activation=activation)
+    features = 5 + 2 * torch.randn(40, 32)
+    told = ordinary_logits(model, features)[:, 0]
+    wanted = targets(told)
+    return model, features, wanted, standardize_head(model, features, targets=wanted, fresh=())
+
+
+@POOLERS
+@pytest.mark.parametrize(
+    "targets",
+    [
+        lambda told: 2000 + 10 * torch.randn(40),
+        lambda told: 20 * told - 300,
+        lambda told: 5 - told,
+        lambda told: torch.full((40,), 7.0),
+    ],
+    ids=["others", "unit", "sign", "one"],
+)
+def test_first_loss_of_a_regression_that_was_trained_for_other_numbers(activation, targets):
+    model, features, wanted, head = trained_regression(activation, targets)
+    variance = float(wanted.var(correction=0)) or 1.0
+    assert float(F.mse_loss(head.eval()(features)[:, 0], wanted)) > 2 * variance
+    assert head.is_far(features, wanted)
+    head.fit_(features, wanted)
+    assert not head.is_far(features, wanted)
+    assert float(F.mse_loss(head.eval()(features)[:, 0], wanted)) <= (1 + FLOAT32) * variance
+    head.fold_()
+    assert_close(ordinary_logits(model, features), head(features), FOLDED_LOGITS)
+
+
+@POOLERS
+def test_another_unit_loses_nothing_of_a_regression(activation):
+    _, features, wanted, head = trained_regression(activation, lambda told: 20 * told - 300)
+    head.eval().fit_(features, wanted)
+    variance = float(wanted.var(correction=0))
+    assert float(F.mse_loss(head(features)[:, 0], wanted)) < FOLDED_LOGITS * variance
+
+
+@POOLERS
+@pytest.mark.parametrize("noise", [0.0, 0.5, 20.0])
+def test_a_regression_that_is_near_is_told(activation, noise):
+    _, features, wanted, head = trained_regression(
+        activation, lambda told: told + noise * told.std() * torch.randn(40)
+    )
+    assert not head.eval().is_far(features, wanted)
+    assert head.is_far(features, wanted + 3 * wanted.std())
+
+
 def test_new_modules_are_those_the_loader_made(tmp_path):
     build("masked_lm").save_pretrained(tmp_path)
     model = MODEL_CLASSES["sequence_classification"].from_pretrained(tmp_path)

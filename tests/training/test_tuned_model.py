@@ -39,3 +39,16 @@ def test_a_weight_is_named(tuned, batch):
     with torch.no_grad():
         tuned.model.base_model.encoder.layer[1].output.dense.bias[3] = torch.nan
     assert tuned.fault(batch) == "the weight mobilebert.encoder.layer.1.output.dense.bias"
+
+
+def test_a_regression_is_fitted_where_it_is_far(batch):
+    tuned = TunedModel(build("sequence_classification", num_labels=1), Precision.FLOAT32)
+    with torch.no_grad():
+        told = tuned.model.eval()(torch.arange(1, 9)[None]).logits[0, 0]
+        told = torch.stack([told, tuned.model(torch.arange(3, 15)[None]).logits[0, 0]])
+    tuned.start_head([batch], told)
+    before = {name: weight.clone() for name, weight in tuned.head.named_parameters()}
+    assert not tuned.fit_head([batch], told, seed=0)
+    assert all(torch.equal(x, before[name]) for name, x in tuned.head.named_parameters())
+    assert tuned.fit_head([batch], told + 1000, seed=0)
+    assert any(not torch.equal(x, before[name]) for name, x in tuned.head.named_parameters())

@@ -38,6 +38,8 @@ _LEAST_OF_TYPICAL = 0.2
 # From N rows a spread below this, divided by N, of the mean is not believed, for the same reason.
 _BELIEVED_SHARE = 0.25
 
+# A trained regression may be off by so many variances of the targets; their mean is by one.
+_FAR_OFF = 2.0
 # The least spread of what a trained layer reads: its weights were learned for features as they are,
 # and with smaller ones steps of the rate would undo that.
 _LEAST_OF_TRAINED = 1.0
@@ -151,7 +153,7 @@ class StandardizedHead(nn.Module):
 
         Dividing a squared error by its square makes the loss independent of the targets' unit.
         """
-        return self.first.out_spread if self.last is None else self.last.out_spread
+        return self._giving.out_spread
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits the folded model would give, in float32.
@@ -169,6 +171,49 @@ class StandardizedHead(nn.Module):
         pooled = torch.tanh(self.first(features))
         logits = self.last(pooled, dropout)
         return logits
+
+    @torch.no_grad()
+    def is_far(self, features: Tensor, targets: Tensor) -> bool:
+        """Tell whether a regression's squared error is above twice the variance of targets.
+
+        Args:
+            features: Rows that the head reads, [N, H].
+            targets: What is wanted of them, [N] or [N, C].
+        """
+        found, wanted = self._standardised(self(features)), self._standardised(targets)
+        return float((found - wanted).square().mean()) > _FAR_OFF
+
+    @torch.no_grad()
+    def fit_(self, features: Tensor, targets: Tensor) -> None:
+        """Shift and scale the numbers of a regression that was trained for others.
+
+        What it learned in another unit is of use: the line through its numbers and the targets that
+        has the least squares is never further from these than their mean.
+
+        Args:
+            features: Rows that the head reads, [N, H]; with dropout as in training, which may be
+                more than what the rows differ by.
+            targets: What is wanted of them, [N] or [N, C].
+        """
+        found, wanted = self._standardised(self(features)), self._standardised(targets)
+        middle, goal = found.mean(dim=0), wanted.mean(dim=0)
+        common = ((found - middle) * (wanted - goal)).mean(dim=0)
+        variance = (found - middle).square().mean(dim=0)
+        slope = torch.where(variance > 0, common / variance, 0.0)
+        layer = self._giving
+        layer.bias.copy_((layer.bias - middle) * slope + goal)
+        layer.weight.copy_(layer.weight * slope[:, None])
+
+    @property
+    def _giving(self) -> StandardizedLinear:
+        """The layer that gives the logits."""
+        return self.first if self.last is None else self.last
+
+    def _standardised(self, numbers: Tensor) -> Tensor:
+        """Return logits or targets in units of the targets, [N, C], in float64."""
+        layer = self._giving
+        rows = numbers.double().reshape(len(numbers), -1)
+        return (rows - layer.out_mean) / layer.out_spread
 
     def fold_(self) -> None:
         """Write the weights of the ordinary model; may be done at any time, and again."""

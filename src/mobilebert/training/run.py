@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mobilebert.corpora.masking import Masking
 from mobilebert.datasets.items import FinetuneTask, Item
+from mobilebert.logging import get_logger
 from mobilebert.pipelines.label_thresholds import store_thresholds
 from mobilebert.pipelines.null_answers import store_null_threshold
 from mobilebert.reports.wording import metric_words
@@ -23,7 +24,7 @@ from mobilebert.training.balance import (
     balanced_example_weights,
     balanced_positive_weights,
 )
-from mobilebert.training.batching import BatchPlan, micro_batches
+from mobilebert.training.batching import BatchPlan, IntArray, micro_batches
 from mobilebert.training.evaluation import evaluate_items
 from mobilebert.training.evaluation_results import Evaluation
 from mobilebert.training.examples import ExampleSet
@@ -157,9 +158,9 @@ class TuningRun:
         settings, task = self.material.settings, self.material.task
         first_weights = weights_digest(self.model)
         tuned = TunedModel(self.model, Precision(settings.precision))
-        batches, targets = self._first_batches()
+        batches, chosen = self._first_batches()
         if task is not FinetuneTask.MASKED_LM:
-            tuned.start_head(batches, targets, self._prior())
+            self._start_head(tuned, batches, chosen)
         scales = outlier_scales(self.model, batches)
         choose_learning(self.model, settings, torch.Generator().manual_seed(self.seed))
         if settings.lora_rank is not None:
@@ -232,8 +233,29 @@ class TuningRun:
         sign = 1 if metric_words(evaluation.headline).higher_is_better else -1
         return Score(sign * evaluation.score, evaluation.metrics)
 
-    def _first_batches(self) -> tuple[list[Any], Tensor | None]:
-        """Return sequences of the first steps, and the targets of a regression."""
+    def _start_head(self, tuned: TunedModel, batches: list[Any], chosen: IntArray) -> None:
+        """Standardise the head; one that was trained for other numbers is brought near these."""
+        targets = None
+        if self.material.task is FinetuneTask.REGRESSION:
+            numbers = np.asarray(self.material.examples.targets, np.float64)
+            targets = torch.from_numpy(numbers)
+        tuned.start_head(batches, targets, self._prior())
+        if targets is None or self._has_new_head():
+            return
+        was_far = tuned.fit_head(batches, targets[chosen], self.seed)
+        if was_far and self.processes.is_first:
+            get_logger(__name__).warning(
+                "The model's head was trained for numbers that are far from those of the data: "
+                "what it gives was shifted and scaled to them."
+            )
+
+    def _has_new_head(self) -> bool:
+        projection = self.model.task.projection
+        assert projection is not None  # all tasks but that of masked words have one
+        return f"{projection.name}.weight" in self.model.newly_initialized_weights
+
+    def _first_batches(self) -> tuple[list[Any], IntArray]:
+        """Return sequences of the first steps, and the numbers of their examples."""
         examples, lengths = self.material.examples, self.material.examples.lengths
         chosen: list[int] = []
         tokens, step = 0, 0
@@ -242,12 +264,9 @@ class TuningRun:
             chosen += [int(number) for number in batch]
             tokens += int(lengths[batch].sum())
             step += 1
-        parts = micro_batches(np.array(chosen), lengths, self.material.settings.micro_tokens)
-        batches = [pack_examples([examples[int(n)] for n in part]) for part in parts]
-        targets = None
-        if self.material.task is FinetuneTask.REGRESSION:
-            targets = torch.from_numpy(np.asarray(examples.targets, np.float64))
-        return batches, targets
+        numbers = np.array(chosen)
+        parts = micro_batches(numbers, lengths, self.material.settings.micro_tokens)
+        return [pack_examples([examples[int(n)] for n in part]) for part in parts], numbers
 
     def _objective(self) -> Objective:
         settings, task = self.material.settings, self.material.task

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from mobilebert.checkpoint.directory import task_of_config
 from mobilebert.checkpoint.reading import load_config
 from mobilebert.config import MobileBertConfig
 from mobilebert.datasets.items import FinetuneTask
@@ -135,7 +136,8 @@ class Start:
     def model(self, seed: int) -> TaskModel[Any]:
         """Load the model; what is new in it is drawn by the seed.
 
-        A head that was trained for other labels, or for these in another order, is new too.
+        A head that was trained for another task or other labels, or for these in another order, is
+        new too.
 
         Raises:
             CheckpointError: The checkpoint cannot be read.
@@ -150,7 +152,9 @@ class Start:
                 # Another number of labels means another head.
                 ignore_mismatched_sizes=True,
             )
-            if self.labels and self.labels != _labels_of(load_config(self.name, HubOptions())):
+            known = load_config(self.name, HubOptions())
+            has_others = bool(self.labels) and self.labels != _labels_of(known)
+            if has_others or _is_of_another_task(known, self.task):
                 _renew_head(model)
         strange = [name for name in model.newly_initialized_weights if ".encoder." in name]
         if strange:
@@ -168,10 +172,21 @@ def _labels_of(config: MobileBertConfig) -> LabelNames:
     return tuple(name for _, name in sorted(config.id2label.items()))
 
 
+def _is_of_another_task(config: MobileBertConfig, task: FinetuneTask) -> bool:
+    """Tell whether a checkpoint has a head of this task's name that does something else."""
+    own, found = MODEL_OF_TASK[task].projection, task_of_config(config)
+    if own is None:
+        return False
+    if found is not None and found.projection is not None and found is not MODEL_OF_TASK[task]:
+        return found.projection.name == own.name
+    wanted = _PROBLEM_TYPES.get(task)
+    return None not in (wanted, config.problem_type) and config.problem_type != wanted
+
+
 def _renew_head(model: TaskModel[Any]) -> None:
     """Draw the projection of a model anew, and count it as new."""
     projection = model.task.projection
-    assert projection is not None  # tasks with labels have one
+    assert projection is not None  # tasks whose heads may be of another have one
     drawn = {f"{projection.name}.{part}" for part in ("weight", "bias")}
     if drawn <= set(model.newly_initialized_weights):
         return  # the checkpoint had none

@@ -85,18 +85,43 @@ class TunedModel:
         Raises:
             InputError: The features hold infinity or NaN.
         """
-        was_training = self.model.training
-        self.model.eval()
-        with torch.no_grad():
-            features = torch.cat([self.features(batch) for batch in batches])
-        self.model.train(was_training)
         self.head = standardize_head(
             self.model,
-            features,
+            self._read(batches, training=False),
             targets=targets,
             prior=prior,
             bfloat16=self.precision is Precision.BFLOAT16,
         )
+
+    def fit_head(self, batches: Sequence[PackedBatch], targets: Tensor, seed: int) -> bool:
+        """Shift and scale the numbers of a trained regression, if they are far from other targets.
+
+        Args:
+            batches: Some sequences of the data.
+            targets: What is wanted of them, [N].
+            seed: Of dropout.
+
+        Returns:
+            Whether they were.
+        """
+        head = self.head
+        assert head is not None  # it was started
+        if not head.eval().is_far(self._read(batches, training=False), targets):
+            return False
+        device = self.model.device
+        with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
+            torch.manual_seed(seed)
+            head.train().fit_(self._read(batches, training=True), targets)
+        return True
+
+    @torch.no_grad()
+    def _read(self, batches: Sequence[PackedBatch], *, training: bool) -> Tensor:
+        """Return what the head reads of some sequences, with dropout or without."""
+        was_training = self.model.training
+        self.model.train(training)
+        features = torch.cat([self.features(batch) for batch in batches])
+        self.model.train(was_training)
+        return features
 
     def train(self) -> None:
         """Let dropout act."""
