@@ -86,9 +86,11 @@ ROWS: dict[str, Row] = {
         train=("glue/MRPC/train.tsv",),
         dev=("glue/MRPC/dev.tsv",),
         columns={"text": "#1 String", "text_pair": "#2 String", "label": "Quality"},
-        metrics=("f1", "accuracy"),
+        # Not judged by F1: two of three pairs are of the second class, whose F1 is 81.2 where all
+        # are called so.
+        metrics=("accuracy", "f1"),
         # Few examples: more steps, of fewer of them.
-        settings={"epochs": 5, "batch_size": 16, "judge_by": "f1"},
+        settings={"epochs": 5, "batch_size": 16},
     ),
     "stsb": Row(
         title="STS-B",

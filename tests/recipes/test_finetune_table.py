@@ -157,7 +157,7 @@ def test_a_budget_is_of_settings_and_of_rows_to_judge_by(table, given, measured)
     assert not any(model in str(one) for one in budgets)
 
 
-@pytest.mark.parametrize(("name", "metric"), [("cola", "matthews"), ("mrpc", "f1"), ("rte", None)])
+@pytest.mark.parametrize(("name", "metric"), [("cola", "matthews"), ("mrpc", None), ("rte", None)])
 def test_both_sides_are_judged_by_the_metric_that_is_compared(name, metric, table, monkeypatch):
     settings = FinetuneSettings(**table.ROWS[name].settings)
     peer, told = table.transformers_finetuning, []
