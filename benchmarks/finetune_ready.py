@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mobilebert.datasets.fingerprints import input_of, target_of
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
 from mobilebert.hub import BUNDLED_MODEL, BUNDLED_MODELS
@@ -57,12 +58,15 @@ class Ready:
         return self.start.name
 
     def budget(self, seeds):
-        """What both sides are given: entries with another one are of another table."""
+        """What both sides are given: entries with another one are of another table.
+
+        Where files lie is no part of it.
+        """
         names = ("batch_size", "learning_rate", "warmup", "clip", "weight_decay", "max_length")
         return {
             "weights": weights_of(self.model),
             "settings": _digest(self.settings.to_json()),
-            "judged_by": _digest(repr(self.dev)),
+            "judged_by": _digest(repr([(input_of(x), target_of(x)) for x in self.dev])),
             "train": len(self.examples),
             "dev": len(self.dev),
             "steps": self.steps,

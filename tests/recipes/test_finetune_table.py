@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -142,13 +143,15 @@ def test_settings_of_one_side_alone_are_refused(table, given, measured, monkeypa
         table.main(other)
 
 
-def test_a_budget_is_of_settings_and_of_rows_to_judge_by(table, given, measured):
+def test_a_budget_is_of_settings_and_of_rows_to_judge_by(table, given, measured, tmp_path):
     options, _ = given
     data, model = options[1], options[5]
     limits = {"max_steps": 1, "batch_size": 4, "max_length": 48}
     row = table.ROWS["arct"]
     ready = table.make_ready(row, Path(data), limits, model)
     assert ready.budget(1) == measured["arct"]["budget"]
+    elsewhere = shutil.copytree(data, tmp_path / "elsewhere")
+    assert table.make_ready(row, elsewhere, limits, model).budget(1) == ready.budget(1)
     fewer = dataclasses.replace(ready, dev=ready.dev[1:])
     other = dataclasses.replace(ready, settings=dataclasses.replace(ready.settings, dropout=0.3))
     budgets = [one.budget(1) for one in (ready, fewer, other)]
