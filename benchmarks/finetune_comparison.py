@@ -12,7 +12,7 @@ from rows import ROWS  # recipes/ is no package
 __all__ = ["comparison"]
 
 # Of a budget: what says which rows they were, and which checkpoint.
-_ROWS_OF = ("train", "dev")
+_ROWS_OF = ("train", "dev", "judged_by")
 _CHECKPOINT = ("model", "weights")
 
 
@@ -59,21 +59,30 @@ def _unlike(names, entries):
     """Say what both were not given alike, besides the checkpoint."""
     budgets = [entry["budget"] for entry in entries]
     title = entries[0]["title"]
-    if any(budgets[0][name] != budgets[1][name] for name in _ROWS_OF):
-        amounts = [
-            f"{name} from {budget['train']:,} and is judged by {budget['dev']:,}"
-            for name, budget in zip(names, budgets, strict=True)
-        ]
+    if any(_differ(budgets, name) for name in _ROWS_OF):
+        rows = [f"{name} {_rows_told(x)}" for name, x in zip(names, budgets, strict=True)]
         sys.exit(
-            f"These are not the same rows of {title}: {' but '.join(amounts)}. Measure both with "
+            f"These are not the same rows of {title}: {' but '.join(rows)}. Measure both with "
             "the same --data and limits."
         )
     differing = [
-        f"{name} {budgets[0][name]} and {budgets[1].get(name)}"
-        for name in budgets[0]
-        if name not in _CHECKPOINT and budgets[0][name] != budgets[1].get(name)
+        f"{name} {budgets[0].get(name)} and {budgets[1].get(name)}"
+        for name in budgets[0] | budgets[1]
+        if name not in _CHECKPOINT and budgets[0].get(name) != budgets[1].get(name)
     ]
     return [f"{title} ({', '.join(differing)})"] if differing else []
+
+
+def _differ(budgets, name):
+    """Tell whether both say something, and not the same; older results have no judged_by."""
+    first, second = (budget.get(name) for budget in budgets)
+    return None not in (first, second) and first != second
+
+
+def _rows_told(budget):
+    """Say which rows they were; of as many others the digest is another one."""
+    told = f"from {budget['train']:,} and is judged by {budget['dev']:,}"
+    return told + (f" (digest {budget['judged_by']})" if "judged_by" in budget else "")
 
 
 def _line(entry, metric, scale, values):

@@ -58,6 +58,15 @@ def test_what_was_not_given_alike_is_told(comparison):
 def test_other_rows_are_refused(comparison):
     with pytest.raises(SystemExit, match="mini.json from 1,000 .* but other.json from 900 and is"):
         comparison(NAMES, [results([0.8]), results([0.7], train=900)])
+    with pytest.raises(SystemExit, match="10 \\(digest aa\\) but other.json .* 10 \\(digest bb\\)"):
+        comparison(NAMES, [results([0.8], judged_by="aa"), results([0.7], judged_by="bb")])
+
+
+def test_rows_that_older_results_do_not_tell_are_told(comparison):
+    newer, older = results([0.8], judged_by="aa"), results([0.7])
+    for contents, told in (([newer, older], "aa and None"), ([older, newer], "None and aa")):
+        said = comparison(NAMES, contents)
+        assert said.endswith(f"Not given alike: MR sentence polarity (judged_by {told}).")
 
 
 def test_nothing_in_common(comparison):
