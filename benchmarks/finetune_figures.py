@@ -51,9 +51,14 @@ def shown(values):
 
 
 def runs_of(entry, side):
-    """Return the runs of a side that has finished a row, one for each seed; else none."""
-    runs = entry.get(side, {}).get("runs", [])
-    return runs if runs and len(runs) == entry["budget"]["seeds"] else []
+    """Return the runs of a side that has finished a row, one for each seed; else none.
+
+    Ours has finished when the model that it saved is judged too, beside the majority.
+    """
+    found = entry.get(side, {})
+    runs = found.get("runs", [])
+    judged = side != "ours" or "baseline" in found
+    return runs if runs and judged and len(runs) == entry["budget"]["seeds"] else []
 
 
 def is_complete(entry):

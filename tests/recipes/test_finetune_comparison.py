@@ -70,7 +70,8 @@ def test_rows_that_older_results_do_not_tell_are_told(comparison):
 
 
 def test_nothing_in_common(comparison):
-    unfinished = results([0.8], seeds=2)
-    for content in ({"rows": {}}, unfinished):
+    unfinished, unjudged = results([0.8], seeds=2), results([0.8])
+    del unjudged["rows"]["mr"]["ours"]["baseline"]
+    for content in ({"rows": {}}, unfinished, unjudged):
         with pytest.raises(SystemExit, match="mini.json and other.json have no row in common"):
             comparison(NAMES, [results([0.8]), content])

@@ -284,6 +284,23 @@ def test_a_side_alone_is_printed(table, tmp_path, monkeypatch, capsys):
     assert "| 50.0 | 85.0 ± 7.1 | 85.0 ± 7.1 | +0.0 |" in capsys.readouterr().out
 
 
+def test_a_model_that_is_not_judged_yet_is_unfinished(table, tmp_path, monkeypatch, capsys):
+    unjudged = entry([0.8, 0.9], [0.7, 0.8])
+    del unjudged["ours"]["baseline"], unjudged["ours"]["best_of_saved"]
+    found = tmp_path / "found.json"
+    facts = {"machine": "a processor", "transformers": "4"}
+    found.write_text(json.dumps({"rows": {"mr": unjudged}, "facts": facts}))
+    ready = SimpleNamespace(budget=lambda seeds: unjudged["budget"], check_alike=lambda: None)
+    monkeypatch.setattr(table, "make_ready", lambda *_: ready)
+    options = ["--json", str(found), "--threads", "1"]
+    more = ["--data", str(tmp_path), "--rows", "mr", "--seeds", "2", "--sides", "transformers"]
+    table.main([*options, *more])
+    line = "| MR sentence polarity | accuracy | 1,000 | 10 | 5 × 4 | - | 75.0 ± 7.1 | - | - |"
+    assert capsys.readouterr().out.splitlines()[-1] == line
+    with pytest.raises(SystemExit, match="no row that both sides have finished"):
+        table.main([*options, "--table", str(tmp_path / "page.md")])
+
+
 def sequence(length):
     return ModelInput(ids=list(range(1, length + 1)), types=[0] * length)
 
