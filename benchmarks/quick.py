@@ -23,10 +23,12 @@ from mobilebert import finetune
 from mobilebert.datasets.items import FinetuneTask
 from mobilebert.extras import require_training
 from mobilebert.files import write_atomic
+from mobilebert.hub import BUNDLED_MODEL
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "recipes"))
 from corpus import files_of  # noqa: E402  (recipes/ is no package)
+from finetune_ready import weights_of  # noqa: E402  (not first: finetune sets PyTorch up)
 from rows import ROWS  # noqa: E402
 
 RESULTS = ROOT / "benchmarks/results/quick.json"
@@ -78,7 +80,7 @@ def rows_before(path, facts):
     if not path.exists():
         return {}
     content = json.loads(path.read_text())
-    before = {name: content[name] for name in facts}
+    before = {name: content.get(name) for name in facts}
     if comparable(before) != comparable(facts):
         sys.exit(
             f"{path} was measured with {before}, and this would be with {facts}: give another "
@@ -106,6 +108,7 @@ def main(given=None):
     threads = require_training("This benchmark").get_num_threads()
     limits = {} if options.max_steps is None else {"max_steps": options.max_steps}
     facts = {"machine": machine(threads), "torch": metadata.version("torch"), "limits": limits}
+    facts["weights"] = weights_of(BUNDLED_MODEL)
     rows = rows_before(path, facts)
     for task in options.tasks:
         rows[task] = measured(task, options.data, limits)

@@ -18,6 +18,7 @@ def quick(monkeypatch, tmp_path):
 
     monkeypatch.setattr(module, "measured", measured)
     monkeypatch.setattr(module, "machine", lambda threads: "P, 2 threads, load 0.1 before it")
+    monkeypatch.setattr(module, "weights_of", {module.BUNDLED_MODEL: "aa"}.get)
     monkeypatch.setattr(module, "RESULTS", tmp_path / "quick.json")
     return module
 
@@ -37,13 +38,15 @@ def test_other_tasks_are_kept(quick, monkeypatch, capsys):
     assert [line.split()[1] for line in told[-3:]] == wanted
 
 
-@pytest.mark.parametrize("differs", ["machine", "limits"])
+@pytest.mark.parametrize("differs", ["machine", "limits", "weights"])
 def test_what_was_measured_otherwise_is_not_mixed(quick, monkeypatch, differs):
     words = ["--data", "D", "--json", str(quick.RESULTS), "--tasks", "regression"]
     quick.main(words)
     before = quick.RESULTS.read_text()
     if differs == "machine":
         monkeypatch.setattr(quick, "machine", lambda threads: "Q, 2 threads, load 0.1 before it")
+    elif differs == "weights":
+        monkeypatch.setattr(quick, "weights_of", {quick.BUNDLED_MODEL: "bb"}.get)
     else:
         words += ["--max-steps", "2"]
     with pytest.raises(SystemExit, match="give another --json, or remove it"):
