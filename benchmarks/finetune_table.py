@@ -78,17 +78,23 @@ def ours(row, ready, data, directory, limits, seeds):
     """Tune with mobilebert, all seeds."""
     started = time.monotonic()
     interrupted = (directory / "training").is_dir()
-    result = finetune(
-        row.task,
-        model=ready.model,
-        output=directory,
-        resume=interrupted,
-        overwrite=directory.is_dir() and not interrupted,
-        seeds=seeds,
-        progress=True,
-        **{**row.keywords(data), **limits},
-        evaluate_every=ready.settings.evaluate_every,
-    )
+    try:
+        result = finetune(
+            row.task,
+            model=ready.model,
+            output=directory,
+            resume=interrupted,
+            overwrite=directory.is_dir() and not interrupted,
+            seeds=seeds,
+            progress=True,
+            **{**row.keywords(data), **limits},
+            evaluate_every=ready.settings.evaluate_every,
+        )
+    except InputError as error:
+        if not interrupted:
+            raise
+        # The data were read before, so it is the states that are refused.
+        raise InputError(f"{error} Here there is no --overwrite: remove {directory}.") from None
     runs = result.report.seeds.runs if result.report.seeds else []
     losses = [entry["loss"] for entry in result.history if "loss" in entry]
     return {

@@ -119,6 +119,24 @@ def test_a_judgement_that_is_lacking_is_made_up_for(table, given, measured, tmp_
     assert json.loads((directory / "found.json").read_text())["rows"]["arct"] == measured["arct"]
 
 
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_what_to_remove_is_told_where_states_are_of_other_settings(
+    interrupted, table, tmp_path, monkeypatch
+):
+    directory = tmp_path / "found" / "arct"
+    (directory / "training" if interrupted else directory).mkdir(parents=True)
+
+    def refusing(*_, resume, **__):
+        assert resume is interrupted
+        raise InputError("These are of other settings.")
+
+    monkeypatch.setattr(table, "finetune", refusing)
+    ready = SimpleNamespace(model="m", settings=FinetuneSettings(evaluate_every=1))
+    with pytest.raises(InputError) as refused:
+        table.ours(table.ROWS["arct"], ready, tmp_path, directory, {}, 1)
+    assert (f"no --overwrite: remove {directory}." in str(refused.value)) is interrupted
+
+
 def test_two_at_once_are_refused(table, given):
     options, directory = given
     with alone_in(directory / "found.json"), pytest.raises(SystemExit, match="Another run"):
