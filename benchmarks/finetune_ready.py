@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from mobilebert.training.start import Start
 
 __all__ = ["JUDGED", "Ready", "make_ready", "weights_of"]
 
-# How often a run is judged, at equal distances.
+# How often a run is judged at most: at equal distances, and where it ends.
 JUDGED = 4
 # What transformers' loop has no counterpart of: a row that sets one of them compares nothing.
 OURS_ALONE = (
@@ -120,5 +121,5 @@ def make_ready(row, data, limits, model=BUNDLED_MODEL):
     ).examples
     plan = BatchPlan(examples.lengths, settings.batch_size, settings.seed)
     steps = steps_of(settings, plan)
-    settings = dataclasses.replace(settings, evaluate_every=max(1, steps // JUDGED))
+    settings = dataclasses.replace(settings, evaluate_every=math.ceil(steps / JUDGED))
     return Ready(task, start, settings, examples, list(read.dev), steps)

@@ -50,17 +50,18 @@ PAGE = """# Figures of fine-tuning
 Fine-tuning of {weights} with `mobilebert finetune`, beside transformers' MobileBERT and its
 ordinary loop: same checkpoint, steps, examples of a step, rate, warm-up, weight decay, clipping and
 rows to judge by. Mean ± standard deviation (median) over seeds, in points; of each run the best of
-{judged} judgings counts, for both. The majority is the answer that reads no text. In padded batches
-of transformers' loop the trigram of the last token of shorter texts has [PAD], in judging nothing.
+{judged} judgings at most counts, for both. The majority is the answer that reads no text. In padded
+batches of transformers' loop the trigram of the last token of shorter texts has [PAD], in judging
+nothing.
 
 {table}
 
 {below} {differing}
 
 A row of ours is `python recipes/finetune.py NAME --data DIR --output DIR --seeds {seeds}`, with the
-steps, the examples of a step and a quarter of the steps as `--max-steps`, `--batch-size` and
-`--evaluate-every`. `benchmarks/finetune_table.py --data DIR --json FILE` measures, and
-`--json FILE --table PAGE` writes this page.
+steps, the examples of a step and a quarter of the steps, rounded up, as `--max-steps`,
+`--batch-size` and `--evaluate-every`. `benchmarks/finetune_table.py --data DIR --json FILE`
+measures, and `--json FILE --table PAGE` writes this page.
 
 {machine}; transformers {transformers}.
 """

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -176,6 +177,15 @@ def test_a_budget_is_of_settings_and_of_rows_to_judge_by(table, given, measured,
     assert [one["judged_by"] == budgets[0]["judged_by"] for one in budgets] == [True, False, True]
     assert [one["settings"] == budgets[0]["settings"] for one in budgets] == [True, True, False]
     assert not any(model in str(one) for one in budgets)
+
+
+@pytest.mark.parametrize(("steps", "judged"), [(1, 1), (4, 4), (6, 3), (9, 3), (11, 4)])
+def test_a_run_is_judged_four_times_at_most(steps, judged, table, given):
+    options, _ = given
+    limits = {"max_steps": steps, "batch_size": 4, "max_length": 48}
+    ready = table.make_ready(table.ROWS["arct"], Path(options[1]), limits, options[5])
+    assert ready.steps == steps
+    assert math.ceil(steps / ready.settings.evaluate_every) == judged <= table.JUDGED
 
 
 @pytest.mark.parametrize(("name", "metric"), [("cola", "matthews"), ("mrpc", None), ("rte", None)])
