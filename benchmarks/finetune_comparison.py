@@ -24,11 +24,12 @@ def comparison(names, contents):
         contents: What they hold.
 
     Returns:
-        A table, and sentences: which is lower by more than the spread, and what was not alike.
+        A table that ends with the mean over rows, and sentences: which is lower by more than the
+        spread, and what was not alike.
     """
     head = ["data", "metric", "majority", *names, "difference"]
     table = [f"| {' | '.join(head)} |", "|---|---|" + "--:|" * (len(head) - 2)]
-    lower, unlike, unknown = ([], []), [], []
+    lower, unlike, unknown, means = ([], []), [], [], []
     for name, row in ROWS.items():
         entries = [content["rows"].get(name, {}) for content in contents]
         runs = [runs_of(entry, "ours") for entry in entries]
@@ -38,6 +39,8 @@ def comparison(names, contents):
         for metric in row.metrics:
             values = [over_seeds(found, metric, points(row)) for found in runs]
             table.append(_line(entries[0], metric, points(row), values))
+            if metric == row.metrics[0] and all(values):
+                means.append([statistics.fmean(side) for side in values])
             told = f"{entries[0]['title']} ({metric.replace('_', ' ')})"
             side = _lower(values)
             if side is None:
@@ -46,6 +49,8 @@ def comparison(names, contents):
                 lower[side].append(told)
     if len(table) == 2:
         sys.exit(f"{' and '.join(names)} have no row in common that mobilebert has finished.")
+    if means:
+        table.append(_over_rows(means))
     said = [
         f"{name} is lower by more than the spread: {', '.join(found) or 'nowhere'}."
         for name, found in zip(names, lower, strict=True)
@@ -95,6 +100,14 @@ def _line(entry, metric, scale, values):
         f"{_difference(values):+.1f}" if all(values) else "-",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _over_rows(means):
+    """Write the mean over rows, each by the metric that it is compared by first."""
+    values = list(zip(*means, strict=True))
+    cells = [f"mean of {len(means)}", "the first of each", "-"]
+    cells += [f"{statistics.fmean(side):.1f}" for side in values]
+    return f"| {' | '.join([*cells, f'{_difference(values):+.1f}'])} |"
 
 
 def _difference(values):

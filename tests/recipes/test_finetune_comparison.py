@@ -43,6 +43,31 @@ def test_which_is_lower(first, second, line, lower, comparison):
     assert "Not given alike" not in said
 
 
+def squad(value):
+    """A row whose metrics are points already; the second one is no part of the mean."""
+    entry = results([0.0])["rows"]["mr"]
+    entry["title"] = "SQuAD v1"
+    entry["ours"]["runs"][0]["metrics"] = {"f1": value, "exact_match": 99.0}
+    return {"squad1": entry}
+
+
+def test_the_mean_over_rows(comparison):
+    contents = [results([0.8, 0.82]), results([0.7, 0.72])]
+    for content, value in zip(contents, (11.0, 31.0), strict=True):
+        content["rows"] |= squad(value)
+    table = comparison(NAMES, contents).partition("\n\n")[0].splitlines()
+    assert table[-1] == "| mean of 2 | the first of each | - | 46.0 | 51.0 | -5.0 |"
+
+
+def test_a_row_without_numbers_is_no_part_of_the_mean(comparison):
+    contents = [results([0.8]), results([0.7])]
+    for content, value in zip(contents, (11.0, None), strict=True):
+        content["rows"] |= squad(value)
+    said = comparison(NAMES, contents)
+    assert "| mean of 1 | the first of each | - | 80.0 | 70.0 | +10.0 |" in said
+    assert "| mean of" not in comparison(NAMES, [{"rows": squad(x)} for x in (11.0, None)])
+
+
 def test_one_seed_has_no_spread(comparison):
     said = comparison(NAMES, [results([0.8, 0.8]), results([0.2])])
     assert "| 80.0 ± 0.0 | 20.0 | +60.0 |" in said
