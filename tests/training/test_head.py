@@ -267,6 +267,18 @@ def test_a_regression_that_is_near_is_told(activation, noise):
     assert head.is_far(features, wanted + 3 * wanted.std())
 
 
+@POOLERS
+def test_one_target_far_out_makes_no_regression_far(activation):
+    """Among the rows looked at it is a larger share than among all."""
+    model, features, told, _ = trained_regression(activation, lambda told: told)
+    targets = told.clone()
+    targets[3] += 1e6 * told.std()
+    of_all = torch.cat([targets, told.repeat(100)])
+    head = standardize_head(model, features, targets=of_all, fresh=()).eval()
+    assert not head.is_far(features, targets)
+    assert head.is_far(features, targets + 20 * of_all.std())
+
+
 def test_new_modules_are_those_the_loader_made(tmp_path):
     build("masked_lm").save_pretrained(tmp_path)
     model = MODEL_CLASSES["sequence_classification"].from_pretrained(tmp_path)

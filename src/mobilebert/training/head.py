@@ -176,12 +176,16 @@ class StandardizedHead(nn.Module):
     def is_far(self, features: Tensor, targets: Tensor) -> bool:
         """Tell whether a regression's squared error is above twice the variance of targets.
 
+        That of all which the head was standardised by, and that of these: one far out among a few
+        rows is far from any regression.
+
         Args:
             features: Rows that the head reads, [N, H].
             targets: What is wanted of them, [N] or [N, C].
         """
         found, wanted = self._standardised(self(features)), self._standardised(targets)
-        return float((found - wanted).square().mean()) > _FAR_OFF
+        variance = max(1.0, float(wanted.var(dim=0, correction=0).mean()))
+        return float((found - wanted).square().mean()) > _FAR_OFF * variance
 
     @torch.no_grad()
     def fit_(self, features: Tensor, targets: Tensor) -> None:
