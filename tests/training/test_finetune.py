@@ -12,6 +12,7 @@ import transformers
 from mobilebert import pipeline
 from mobilebert.directory_lock import alone_in
 from mobilebert.errors import ArgumentError, CheckpointError, InputError
+from mobilebert.reports.findings import findings
 from mobilebert.torch import packed
 from mobilebert.training import run
 from mobilebert.training.adamw import AdamW
@@ -152,6 +153,27 @@ def test_several_seeds(model, reviews, tmp_path):
     best = max(run.metrics["accuracy"] for run in several.report.seeds.runs)
     assert " over 2 seeds; the model is that of the best one" in several.summary()
     assert several.metrics["accuracy"] == best
+
+
+def test_a_seed_that_was_given_up_is_told_where_another_is_the_best(
+    model, reviews, tmp_path, monkeypatch
+):
+    tune = run.TuningRun.tune
+
+    def given_up(tuning, **options):
+        progress = tune(tuning, **options)
+        progress.gave_up = True
+        return progress
+
+    monkeypatch.setattr(run.TuningRun, "tune", given_up)
+    several = tuned(model, reviews, tmp_path / "m", seeds=2, max_steps=1)
+    seeds = several.report.seeds.runs
+    (other,) = (one.seed for one in seeds if one.metrics != several.metrics)
+    said = [found.sentence for found in findings(several.report) if "given up" in found.sentence]
+    assert [sentence.split(",")[0] for sentence in said] == [
+        f"The run of seed {other} was given up"
+    ]
+    assert "count in mean and deviation" in said[0]
 
 
 OPTIONS = [

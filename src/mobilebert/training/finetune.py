@@ -247,6 +247,7 @@ class _Command:
                 for number, seed in enumerate(seeds)
             ]
         best = max(runs, key=lambda run: run.score)
+        best.evaluation.summary.warnings += _given_up(runs, best)
         keep_parameters(
             best.model.config, parameters_to_keep(self.task, material.parameters, settings)
         )
@@ -334,6 +335,17 @@ def _over_seeds(runs: Sequence[_Run]) -> Seeds | None:
     if len(runs) == 1:
         return None
     return Seeds.of([SeedRun(seed=run.seed, metrics=run.evaluation.metrics) for run in runs])
+
+
+def _given_up(runs: Sequence[_Run], best: _Run) -> list[str]:
+    """Say which runs were given up beside the best one, of which the history tells."""
+    return [
+        f"The run of seed {run.seed} was given up, for it diverged again and again: its metrics "
+        "are those of the weights that were judged best until then, and count in mean and "
+        "deviation over seeds."
+        for run in runs
+        if run.progress.gave_up and run is not best
+    ]
 
 
 def _digest(
