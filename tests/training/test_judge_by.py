@@ -48,3 +48,14 @@ def test_the_f1_of_two_classes_is_refused_for_three(model, tmp_path):
     with pytest.raises(InputError, match="second of two classes, and there are 3; macro_f1"):
         finetune("text-classification", train=train, model=model, output=tmp_path / "m", **options)
     assert not (tmp_path / "m/training").exists()
+
+
+def test_a_metric_that_is_refused_leaves_an_interrupted_run_as_it_is(model, tmp_path):
+    train = rows(tmp_path / "rows.csv", "xyz")
+    state = tmp_path / "m/training/seed-0/state.safetensors"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"hours of work")
+    options = QUIET | {"judge_by": "f1", "output": tmp_path / "m", "overwrite": True}
+    with pytest.raises(InputError, match="second of two classes"):
+        finetune("text-classification", train=train, model=model, **options)
+    assert state.read_bytes() == b"hours of work"

@@ -37,6 +37,7 @@ from mobilebert.training.settings import FinetuneSettings
 from mobilebert.training.start import Start
 from mobilebert.training.tasks import resolve_finetune_task
 from mobilebert.training.treatment import (
+    check_metric,
     check_settings,
     has_unanswered,
     judging_parameters,
@@ -167,6 +168,7 @@ class _Command:
         check_settings(self.task, settings, first.config().max_position_embeddings)
         choose_learning(first.outline(), settings)  # before the data are read: parts may be missing
         data = self._read(processes, settings)
+        check_metric(settings, len(data.labels))
         data = replace(data, labels=first.in_its_order(data.labels))
         start = replace(
             first,

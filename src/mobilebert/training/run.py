@@ -40,7 +40,7 @@ from mobilebert.training.processes import Processes
 from mobilebert.training.saved_state import Progress
 from mobilebert.training.schedules import Schedule, warmup_steps
 from mobilebert.training.settings import FinetuneSettings, Precision
-from mobilebert.training.treatment import check_metric, judging_options
+from mobilebert.training.treatment import judging_options
 from mobilebert.training.tuned_model import TunedModel, pack_examples
 from mobilebert.training.weights_digest import weights_digest
 from mobilebert.training.workload import TaskWorkload
@@ -119,9 +119,6 @@ class TuningRun:
         directory: Where states are kept.
         processes: Those that take part.
         listener: Who is told.
-
-    Raises:
-        InputError: The metric to judge by is not defined for the model's classes.
     """
 
     def __init__(
@@ -134,7 +131,6 @@ class TuningRun:
         listener: Callable[[int], Listener] | None = None,
     ) -> None:
         settings = material.settings
-        check_metric(settings, model.config.num_labels)
         self.model, self.material, self.seed = model, material, seed
         self.directory, self.processes, self.listener = directory, processes, listener
         assert settings.batch_size is not None  # filled from the preset

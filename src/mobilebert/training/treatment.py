@@ -100,7 +100,7 @@ def check_metric(settings: FinetuneSettings, classes: int) -> None:
 
     Args:
         settings: The settings, none open.
-        classes: How many the model has.
+        classes: How many there are.
 
     Raises:
         InputError: There is no second of two classes.
