@@ -7,7 +7,7 @@ import torch
 
 from mobilebert.training.loop import Score
 from mobilebert.training.loop_settings import remember_every
-from training.test_loop import Stops, StopsAt, assert_same
+from training.test_loop import Judge, Stops, StopsAt, assert_same
 from training.toy_workload import Line, loop
 
 
@@ -121,6 +121,14 @@ def test_a_step_that_is_judged_again_has_the_weights_that_were_best(tmp_path, on
     wanted = Line()
     loop(wanted, steps=16).run()
     assert_same(line.values(), wanted.values())
+
+
+def test_a_run_that_is_given_up_tells_of_the_evaluation_whose_weights_it_keeps():
+    options = {"evaluate_every": 6, "remember_every": 10, "ends_with_best": True}
+    progress = loop(Line({13: 99}), evaluate=Judge(0.5, *[0.9] * 7), **options).run()
+    assert (progress.step, progress.best_step) == (10, 12)
+    assert [entry["step"] for entry in progress.history if "metrics" in entry] == [6, 12]
+    assert progress.history[-1]["event"] == "gave up"
 
 
 @pytest.mark.parametrize(

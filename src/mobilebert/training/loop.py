@@ -296,7 +296,7 @@ class TrainingLoop:
             self.progress.without_gain = 0
         self.progress.best_step, self.progress.best_score = failed.best_step, failed.best_score
         if scale < 0.5**MOST_RETURNS:
-            self._give_up(reason)
+            self._give_up(reason, failed.history)
             return
         self.progress.rate_scale = scale
         self.progress.smoothed_loss = None
@@ -307,7 +307,7 @@ class TrainingLoop:
         self._last_good = self._snapshot()
         self._moved()
 
-    def _give_up(self, reason: str) -> None:
+    def _give_up(self, reason: str, history: list[dict[str, Any]]) -> None:
         """End, with the best weights if they are wanted and some are worth something."""
         rate = f"1/{2**MOST_RETURNS} of the learning rate"
         best = self.progress.best_score
@@ -317,7 +317,7 @@ class TrainingLoop:
                 f"The weights are those of step {self.progress.step}. Look at the data, or begin "
                 "anew with a smaller --learning-rate and --overwrite."
             )
-        self.progress.gave_up = True
+        self.progress.gave_up, self.progress.history = True, history  # with what was judged since
         self.note({"event": "gave up", "reason": f"it diverges even with {rate}; {reason}"})
         # So that a run that goes on with other seeds does not try this one again.
         self._last_good = self._snapshot()
