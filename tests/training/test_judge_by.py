@@ -1,10 +1,18 @@
 """The best weights are those of the metric that a run is to be judged by."""
 
+import hashlib
+import json
+from dataclasses import asdict
+from types import SimpleNamespace
+
 import pytest
 
+from mobilebert.datasets.items import FinetuneTask
 from mobilebert.errors import InputError
 from mobilebert.training import evaluation_texts
-from mobilebert.training.finetune import finetune
+from mobilebert.training.finetune import _digest, finetune
+from mobilebert.training.processes import Processes
+from mobilebert.training.settings import FinetuneSettings
 from pipelines.random_checkpoints import write_checkpoint
 
 QUIET = {"max_steps": 4, "evaluate_every": 2, "batch_size": 4, "max_length": 24}
@@ -59,3 +67,30 @@ def test_a_metric_that_is_refused_leaves_an_interrupted_run_as_it_is(model, tmp_
     with pytest.raises(InputError, match="second of two classes"):
         finetune("text-classification", train=train, model=model, **options)
     assert state.read_bytes() == b"hours of work"
+
+
+LABELS = ("x", "y")
+
+
+def digest(task, metric):
+    data = SimpleNamespace(labels=LABELS, dev=())
+    encoded = SimpleNamespace(examples=SimpleNamespace(digest=str))
+    return _digest(task, FinetuneSettings(judge_by=metric), data, encoded, Processes())
+
+
+@pytest.mark.parametrize(
+    ("task", "usual", "other"),
+    [
+        (FinetuneTask.TEXT_CLASSIFICATION, "accuracy", "matthews"),
+        (FinetuneTask.MULTI_LABEL, "micro_f1", "macro_f1"),
+    ],
+)
+def test_a_run_that_is_told_the_usual_metric_is_the_same(task, usual, other):
+    assert digest(task, usual) == digest(task, None) != digest(task, other)
+
+
+def test_runs_from_before_there_was_a_choice_go_on():
+    task, settings = FinetuneTask.REGRESSION, asdict(FinetuneSettings())
+    del settings["judge_by"]
+    before = f"{task} {json.dumps(settings, sort_keys=True)} 1{LABELS!r}"
+    assert digest(task, None) == hashlib.sha256(before.encode()).hexdigest()

@@ -1,11 +1,12 @@
 """`finetune`: from files of rows to a measured model."""
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from mobilebert.training.treatment import (
     has_unanswered,
     judging_parameters,
     parameters_to_keep,
+    usual_metric,
 )
 from mobilebert.training.usable import check_encoded, with_usable_dev
 
@@ -362,7 +364,12 @@ def _digest(
     Where files lie is no part of it. What a model is judged by decides which weights are the best,
     and each of several processes draws dropout of its own.
     """
-    digest = hashlib.sha256(f"{task} {settings.to_json()} {processes.count}".encode())
+    told = asdict(settings)
+    # It then decides nothing, and runs that began before there was a choice have none.
+    if told["judge_by"] in (None, usual_metric(task)):
+        del told["judge_by"]
+    text = json.dumps(told, sort_keys=True)
+    digest = hashlib.sha256(f"{task} {text} {processes.count}".encode())
     digest.update(repr(data.labels).encode())
     for item in data.dev:
         digest.update(repr((input_of(item), target_of(item))).encode())

@@ -17,6 +17,7 @@ __all__ = [
     "judging_options",
     "judging_parameters",
     "parameters_to_keep",
+    "usual_metric",
 ]
 
 _TEXTS = (FinetuneTask.TEXT_CLASSIFICATION, FinetuneTask.MULTI_LABEL, FinetuneTask.REGRESSION)
@@ -25,7 +26,7 @@ _CUTS: dict[LongText, bool | str] = {
     LongText.HEAD_TAIL: "head_tail",
     LongText.TRUNCATE: True,
 }
-# What a model may be judged by, of the tasks that have a choice.
+# What a model may be judged by, of the tasks that have a choice; the first where it is open.
 _METRICS: dict[FinetuneTask, tuple[str, ...]] = {
     FinetuneTask.TEXT_CLASSIFICATION: ("accuracy", "macro_f1", "matthews", "f1"),
     FinetuneTask.MULTI_LABEL: ("micro_f1", "macro_f1"),
@@ -110,6 +111,15 @@ def check_metric(settings: FinetuneSettings, classes: int) -> None:
             f"judge_by=f1 is the F1 of the second of two classes, and there are {classes:,}; "
             "macro_f1 is the mean over all classes."
         )
+
+
+def usual_metric(task: FinetuneTask) -> str | None:
+    """Return what a model is judged by where `judge_by` is open; None for tasks without a choice.
+
+    Args:
+        task: The task.
+    """
+    return next(iter(_METRICS.get(task, ())), None)
 
 
 def judging_parameters(
