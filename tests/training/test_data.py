@@ -1,5 +1,7 @@
 """The data of a run: what is learned, what is judged by, and what is said about them."""
 
+import gzip
+
 import pytest
 
 from datasets.files import write
@@ -143,6 +145,20 @@ def test_masked_words_of_a_table_called_txt(tmp_path):
 
     assert texts() == ["term\ttext", "sea\twide water", "hill\thigh land"]
     assert texts(delimiter="tab") == ["wide water", "high land"]
+
+
+@pytest.mark.parametrize("name", ["rows.text", "rows.TXT", "rows.v2.Text.GZ"])
+def test_masked_words_of_plain_text_by_other_names(name, tmp_path):
+    content = b"term\ttext\nsea\twide water\n"
+    path = str(write(tmp_path, name, gzip.compress(content) if "GZ" in name else content))
+    read = DataSource(train=[path]).read(FinetuneTask.MASKED_LM, [path])
+    assert [item.text for item in read] == ["term\ttext", "sea\twide water"]
+
+
+def test_masked_words_of_a_table_are_read_by_its_last_suffix(tmp_path):
+    path = str(write(tmp_path, "rows.txt.csv", "text,label\nwide water,x\nhigh land,y\n"))
+    read = DataSource(train=[path]).read(FinetuneTask.MASKED_LM, [path])
+    assert [item.text for item in read] == ["wide water", "high land"]
 
 
 def grouped(directory, name, users, column="user"):

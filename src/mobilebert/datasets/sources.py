@@ -21,7 +21,7 @@ from mobilebert.datasets.tables import DELIMITERS, guess_delimiter, guess_layout
 from mobilebert.datasets.text_lines import read_jsonl, read_txt
 from mobilebert.errors import InputError
 
-__all__ = ["FORMATS", "RowSource", "open_rows"]
+__all__ = ["FORMATS", "RowSource", "named_format", "open_rows"]
 
 FORMATS = ("csv", "tsv", "jsonl", "txt", "json", "conll", "parquet", "xlsx")
 """What can be read."""
@@ -92,6 +92,21 @@ class RowSource:
                 yield row
 
         return replace(self, read=read)
+
+
+def named_format(path: str | os.PathLike[str]) -> str | None:
+    """Return the format that the name of a file tells, whether it is compressed or not.
+
+    Args:
+        path: The file.
+
+    Returns:
+        One of `FORMATS`; None where the suffix says nothing.
+    """
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    return _SUFFIXES.get(suffixes[-1]) if suffixes else None
 
 
 def open_rows(
@@ -196,12 +211,9 @@ class _Opening:
 
     def source(self, size: int) -> RowSource:
         """Make the source."""
-        suffixes = [suffix.lower() for suffix in self.file.suffixes]
-        if suffixes and suffixes[-1] in COMPRESSED:
-            suffixes.pop()
+        if self.file.suffix.lower() in COMPRESSED:
             size *= _COMPRESSION
-        kind = self.file_format or _SUFFIXES.get(suffixes[-1] if suffixes else "")
-        kind = kind or self._binary_format()
+        kind = self.file_format or named_format(self.file) or self._binary_format()
         if kind is not None and kind in _BINARY:
             columns, read, size_of = _BINARY[kind]
             names, size = columns(self.file), size_of(self.file, size)

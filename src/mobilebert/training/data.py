@@ -16,7 +16,7 @@ from mobilebert.datasets.items import FinetuneTask
 from mobilebert.datasets.label_names import check_occurring
 from mobilebert.datasets.problems import NOTICES, OnError, Problem, ProblemKind
 from mobilebert.datasets.reading import read_items
-from mobilebert.datasets.sources import open_rows
+from mobilebert.datasets.sources import named_format, open_rows
 from mobilebert.datasets.splitting import leaks, shared_groups, split
 from mobilebert.errors import InputError
 from mobilebert.reports.data_summary import (
@@ -88,7 +88,8 @@ class DataSource:
             InputError: They cannot be read, or have rows that cannot be used.
         """
         is_plain = task is FinetuneTask.MASKED_LM and self.delimiter is None
-        kind = "txt" if is_plain and all(map(_is_txt, files)) else None
+        # By their names, whatever the lines look like.
+        kind = "txt" if is_plain and set(map(named_format, files)) == {"txt"} else None
         rows = open_rows(
             list(files), encoding=self.encoding, delimiter=self.delimiter, file_format=kind
         )
@@ -107,11 +108,6 @@ class DataSource:
             group=self.group,
             label_names=self.label_names,
         )
-
-
-def _is_txt(file: str) -> bool:
-    """Tell whether a file is plain text by its name, whatever its lines look like."""
-    return ".txt" in Path(file).suffixes
 
 
 @dataclass(frozen=True)
