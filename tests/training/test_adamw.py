@@ -43,6 +43,12 @@ def take_steps(weight, optimizer, steps, *, sparse=True):
         optimizer.step()
 
 
+def read_rows(optimizer):
+    """What the optimizer of a table takes for read."""
+    ((_, read),) = optimizer._read.values()
+    return read
+
+
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("most", [0.0, 0.5, 1.0], ids=["whole", "some", "rows"])
 def test_rows_move_as_those_of_the_whole_table(weight_decay, most, monkeypatch):
@@ -98,8 +104,14 @@ def test_rows_are_known_again_behind_a_state_that_was_put_back():
     weight, optimizer = trained(range(10))
     snapshot = Snapshot.take(Progress(step=10), {"table": weight}, optimizer)
     take_steps(weight, optimizer, range(30, 40))  # a way that is not gone on with
+    gone = read_rows(optimizer).clone()
     snapshot.restore({"table": weight}, optimizer)
-    take_steps(weight, optimizer, range(10, STEPS))
+    take_steps(weight, optimizer, range(10, 11))
+    state = optimizer.state[weight]
+    moved = ((state["exp_avg"] != 0) | (state["exp_avg_sq"] != 0)).any(dim=1)
+    assert torch.equal(read_rows(optimizer), moved)
+    assert (gone & ~moved).any()
+    take_steps(weight, optimizer, range(11, STEPS))
     assert torch.equal(weight, straight)
 
 
@@ -108,7 +120,7 @@ def test_rows_without_gradient_are_not_counted():
     optimizer = AdamW([weight], weight_decay=0.1, **CONSTANTS)
     weight.grad = sparse_gradient(0) * 0
     optimizer.step()
-    ((_, read),) = optimizer._read.values()
+    read = read_rows(optimizer)
     assert not read.any()
     take_steps(weight, optimizer, range(1))
     assert read.sum() == sparse_gradient(0).coalesce().indices().shape[1]
