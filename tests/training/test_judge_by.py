@@ -28,8 +28,8 @@ def rows(path, labels):
     return path
 
 
-@pytest.mark.parametrize(("metric", "best"), [(None, 2), ("accuracy", 2), ("matthews", 4)])
-def test_the_best_weights_are_those_of_the_metric(model, tmp_path, monkeypatch, metric, best):
+@pytest.fixture
+def scripted(monkeypatch):
     measured = evaluation_texts._class_metrics
     calls = []
 
@@ -40,6 +40,11 @@ def test_the_best_weights_are_those_of_the_metric(model, tmp_path, monkeypatch, 
         return measured(*given) | {"accuracy": 0.9 - number / 10, "matthews": number / 10}
 
     monkeypatch.setattr(evaluation_texts, "_class_metrics", scripted)
+
+
+@pytest.mark.parametrize(("metric", "best"), [(None, 2), ("accuracy", 2), ("matthews", 4)])
+@pytest.mark.usefixtures("scripted")
+def test_the_best_weights_are_those_of_the_metric(model, tmp_path, metric, best):
     train = rows(tmp_path / "rows.csv", "xyy")
     options = QUIET | ({} if metric is None else {"judge_by": metric})
     result = finetune(
@@ -56,6 +61,20 @@ def test_the_f1_of_two_classes_is_refused_for_three(model, tmp_path):
     with pytest.raises(InputError, match="second of two classes, and there are 3; macro_f1"):
         finetune("text-classification", train=train, model=model, output=tmp_path / "m", **options)
     assert not (tmp_path / "m/training").exists()
+
+
+@pytest.mark.parametrize(("told", "best"), [({}, 0), ({"judge_by": "matthews"}, 1)])
+@pytest.mark.usefixtures("scripted")
+def test_the_best_seed_is_that_of_the_metric(model, tmp_path, told, best):
+    train = rows(tmp_path / "rows.csv", "xyy")
+    options = QUIET | {"max_steps": 2, "seeds": 2} | told
+    result = finetune(
+        "text-classification", train=train, model=model, output=tmp_path / "m", **options
+    )
+    seeds = [run.metrics for run in result.report.seeds.runs]
+    assert seeds[0]["accuracy"] > seeds[1]["accuracy"]
+    assert seeds[0]["matthews"] < seeds[1]["matthews"]
+    assert result.metrics == seeds[best]
 
 
 def test_a_metric_that_is_refused_leaves_an_interrupted_run_as_it_is(model, tmp_path):
