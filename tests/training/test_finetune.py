@@ -121,7 +121,12 @@ def test_the_same_seed_gives_the_same_model(result, model, reviews, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "by_rows"),
-    [({}, True), ({"optimizer": "lamb"}, False), ({"freeze": "embeddings"}, False)],
+    [
+        ({}, True),
+        ({"r_drop": 1.0, "micro_tokens": 40, "layer_decay": 0.9}, True),
+        ({"optimizer": "lamb"}, False),
+        ({"freeze": "embeddings"}, False),
+    ],
 )
 def test_a_step_looks_at_the_words_that_were_read(
     model, reviews, tmp_path, monkeypatch, options, by_rows
