@@ -47,6 +47,8 @@ FACTS = {
 }
 # The rate of a student that has learned most of it, as a share, and how fast it rises.
 AGAIN_SHARE, AGAIN = 2 / 3, {"warmup": 0.02}
+# With NoNorm there are few steps, which a high rate would spend on coming down again.
+LAST_SHARE = 1 / 3
 JUDGED_FILE = "judged.json"
 TAUGHT = {
     "normed": "The student with layer normalisation, which learns faster",
@@ -122,7 +124,10 @@ def _student_steps(
 ) -> list[Step]:
     steps: list[Step] = []
     normed, exchanged, student = (output / name for name in ("normed", "exchanged", "student"))
-    again = {"learning_rate": AGAIN_SHARE * scale.learning_rate, **AGAIN}
+    again, last = (
+        {"learning_rate": share * scale.learning_rate, **AGAIN}
+        for share in (AGAIN_SHARE, LAST_SHARE)
+    )
     begun: Mapping[str, object] = {
         "student": NORMED,
         **LAYER_BY_LAYER,
@@ -148,7 +153,7 @@ def _student_steps(
         *steps,
         taught(begun, scale.normed_steps, 0, normed),
         _exchanging("NoNorm in its place", normed, "no_norm", exchanged),
-        taught({"init": exchanged, **WORDS_ALONE, **again}, scale.student_steps, 1, student),
+        taught({"init": exchanged, **WORDS_ALONE, **last}, scale.student_steps, 1, student),
     ]
 
 
