@@ -34,8 +34,9 @@ def polarity():
 
 
 def test_the_bundled_model_learns_reviews_as_in_pytorch(polarity):
+    # With 5e-4 a rounding of 1e-7 grows tenfold a step, and what is learned is chance.
     settings = polarity.Settings(
-        train=64, test=200, epochs=4, batch_size=16, length=32, learning_rate=5e-4
+        train=64, test=200, epochs=4, batch_size=16, length=32, learning_rate=1.5e-4
     )
     wanted, outcomes = polarity.compare(REVIEWS, settings)
     found, peer = outcomes["Keras"], outcomes["PyTorch"]
