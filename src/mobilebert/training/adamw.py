@@ -5,14 +5,15 @@ while a model is tuned on some thousand texts: their means are zero, and all tha
 them is the weight decay. The bundled model has two thirds of its weights there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+
+from mobilebert.training.group_optimizer import GroupOptimizer
 
 __all__ = ["AdamW", "gradients_by_rows"]
 
@@ -20,7 +21,7 @@ __all__ = ["AdamW", "gradients_by_rows"]
 _MOST_ROWS = 0.5
 
 
-class AdamW(Optimizer):
+class AdamW(GroupOptimizer):
     """AdamW whose gradients may be those of some rows alone.
 
     For each tensor w with gradient g, and the step t::
@@ -56,34 +57,14 @@ class AdamW(Optimizer):
         # row was ever read.
         self._read: dict[Tensor, tuple[Tensor, Tensor]] = {}
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take a step; parameters without gradient stay as they are.
-
-        Args:
-            closure: Computes the gradients and returns the loss.
-
-        Returns:
-            What the closure returned.
-        """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            gradients = {w: w.grad for w in group["params"] if w.grad is not None}
-            whole = [self._counted(w, g) for w, g in gradients.items() if not g.is_sparse]
-            _move(whole, group, group["weight_decay"])
-            for weight, gradient in gradients.items():
-                if gradient.is_sparse:
-                    self._move_rows(weight, gradient.coalesce(), group)
-        return loss
+    def step_group(self, group: dict[str, Any]) -> None:
+        """Take the step of a group."""
+        gradients = {w: w.grad for w in group["params"] if w.grad is not None}
+        whole = [self._counted(w, g) for w, g in gradients.items() if not g.is_sparse]
+        _move(whole, group, group["weight_decay"])
+        for weight, gradient in gradients.items():
+            if gradient.is_sparse:
+                self._move_rows(weight, gradient.coalesce(), group)
 
     def _counted(self, weight: Tensor, gradient: Tensor) -> "_Moved":
         """Return a tensor with its state; the step is counted."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Any, cast, overload
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from mobilebert.errors import InputError
 from mobilebert.training.adamw import AdamW
+from mobilebert.training.group_optimizer import GroupOptimizer
 
 __all__ = ["Lamb", "OptimizerName", "build_optimizer"]
 
@@ -29,7 +30,7 @@ class OptimizerName(StrEnum):
     LAMB = "lamb"
 
 
-class Lamb(Optimizer):
+class Lamb(GroupOptimizer):
     """Adam whose step has, for each tensor, the size of the tensor times the rate.
 
     You et al. 2020 (arXiv:1904.00962), algorithm 2, in the form of Google's MobileBERT, without
@@ -84,34 +85,13 @@ class Lamb(Optimizer):
         _check_group(self.defaults | param_group)
         super().add_param_group(param_group)
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take a step; parameters without gradient stay as they are.
-
-        Args:
-            closure: Computes the gradients and returns the loss.
-
-        Returns:
-            What the closure returned.
-        """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            weights = [w for w in group["params"] if w.grad is not None]
-            if group["lr_scale"] == 0 or (group["rests_at_zero"] and group["lr"] == 0):
-                self._forget(group["params"])
-                continue
-            for together in _parts(weights):
-                self._step_together(group, together)
-        return loss
+    def step_group(self, group: dict[str, Any]) -> None:
+        """Take the step of a group."""
+        if group["lr_scale"] == 0 or (group["rests_at_zero"] and group["lr"] == 0):
+            self._forget(group["params"])
+            return
+        for together in _parts([w for w in group["params"] if w.grad is not None]):
+            self._step_together(group, together)
 
     def _forget(self, weights: list[Tensor]) -> None:
         for weight in weights:
