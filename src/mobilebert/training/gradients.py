@@ -48,6 +48,8 @@ def shorten_to_mean(gradients: list[Tensor], units: float, longest: float) -> No
     Raises:
         Fault: Gradients are no numbers.
     """
+    if not gradients:
+        return
     norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))) / units
     if not math.isfinite(norm):
         raise Fault(f"the norm of the gradients is {norm}")
