@@ -184,6 +184,36 @@ def test_a_share_of_sequences_is_short():
         assert (np.mean(np.array(totals) < 120) > 0.8) == short
 
 
+def test_short_sequences_may_have_a_length_of_their_own():
+    unit = unit_of(*[[5] * 4000] * 2, sources=[0, 0])
+    chosen = PreparationSettings(max_length=128, short_sequences=0.8, short_length=63)
+    lengths = {0: [], 1: []}
+    for pair in plan_pairs(unit, chosen, Random(0)):
+        lengths[pair.follows].append(pair.second_end - pair.second_start)
+        lengths[pair.follows][-1] += pair.first_end - pair.first_start
+    for found in lengths.values():
+        others = [length for length in found if length not in (60, 125)]
+        assert len(others) <= 1  # at the end of a document
+        assert abs(np.mean(np.array(found) <= 60) - 0.8) < 0.1
+
+
+def test_no_pair_that_follows_is_told_by_equal_parts():
+    """However short a sequence is to be, it is parted between segments where there are some."""
+    unit = unit_of(*[[30] * 40] * 20, sources=[0] * 20)
+    chosen = PreparationSettings(max_length=128, short_sequences=1)
+    pairs = list(plan_pairs(unit, chosen, Random(0)))
+    whole = [p for p in pairs if p.follows and p.second_end - p.first_start < chosen.room]
+    assert len(whole) > 100
+    inside = [p for p in whole if p.first_end % 30]
+    # One segment may be left at the end of a document.
+    assert all(pair.second_end % 1200 == 0 for pair in inside)
+    single = unit_of(*[[31]] * 2000, sources=[0] * 2000)
+    parts = [p for p in plan_pairs(single, chosen, Random(0)) if p.follows]
+    equal = [p for p in parts if abs((p.first_end - p.first_start) * 2 - 31) <= 1]
+    # Two places in thirty.
+    assert abs(len(equal) / len(parts) - 2 / 30) < 0.04
+
+
 def test_the_same_numbers_plan_the_same():
     unit = unit_of([7] * 90, [9] * 70, sources=[0, 0])
     one, same, other = (

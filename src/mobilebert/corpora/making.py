@@ -95,7 +95,7 @@ class ShardMaker:
         randoms = [Random(f"{settings.seed} {unit.name} {number}") for number in range(passes)]
         pieces: dict[int, int] = {}
         if settings.next_sentence:
-            cut = segment_unit(unit.pieces, self._text_ids, vocabulary, settings.room)
+            cut = segment_unit(unit.pieces, self._text_ids, vocabulary, settings.least_room)
             for number, source in enumerate(cut.sources):
                 first, last = cut.documents[number : number + 2]
                 count = cut.bounds[last] - cut.bounds[first]

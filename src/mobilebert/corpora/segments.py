@@ -87,7 +87,7 @@ def segment_unit(
         pieces: The documents.
         text_ids: Gives ids.
         vocabulary: That of the same tokenizer.
-        room: Tokens of text in a sequence.
+        room: Tokens of text in a sequence; in a short one where these have a length of their own.
     """
     ids = array("I")
     paragraphs: list[int] = [0]

@@ -63,12 +63,14 @@ class _Chunk:
         last: Behind the last.
         length: Their tokens, at most as many as the sequence is to have.
         full: Whether they are as many.
+        room: Tokens that the sequence may have at most.
     """
 
     first: int
     last: int
     length: int
     full: bool
+    room: int
 
 
 class _PairPlanner:
@@ -91,15 +93,19 @@ class _PairPlanner:
                 chunk = self._chunk(first, last)
                 planned, first = self._pair(chunk, document)
                 if planned is not None:
-                    yield self._truncated(planned)
+                    yield self._truncated(planned, chunk.room)
 
     def _chunk(self, first: int, last: int) -> _Chunk:
-        bounds, goal = self._bounds, drawn_length(self._settings, self._random)
+        bounds, settings = self._bounds, self._settings
+        goal = drawn_length(settings, self._random)
         end = min(last, bisect_left(bounds, bounds[first] + goal, first + 1, last + 1))
+        # One segment alone is no pair, and two have room: the longest has a quarter of it.
+        end = min(last, max(end, first + 2))
         if last - end == 1:
-            end = last  # one segment alone makes no pair
+            end = last
         there = bounds[end] - bounds[first]
-        return _Chunk(first, end, min(goal, there), there >= goal)
+        room = goal if goal == settings.short_room else settings.room
+        return _Chunk(first, end, min(goal, there), there >= goal, room)
 
     def _pair(self, chunk: _Chunk, document: int) -> tuple[PlannedSequence | None, int]:
         """Plan a sequence; return it and the segment to go on with."""
@@ -110,8 +116,9 @@ class _PairPlanner:
             part = random.randint(chunk.first + 1, chunk.last - 1)
             middle, following = bounds[part], part
         elif end - start > 1:
-            # Halved, or all short pairs of a document's end would be those that do not follow.
-            middle, following = (start + end) // 2, chunk.last
+            # Parted, or all short pairs of a document's end would be those that do not follow; and
+            # anywhere, or equal parts would be those that do.
+            middle, following = random.randint(start + 1, end - 1), chunk.last
         else:
             return None, chunk.last
         if len(self._ranges) > 1 and random.random() < 0.5:
@@ -147,11 +154,11 @@ class _PairPlanner:
             end -= 1
         return bounds[start], bounds[end]
 
-    def _truncated(self, planned: PlannedSequence) -> PlannedSequence:
+    def _truncated(self, planned: PlannedSequence, room: int) -> PlannedSequence:
         """Take tokens from the longer segment until both fit, each from one of its ends."""
         first = planned.first_end - planned.first_start
         second = planned.second_end - planned.second_start
-        excess = first + second - self._settings.room
+        excess = first + second - room
         if excess <= 0:
             return planned
         from_longer = min(excess, abs(first - second))
@@ -184,5 +191,5 @@ def _in_two(documents: Sequence[int]) -> list[int]:
 def drawn_length(settings: PreparationSettings, random: Random) -> int:
     """Draw how many tokens a sequence is to have: all there is room for, but for a share."""
     if random.random() < settings.short_sequences:
-        return random.randint(2, settings.room)
+        return settings.short_room or random.randint(2, settings.room)
     return settings.room

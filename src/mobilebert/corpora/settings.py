@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+from mobilebert.errors import InputError
 from mobilebert.setting_tables import SettingTable, setting
 
 __all__ = ["MaskingTime", "PreparationSettings"]
 
+# What manifests of earlier versions do not have; their hashes are to stay as they are.
+_LATER = ("short_length",)
 # Passes over the text with masks that are drawn once (create_pretraining_data.py's default).
 _PASSES_OF_STATIC_MASKS = 10
 
@@ -37,6 +40,13 @@ class PreparationSettings(SettingTable):
     )
     short_sequences: float = setting(
         0.1, "Share of sequences that are shorter than they could be.", metavar="F", least=0, most=1
+    )
+    short_length: int | None = setting(
+        None,
+        "Tokens of short sequences, special ones included. Default: another random number for "
+        "each.",
+        least=8,
+        most=2**15,
     )
     dupe_factor: int | None = setting(
         None,
@@ -81,11 +91,30 @@ class PreparationSettings(SettingTable):
         if self.dupe_factor is None:
             static = self.masking is MaskingTime.STATIC
             object.__setattr__(self, "dupe_factor", _PASSES_OF_STATIC_MASKS if static else 1)
+        if self.short_length is not None and not self.short_length < self.max_length:
+            raise InputError(
+                f"short_length must be below max_length, {self.max_length}, not "
+                f"{self.short_length}."
+            )
 
     @property
     def room(self) -> int:
         """Tokens of text in a sequence: without [CLS] and the [SEP] behind each segment."""
-        return self.max_length - (3 if self.next_sentence else 2)
+        return self.max_length - self._special
+
+    @property
+    def short_room(self) -> int | None:
+        """Tokens of text in a short sequence; None where it has a random number of them."""
+        return None if self.short_length is None else self.short_length - self._special
+
+    @property
+    def least_room(self) -> int:
+        """Tokens of text in the shortest sequences that have no random length."""
+        return self.room if self.short_room is None else self.short_room
+
+    @property
+    def _special(self) -> int:
+        return 3 if self.next_sentence else 2
 
     @property
     def passes(self) -> int:
@@ -94,8 +123,9 @@ class PreparationSettings(SettingTable):
         return self.dupe_factor
 
     def as_json(self) -> dict[str, Any]:
-        """Return name -> value."""
-        return {name: getattr(self, name) for name in sorted(self._names())}
+        """Return name -> value, without settings of later versions that are not used."""
+        values = {name: getattr(self, name) for name in sorted(self._names())}
+        return {name: x for name, x in values.items() if x is not None or name not in _LATER}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
@@ -105,7 +135,8 @@ class PreparationSettings(SettingTable):
             KeyError: A setting is missing.
             InputError: A value is not possible.
         """
-        return cls(**{name: stored[name] for name in cls._names()})
+        names = (name for name in cls._names() if name in stored or name not in _LATER)
+        return cls(**{name: stored[name] for name in names})
 
     @classmethod
     def _names(cls) -> list[str]:
