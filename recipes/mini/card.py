@@ -16,14 +16,13 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[1]))
 from by_itself import run_script
 from corpus import LICENSED
-from keep import BEGUN, ROUNDS, STAGES, round_of, rounds_of
+from keep import ROUNDS, STAGES, TEACHERS, round_of, rounds_of
 
 from mobilebert.files import read_json, write_atomic
 
 __all__ = ["LAST", "card", "lineage", "main"]
 
 LAST = "README.md"
-NORMED, STUDENT = STAGES[-2:]
 # Settings that are numbers of steps.
 STEPS = ("steps", "transfer_steps", "distillation_steps")
 
@@ -74,7 +73,8 @@ of sequences of {max_length} tokens, seed 0).
 |---|--:|--:|--:|
 {trainings}
 
-{beginning}
+Trainings named `long_`, and those of students behind a `long_student`, read and are judged by
+sequences of up to {long} tokens; the others by sequences of {max_length}. {beginning}
 
 ## Data
 
@@ -95,6 +95,7 @@ def card(
     judged: Mapping[str, Any],
     reports: Mapping[str, Mapping[str, Any]],
     manifest: Mapping[str, Any],
+    long_manifest: Mapping[str, Any],
 ) -> str:
     """Write the card.
 
@@ -102,6 +103,7 @@ def card(
         judged: Of judge.py.
         reports: report.json of each training, by name.
         manifest: Of the prepared data.
+        long_manifest: Of the longer sequences.
     """
     sources = [
         f"| {row['name']} | {row['words']:,} | {row['masked_lm_accuracy']:.1%} "
@@ -126,12 +128,13 @@ def card(
         "sources": "\n".join(sources),
         "trainings": "\n".join(trainings),
     }
-    student = next(report for name, report in reports.items() if name.startswith(STUDENT))
+    student = [*reports.values()][-1]
     return CARD.format(
         **numbers,
         passes=student["settings"]["source_passes"].replace(",", ", "),
         data="\n".join(used),
         max_length=manifest["settings"]["max_length"],
+        long=long_manifest["settings"]["max_length"],
         tokens=next(iter(reports.values()))["data"]["tokens"],
     )
 
@@ -144,27 +147,39 @@ def lineage(rounds: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Mapp
     """
     told: dict[str, Mapping[str, Any]] = {}
     for number, one in enumerate(rounds, 1):
-        if NORMED in one and one[NORMED]["model"]["start"] == NORMED:
-            # It goes on from the round before as that was before it had a student.
-            told.pop(f"{STUDENT}, round {number - 1}", None)
+        taught = [name for name in one if name not in TEACHERS]
+        begun = one[taught[0]]["model"]["start"]
+        for name in _left_behind([*told], begun):
+            del told[name]
         told |= {f"{name}, round {number}": report for name, report in one.items()}
     return told
 
 
-def _settings(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {name: report["settings"] for name, report in told.items()}
+def _left_behind(told: Sequence[str], begun: str) -> list[str]:
+    """Return the trainings of students behind the one that a round goes on from."""
+    names = [name.split(", ")[0] for name in told]
+    if begun not in names:
+        return []  # a whole checkpoint, that of the last one, or none
+    latest = max(place for place, name in enumerate(names) if name == begun)
+    behind = zip(told[latest + 1 :], names[latest + 1 :], strict=True)
+    return [name for name, kind in behind if kind not in TEACHERS]
+
+
+def _identity(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: (report["settings"], report["model"]["start"]) for name, report in told.items()}
 
 
 def main(given: Sequence[str]) -> None:
     """Write it."""
     model, trained, data, judged = map(Path, given)
     reports = round_of(trained)
-    if (trained / BEGUN).exists():
-        settings = _settings(reports)
+    if STAGES[0] not in reports:
+        identity = _identity(reports)
         # This one is perhaps kept already.
-        before = takewhile(lambda one: _settings(one) != settings, rounds_of(ROUNDS))
+        before = takewhile(lambda one: _identity(one) != identity, rounds_of(ROUNDS))
         reports = lineage([*before, reports])
-    text = card(read_json(judged), reports, read_json(data / "manifest.json"))
+    manifests = [read_json(path / "manifest.json") for path in (data, trained / "long_data")]
+    text = card(read_json(judged), reports, *manifests)
     write_atomic(model / LAST, text)
 
 

@@ -16,19 +16,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from by_itself import run_script
+from checkpoints import load_to_train, save_with_tokenizer
 from torch import Tensor, nn
 
 from mobilebert import MobileBertForPreTraining, MobileBertTokenizerFast
 from mobilebert.corpora.manifest import Split
 from mobilebert.corpora.prepared import PreparedCorpus
 from mobilebert.errors import InputError
-from mobilebert.files import make_directory
 from mobilebert.torch.norms import NoNorm
 
-__all__ = ["LAST", "exchange_norms", "main"]
+__all__ = ["exchange_norms", "main"]
 
-# Of the tokenizer, which is saved behind the weights; written last.
-LAST = "tokenizer.json"
 # Sequences that the means are taken of, the longest ones, and the share of masks in them.
 SEQUENCES, MASKED = 256, 0.12
 KINDS = {"no_norm": NoNorm, "layer_norm": nn.LayerNorm}
@@ -106,17 +104,12 @@ def main(given: Sequence[str]) -> None:
         given: Model, prepared data, kind of norm, and the directory for the result.
     """
     name, data, kind, output = given
-    model = MobileBertForPreTraining.from_pretrained(name, dtype=torch.float32)
-    tokenizer = MobileBertTokenizerFast.from_pretrained(name)
-    # There are more words than a model of this size can learn by heart.
-    model.config.attention_probs_dropout_prob = model.config.hidden_dropout_prob = 0.0
+    model, tokenizer = load_to_train(name)
     # The student of an earlier round before it got NoNorm has layer normalisation already.
     exchanged = model
     if model.config.normalization_type != kind:
         exchanged = exchange_norms(model, kind, **some_text(Path(data), tokenizer))
-    directory = make_directory(Path(output))
-    exchanged.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
+    save_with_tokenizer(exchanged, tokenizer, Path(output))
 
 
 if __name__ == "__main__":

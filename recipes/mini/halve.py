@@ -6,14 +6,13 @@ python recipes/mini/halve.py MODEL OUTPUT
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from by_itself import run_script
+from checkpoints import save_with_tokenizer
 
-from mobilebert.files import make_directory
+from mobilebert import MobileBertConfig, MobileBertForPreTraining, MobileBertTokenizerFast
 
-__all__ = ["LAST", "main"]
-
-# Of the tokenizer, which is saved behind the weights; written last.
-LAST = "tokenizer.json"
+__all__ = ["main"]
 
 
 def main(given: Sequence[str]) -> None:
@@ -25,22 +24,12 @@ def main(given: Sequence[str]) -> None:
     Args:
         given: The directories of the model and for the result.
     """
-    import torch
-
-    from mobilebert import (
-        MobileBertConfig,
-        MobileBertForPreTraining,
-        MobileBertTokenizerFast,
-    )
-
     model, output = map(Path, given)
     halved = MobileBertForPreTraining.from_pretrained(model, dtype=torch.float16)
     usual = MobileBertConfig.preset("mobilebert-mini").attention_probs_dropout_prob
     halved.config.attention_probs_dropout_prob = usual
     tokenizer = MobileBertTokenizerFast.from_pretrained(model)
-    directory = make_directory(output)
-    halved.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
+    save_with_tokenizer(halved, tokenizer, output)
 
 
 if __name__ == "__main__":

