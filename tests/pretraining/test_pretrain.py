@@ -61,6 +61,11 @@ def same(one, other):
     return all(torch.equal(x, other[name]) for name, x in one.items())
 
 
+def test_no_position_is_left_over(run, tokenizer, tmp_path):
+    config = write_config(tmp_path, len(tokenizer), max_position_embeddings=22)
+    assert run(config=config, steps=1).report.data["longest sequence"] == "22 tokens"
+
+
 def test_it_learns_what_follows(run, tmp_path):
     result = run(steps=300, learning_rate=1e-2, evaluate_every=100)
     assert result.metrics["masked_lm_accuracy"] > 0.5
@@ -74,6 +79,8 @@ def test_it_learns_what_follows(run, tmp_path):
     assert "training" not in files
     report = json.loads((tmp_path / "model/report.json").read_text())
     assert report["kind"] == "pretraining"
+    longest = report["data"]["longest sequence"]
+    assert longest == "22 tokens (the model has positions for 32)"
     assert report["metrics"] == result.metrics
     assert {row["name"] for row in report["sources"]} == {"a.txt", "b.txt"}
     page = (tmp_path / "model/report.html").read_text()

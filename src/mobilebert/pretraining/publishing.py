@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mobilebert.logging import get_logger
 from mobilebert.pretraining.curves import CURVES_FILE, read_curves
@@ -125,6 +127,7 @@ def _report(
         data={
             "sequences": f"{len(corpus):,}",
             "tokens": f"{int(corpus.lengths.sum()):,}",
+            "longest sequence": _longest(corpus.lengths, model.config.max_position_embeddings),
             "sources": ", ".join(corpus.source_names),
         },
         settings=dataclasses.asdict(trained.material.settings),
@@ -137,3 +140,10 @@ def _report(
         seconds=sum(entry.get("seconds", 0.0) for entry in history),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _longest(lengths: NDArray[np.integer[Any]], positions: int) -> str:
+    longest = int(lengths.max())
+    # Of positions that nothing was read at, nothing is learned: longer texts are answered badly.
+    behind = f" (the model has positions for {positions})" if longest < positions else ""
+    return f"{longest} tokens{behind}"
