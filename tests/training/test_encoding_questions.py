@@ -76,6 +76,29 @@ def test_windows_without_the_whole_answer_point_at_cls(tokenizer):
             assert told(context, example, tokenizer) == "w50 w51"
 
 
+def test_each_window_has_the_first_answer_that_lies_whole_in_it(tokenizer):
+    context = " ".join(f"w{number}" for number in range(60))
+    first, second = (Answer(text, context.index(text)) for text in ("w2", "w57"))
+    alone = encode(TASK, [asked(context, second)], tokenizer).examples
+    found = encode(TASK, [asked(context, first, second)], tokenizer).examples
+    assert told(context, found[0], tokenizer) == "w2"
+    assert len(found) > 2
+    assert told(context, found[-1], tokenizer) == "w57"
+    for example, of_second in zip(found[1:], alone[1:], strict=True):
+        assert example.target.tolist() == of_second.target.tolist()
+    # Where one window has both, their order decides.
+    near = Answer("w5", context.index("w5"))
+    (example, *_) = encode(TASK, [asked(context, near, first)], tokenizer).examples
+    assert told(context, example, tokenizer) == "w5"
+
+
+def test_an_answer_without_tokens_leaves_the_others(tokenizer):
+    item = asked("a \u200b b", Answer("\u200b", 2), Answer("b", 4))
+    found = encode(TASK, [item], tokenizer)
+    assert not found.summary.problems.bad
+    assert told(item.context, found.examples[0], tokenizer) == "b"
+
+
 def test_no_window_has_a_part_of_the_answer(tokenizer):
     words = [f"w{number}" for number in range(60)]
     context = " ".join(words)

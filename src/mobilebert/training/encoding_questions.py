@@ -1,7 +1,9 @@
 """Questions about contexts to examples: windows of the context, with the answer's tokens."""
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from operator import itemgetter
+from typing import NamedTuple
 
 from mobilebert.datasets.items import Answer, QuestionItem
 from mobilebert.datasets.problems import ProblemKind, RowError
@@ -20,7 +22,7 @@ from mobilebert.training.long_texts import LongText
 
 __all__ = ["QuestionsEncoder", "covering_tokens"]
 
-# The target of a window without the answer: both places are [CLS].
+# The target of a window without an answer: both places are [CLS].
 _NO_ANSWER = (0, 0)
 
 
@@ -50,8 +52,8 @@ def covering_tokens(offsets: list[tuple[int, int]], start: int, end: int) -> tup
 class QuestionsEncoder(Encoder[QuestionItem]):
     """Questions: the target is the first and the last token of the answer.
 
-    It is the first of several right answers. In windows where it is not, or not whole, both places
-    are 0, that of [CLS], and so they are where there is no answer.
+    Of several right answers it is, in each window, the first that lies whole in it. In windows
+    with none both places are 0, that of [CLS], and so they are where there is no answer.
     """
 
     needs_offsets = True
@@ -79,25 +81,64 @@ class QuestionsEncoder(Encoder[QuestionItem]):
             max_seq_len=None if longest is None else min(longest, self.builder.max_length),
             doc_stride=self.options.stride,
         )
-        span = self._span(item, context) if item.answers else None
-        self.summary.unanswered += not item.answers
+        spans = _spans(item, context)
+        targets = {
+            place: _first_within(spans, found.windows[place])
+            for place in self._kept(len(found.windows))
+        }
+        self._note(item, targets.values())
         self.note_length(len(question.ids) + len(context.ids), pair=True)
         self.summary.noted[Noted.LONG] += len(found.rows) > 1
-        examples = [
-            NewExample([row], _within(span, window, found.start), number, place)
-            for place, (row, window) in enumerate(zip(found.rows, found.windows, strict=True))
+        return [
+            NewExample(
+                [found.rows[place]],
+                _places(span, found.start - found.windows[place].start),
+                number,
+                place,
+            )
+            for place, span in targets.items()
         ]
-        if self.options.long_text is LongText.HEAD_TAIL and len(examples) > 1:
-            return [examples[0], examples[-1]]
-        return examples[:1] if self.options.long_text is LongText.TRUNCATE else examples
 
-    def _span(self, item: QuestionItem, context: TokenizedText) -> tuple[int, int]:
-        assert context.offsets is not None  # the tokenizer has offsets, see __init__
-        start, end = _characters(item.answers[0])
-        first, last = covering_tokens(context.offsets, start, end)
-        exact = context.offsets[first][0] == start and context.offsets[last][1] == end
-        self.summary.noted[Noted.WIDENED_ANSWERS] += not exact
-        return first, last
+    def _kept(self, windows: int) -> list[int]:
+        """Return which of the windows are learned from."""
+        if self.options.long_text is LongText.WINDOW or windows == 1:
+            return list(range(windows))
+        return [0, windows - 1] if self.options.long_text is LongText.HEAD_TAIL else [0]
+
+    def _note(self, item: QuestionItem, targets: Iterable["_Span | None"]) -> None:
+        learned = [span for span in targets if span is not None]
+        self.summary.unanswered += not item.answers
+        self.summary.noted[Noted.WIDENED_ANSWERS] += any(not span.exact for span in learned)
+
+
+class _Span(NamedTuple):
+    """The tokens of an answer."""
+
+    first: int
+    last: int
+    exact: bool  # whether they have its characters alone
+
+
+def _spans(item: QuestionItem, context: TokenizedText) -> list[_Span]:
+    """Return the answers that have tokens, in their order.
+
+    Raises:
+        RowError: There are answers, and none has tokens.
+    """
+    assert context.offsets is not None  # the tokenizer has offsets, see __init__
+    spans: list[_Span] = []
+    refused: RowError | None = None
+    for start, end in map(_characters, item.answers):
+        try:
+            first, last = covering_tokens(context.offsets, start, end)
+        except RowError as error:
+            refused = refused or error
+        else:
+            exact = context.offsets[first][0] == start and context.offsets[last][1] == end
+            spans.append(_Span(first, last, exact))
+    if refused is not None and not spans:
+        raise refused
+    return spans
 
 
 def _characters(answer: Answer) -> tuple[int, int]:
@@ -106,8 +147,9 @@ def _characters(answer: Answer) -> tuple[int, int]:
     return answer.start + len(text) - len(text.lstrip()), answer.start + len(text)
 
 
-def _within(span: tuple[int, int] | None, window: range, start: int) -> tuple[int, int]:
-    if span is None or span[0] not in window or span[1] not in window:
-        return _NO_ANSWER
-    first, last = (place - window.start + start for place in span)
-    return first, last
+def _first_within(spans: Iterable[_Span], window: range) -> _Span | None:
+    return next((span for span in spans if span.first in window and span.last in window), None)
+
+
+def _places(span: _Span | None, shift: int) -> tuple[int, int]:
+    return _NO_ANSWER if span is None else (span.first + shift, span.last + shift)
