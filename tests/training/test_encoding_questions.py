@@ -99,6 +99,16 @@ def test_an_answer_without_tokens_leaves_the_others(tokenizer):
     assert told(item.context, found.examples[0], tokenizer) == "b"
 
 
+@pytest.mark.parametrize("tokens", [30, 31])
+def test_answers_longer_than_the_model_will_give_are_counted(tokenizer, tokens):
+    context = " ".join(["a"] * 40)
+    answer = Answer(" ".join(["a"] * tokens), 4)
+    found = encode(TASK, [asked(context, answer), asked(context)], tokenizer)
+    first, last = found.examples[0].target
+    assert last - first + 1 == tokens
+    assert found.summary.noted[Noted.LONG_ANSWERS] == (tokens > 30)
+
+
 def test_no_window_has_a_part_of_the_answer(tokenizer):
     words = [f"w{number}" for number in range(60)]
     context = " ".join(words)

@@ -5,9 +5,12 @@ import mobilebert
 from assertions import assert_close
 from mobilebert.datasets.items import Answer, ChoiceItem, FinetuneTask, QuestionItem
 from mobilebert.errors import InputError
+from mobilebert.pipelines.kept_parameters import keep_parameters
 from mobilebert.pipelines.null_answers import store_null_threshold
 from mobilebert.training.evaluation import evaluate_items
 from mobilebert.training.evaluation_results import JudgingOptions
+from mobilebert.training.settings import FinetuneSettings
+from mobilebert.training.treatment import judging_parameters, parameters_to_keep
 from tolerances import FLOAT32
 from training.scripted import ScriptedBackend
 
@@ -91,6 +94,16 @@ def test_answers_are_those_of_the_pipeline(checkpoints):
     ask = mobilebert.pipeline("question-answering", directory, backend="numpy")
     inputs = [{"question": item.question, "context": item.context} for item in items]
     assert found.predictions == tuple(answer["answer"] for answer in ask(inputs))
+
+
+def test_answers_may_be_as_long_as_the_model_keeps(tokenizer):
+    words = " ".join("abcdefghijklmnopqrst")
+    items = [asked(1, words, f"so {words} it is", words)]
+    backend = pointing(tokenizer)
+    assert evaluate_items(ANSWERS, backend, tokenizer, items).predictions != (words,)
+    told = judging_parameters(ANSWERS, FinetuneSettings(), 64)
+    keep_parameters(backend.config, parameters_to_keep(ANSWERS, told, FinetuneSettings()))
+    assert evaluate_items(ANSWERS, backend, tokenizer, items).predictions == (words,)
 
 
 def unsure(tokenizer):

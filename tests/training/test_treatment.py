@@ -53,7 +53,8 @@ def model(tmp_path_factory):
             {"truncation": "head_tail", "max_length": 64},
         ),
         ("multiple-choice", {}, {"truncation": True, "max_length": 64}),
-        ("question-answering", {"max_length": 30}, {"max_seq_len": 30}),
+        ("question-answering", {}, {"max_answer_len": 30}),
+        ("question-answering", {"max_length": 40}, {"max_answer_len": 30, "max_seq_len": 40}),
         ("token-classification", {"long_text": "truncate"}, {}),
     ],
 )
@@ -190,7 +191,8 @@ def test_no_answer_is_one_where_it_was_learned(model, tmp_path, impossible):
     finetune("question-answering", train=data, model=model, output=output, **QUIET)
     config = MobileBertConfig.from_pretrained(output)
     kept = {"handle_impossible_answer": True} if impossible else {}
-    assert config.pipeline_parameters == kept | {"max_seq_len": QUIET["max_length"]}
+    kept |= {"max_answer_len": 30, "max_seq_len": QUIET["max_length"]}
+    assert config.pipeline_parameters == kept
     # So much likelier that it is the answer, if it is one.
     ask = pipeline("question-answering", str(output), null_score_diff_threshold=-600.0)
     asked = {"question": "who?", "context": "Anna asks a question."}

@@ -27,7 +27,7 @@ class QuestionAnsweringParameters:
         top_k: How many answers to return, best first.
         doc_stride: Tokens that neighbouring windows of a long context share; 128 by default, at
             most half of `max_seq_len`.
-        max_answer_len: Longest answer in tokens.
+        max_answer_len: Longest answer in tokens; by default as the model was tuned, or else 15.
         max_seq_len: Longest sequence in tokens, question included; by default as the model was
             tuned, or else 384, at most what the model reads.
         max_question_len: Longest question in tokens; longer ones are cut.
@@ -86,7 +86,11 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringParameters]):
     task: ClassVar[str] = "question-answering"
     defaults: ClassVar[QuestionAnsweringParameters] = QuestionAnsweringParameters()
     needs_offsets: ClassVar[bool] = True
-    kept: ClassVar[tuple[str, ...]] = ("handle_impossible_answer", "max_seq_len")
+    kept: ClassVar[tuple[str, ...]] = (
+        "handle_impossible_answer",
+        "max_answer_len",
+        "max_seq_len",
+    )
 
     def __init__(self, model: Any, tokenizer: Any, **parameters: Any) -> None:
         super().__init__(model, tokenizer, **parameters)

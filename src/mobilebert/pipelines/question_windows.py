@@ -6,12 +6,21 @@ from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import ModelInput, SequenceBuilder
 from mobilebert.pipelines.windows import window_ranges
 
-__all__ = ["MAX_QUESTION_LEN", "MAX_SEQ_LEN", "QuestionWindows", "question_windows"]
+__all__ = [
+    "MAX_QUESTION_LEN",
+    "MAX_SEQ_LEN",
+    "TUNED_ANSWER_LEN",
+    "QuestionWindows",
+    "question_windows",
+]
 
 # The defaults documented for transformers' pipeline.
 MAX_SEQ_LEN = 384
 DOC_STRIDE = 128
 MAX_QUESTION_LEN = 64
+# The longest answer that tuned models give, as in BERT's script for SQuAD: some of its answers are
+# longer than the 15 tokens of that pipeline.
+TUNED_ANSWER_LEN = 30
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from mobilebert.datasets.problems import Problem, ProblemKind, ProblemLog, RowEr
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import SequenceBuilder, TokenizedText
 from mobilebert.pipelines.parameters import LengthOptions, read_choice, read_count
+from mobilebert.pipelines.question_windows import TUNED_ANSWER_LEN
 from mobilebert.training.examples import NewExample
 from mobilebert.training.labels import LabelNames
 from mobilebert.training.long_texts import LongText
@@ -51,6 +52,7 @@ class Noted(StrEnum):
     LONG = "are longer than what is read at once"
     DROPPED_WORDS = "words have no characters that the tokenizer keeps, and are left out"
     WIDENED_ANSWERS = "answers begin or end inside a token, and are widened to whole tokens"
+    LONG_ANSWERS = f"answers are longer than the {TUNED_ANSWER_LEN} tokens that the model will give"
 
 
 @dataclass(frozen=True, kw_only=True)

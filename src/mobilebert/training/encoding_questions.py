@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mobilebert.datasets.items import Answer, QuestionItem
 from mobilebert.datasets.problems import ProblemKind, RowError
 from mobilebert.pipelines.encoding import SequenceBuilder, TokenizedText, check_text
-from mobilebert.pipelines.question_windows import question_windows
+from mobilebert.pipelines.question_windows import TUNED_ANSWER_LEN, question_windows
 from mobilebert.training.encoder import (
     Encoder,
     EncodingOptions,
@@ -109,6 +109,9 @@ class QuestionsEncoder(Encoder[QuestionItem]):
         learned = [span for span in targets if span is not None]
         self.summary.unanswered += not item.answers
         self.summary.noted[Noted.WIDENED_ANSWERS] += any(not span.exact for span in learned)
+        self.summary.noted[Noted.LONG_ANSWERS] += any(
+            span.last - span.first >= TUNED_ANSWER_LEN for span in learned
+        )
 
 
 class _Span(NamedTuple):

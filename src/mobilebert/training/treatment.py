@@ -5,7 +5,7 @@ from typing import Any
 
 from mobilebert.datasets.items import FinetuneTask, Item, QuestionItem
 from mobilebert.errors import InputError
-from mobilebert.pipelines.question_windows import MAX_SEQ_LEN
+from mobilebert.pipelines.question_windows import MAX_SEQ_LEN, TUNED_ANSWER_LEN
 from mobilebert.training.evaluation_results import JudgingOptions
 from mobilebert.training.long_texts import LongText, treatment_of
 from mobilebert.training.settings import FinetuneSettings
@@ -148,6 +148,7 @@ def judging_parameters(
     if task is FinetuneTask.QUESTION_ANSWERING:
         told = {
             "handle_impossible_answer": no_answer,
+            "max_answer_len": TUNED_ANSWER_LEN,
             "max_seq_len": None if settings.max_length is None else length,
         }
         return {name: value for name, value in told.items() if value is not None}
