@@ -7,7 +7,9 @@ from hypothesis import given, strategies as st
 from mobilebert.datasets.items import Answer, FinetuneTask, QuestionItem
 from mobilebert.errors import InputError
 from mobilebert.training.encoder import EncodingOptions, Noted
+from mobilebert.training.encoding import encode_items
 from mobilebert.training.encoding_questions import covering_tokens
+from models import small_config
 from training.encoded import encode, fed, rows_of
 
 TASK = FinetuneTask.QUESTION_ANSWERING
@@ -107,6 +109,30 @@ def test_answers_longer_than_the_model_will_give_are_counted(tokenizer, tokens):
     first, last = found.examples[0].target
     assert last - first + 1 == tokens
     assert found.summary.noted[Noted.LONG_ANSWERS] == (tokens > 30)
+
+
+@pytest.mark.parametrize(
+    ("long_text", "unseen"), [("window", 1), ("head_tail", 2), ("truncate", 3)]
+)
+def test_answers_that_are_not_read_whole_are_counted(tokenizer, long_text, unseen):
+    context = " ".join(f"w{number}" for number in range(60))
+    middle = context[context.index("w5 ") : context.index("w55")]  # of no window
+    answers = [Answer(text, context.index(text)) for text in ("w2", "w30", "w57", middle)]
+    items = [asked(context), *(asked(context, answer) for answer in answers)]
+    options = EncodingOptions(long_text=long_text)
+    summary = encode(TASK, items, tokenizer, options=options).summary
+    assert summary.noted[Noted.UNSEEN_ANSWERS] == unseen
+    assert summary.unanswered == 1
+    (warning,) = summary.warnings()
+    assert warning.startswith(f"In the data to learn from {unseen} questions have no answer that")
+
+
+def test_questions_that_are_cut_are_counted(tokenizer):
+    config = small_config(vocab_size=30522, max_position_embeddings=128)
+    items = [asked("It is so.", question=" ".join(["why"] * count)) for count in (64, 65, 99)]
+    found = encode_items(TASK, items, tokenizer, config)
+    assert found.summary.noted[Noted.CUT_QUESTIONS] == 2
+    assert "2 questions are longer than 64 tokens" in found.summary.warnings()[0]
 
 
 def test_no_window_has_a_part_of_the_answer(tokenizer):

@@ -46,3 +46,26 @@ def test_it_is_said_what_became_of_long_contexts(result):
     assert result.report.data.long_text == "window"
     for name in ("README.md", "report.html"):
         assert "they are read in windows" in (result.output_dir / name).read_text()
+
+
+def test_it_is_said_how_many_answers_are_not_seen(result, tmp_path):
+    assert not any("no answer that lies whole" in one for one in warnings_of(result))
+    data = tmp_path / "squad.json"
+    start = article(0)["paragraphs"][0]["context"].index("fine")
+    behind = [{"text": "fine", "answer_start": start}]
+    articles = [article(number) for number in range(10)]
+    for one in articles:
+        one["paragraphs"][0]["qas"][0]["answers"] = behind
+    data.write_text(json.dumps({"version": "1.1", "data": articles}))
+    cut = finetune(
+        "question-answering",
+        train=data,
+        model=result.output_dir,
+        output=tmp_path / "tuned",
+        **{"max_steps": 1, "batch_size": 4, "max_length": 16, "long_text": "truncate"},
+    )
+    assert any("9 questions have no answer that lies whole" in one for one in warnings_of(cut))
+
+
+def warnings_of(result):
+    return result.report.evaluation.warnings

@@ -13,7 +13,7 @@ from mobilebert.datasets.problems import Problem, ProblemKind, ProblemLog, RowEr
 from mobilebert.errors import InputError
 from mobilebert.pipelines.encoding import SequenceBuilder, TokenizedText
 from mobilebert.pipelines.parameters import LengthOptions, read_choice, read_count
-from mobilebert.pipelines.question_windows import TUNED_ANSWER_LEN
+from mobilebert.pipelines.question_windows import MAX_QUESTION_LEN, TUNED_ANSWER_LEN
 from mobilebert.training.examples import NewExample
 from mobilebert.training.labels import LabelNames
 from mobilebert.training.long_texts import LongText
@@ -53,6 +53,15 @@ class Noted(StrEnum):
     DROPPED_WORDS = "words have no characters that the tokenizer keeps, and are left out"
     WIDENED_ANSWERS = "answers begin or end inside a token, and are widened to whole tokens"
     LONG_ANSWERS = f"answers are longer than the {TUNED_ANSWER_LEN} tokens that the model will give"
+    UNSEEN_ANSWERS = (
+        "questions have no answer that lies whole in what is read of the context at once, and are "
+        "learned as if they had none"
+    )
+    CUT_QUESTIONS = f"questions are longer than {MAX_QUESTION_LEN} tokens, and are cut"
+
+
+# What makes a model worse than its data: reports have it too.
+_WARNED = (Noted.LONG_ANSWERS, Noted.UNSEEN_ANSWERS, Noted.CUT_QUESTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +128,14 @@ class EncodingSummary:
             if count:
                 said.append(f"{count:,} {what.value}{more}.")
         return said
+
+    def warnings(self) -> list[str]:
+        """Say what a report about the model has to say of the data that it learned from."""
+        return [
+            f"In the data to learn from {self.noted[what]:,} {what.value}."
+            for what in _WARNED
+            if self.noted[what]
+        ]
 
 
 class Encoder(ABC, Generic[ItemType]):

@@ -8,7 +8,11 @@ from typing import NamedTuple
 from mobilebert.datasets.items import Answer, QuestionItem
 from mobilebert.datasets.problems import ProblemKind, RowError
 from mobilebert.pipelines.encoding import SequenceBuilder, TokenizedText, check_text
-from mobilebert.pipelines.question_windows import TUNED_ANSWER_LEN, question_windows
+from mobilebert.pipelines.question_windows import (
+    MAX_QUESTION_LEN,
+    TUNED_ANSWER_LEN,
+    question_windows,
+)
 from mobilebert.training.encoder import (
     Encoder,
     EncodingOptions,
@@ -89,6 +93,7 @@ class QuestionsEncoder(Encoder[QuestionItem]):
         self._note(item, targets.values())
         self.note_length(len(question.ids) + len(context.ids), pair=True)
         self.summary.noted[Noted.LONG] += len(found.rows) > 1
+        self.summary.noted[Noted.CUT_QUESTIONS] += len(question.ids) > MAX_QUESTION_LEN
         return [
             NewExample(
                 [found.rows[place]],
@@ -108,6 +113,7 @@ class QuestionsEncoder(Encoder[QuestionItem]):
     def _note(self, item: QuestionItem, targets: Iterable["_Span | None"]) -> None:
         learned = [span for span in targets if span is not None]
         self.summary.unanswered += not item.answers
+        self.summary.noted[Noted.UNSEEN_ANSWERS] += bool(item.answers) and not learned
         self.summary.noted[Noted.WIDENED_ANSWERS] += any(not span.exact for span in learned)
         self.summary.noted[Noted.LONG_ANSWERS] += any(
             span.last - span.first >= TUNED_ANSWER_LEN for span in learned

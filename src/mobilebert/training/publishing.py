@@ -96,6 +96,7 @@ def publish(
 def _report(finished: Finished, directory: Path) -> Report:
     judged = [file.path for file in finished.data.summary.files if file.role == "dev"]
     finished.evaluation.summary.source = ", ".join(judged) or "rows kept to judge by"
+    finished.evaluation.summary.warnings += finished.encoding.warnings()
     machine, versions = machine_and_versions()
     return Report(
         task=finished.task.value,
