@@ -152,6 +152,28 @@ def test_the_threshold_of_no_answer_is_tuned(tokenizer):
     assert evaluate_items(ANSWERS, backend, tokenizer, items).predictions == tuned.predictions
 
 
+@pytest.mark.parametrize(
+    ("answers", "reason"), [(1, "all of them have one"), (0, "none of them has one")]
+)
+def test_the_threshold_is_not_tuned_on_questions_of_one_kind(tokenizer, answers, reason):
+    items = [
+        asked(number, question, CONTEXT, *[question] * answers)
+        for number, question in enumerate(["king", "old king died", "The old king died"])
+    ]
+    parameters = {"handle_impossible_answer": True}
+    backend = unsure(tokenizer)
+    plain = evaluate_items(ANSWERS, backend, tokenizer, items, parameters=parameters)
+    options = JudgingOptions(tune_thresholds=True)
+    found = evaluate_items(
+        ANSWERS, backend, tokenizer, items, parameters=parameters, options=options
+    )
+    assert found.null_threshold is None
+    # As at 0, not as the threshold would have it that is the best here.
+    assert found.predictions == plain.predictions == ("", *(item.question for item in items[1:]))
+    (warning,) = found.summary.warnings
+    assert warning.endswith(f"{reason}.")
+
+
 @pytest.mark.parametrize("threshold", [0.0, -0.2, 0.2])
 def test_answers_with_no_answer_are_those_of_the_pipeline(checkpoints, threshold):
     directory = checkpoints["question-answering"]

@@ -36,7 +36,8 @@ def judge_answers(
     Args:
         asking: The pipeline; its parameter `handle_impossible_answer` decides, if it is given.
         items: Questions with their right answers.
-        options: Whether the threshold of "no answer" is chosen by these questions.
+        options: Whether the threshold of "no answer" is chosen by these questions; it is only if
+            some of them have an answer and some have none.
     """
     wanted = [tuple(answer.text for answer in item.answers) for item in items]
     answers = asking(
@@ -48,9 +49,10 @@ def judge_answers(
     )
     spans = _Spans.read(answers)
     threshold = None
+    tuned = options.tune_thresholds and any(wanted) and not all(wanted)
     allowed = asking.pipeline.parameters.handle_impossible_answer or not all(wanted)
     if asking.parameters.get("handle_impossible_answer", allowed):
-        threshold = _threshold(asking, spans, wanted, options)
+        threshold = _threshold(asking, spans, wanted, tuned=tuned)
     told, sure = spans.told(threshold)
     pairs = list(zip(told, wanted, strict=True))
     right = np.array([exact_match(*pair) > 0 for pair in pairs])
@@ -76,16 +78,30 @@ def judge_answers(
             if not right[row]
         ),
         only_class=(told[0] or _NO_ANSWER) if same else None,
-        warnings=[_TUNED_HERE] if options.tune_thresholds and threshold is not None else [],
+        warnings=_warnings(wanted, options, tuned=tuned and threshold is not None),
     )
-    tuned = threshold if options.tune_thresholds else None
-    return Evaluation(summary=summary, predictions=tuple(told), null_threshold=tuned)
+    kept = threshold if tuned else None
+    return Evaluation(summary=summary, predictions=tuple(told), null_threshold=kept)
 
 
 _TUNED_HERE = (
     'The threshold of "no answer" was tuned on the questions that the model is judged by, so the '
     "scores are somewhat better than on others."
 )
+
+
+def _warnings(
+    wanted: Sequence[Sequence[str]], options: JudgingOptions, *, tuned: bool
+) -> list[str]:
+    if tuned:
+        return [_TUNED_HERE]
+    if options.tune_thresholds and any(wanted) == all(wanted):
+        which = "all of them have one" if all(wanted) else "none of them has one"
+        return [
+            'The threshold of "no answer" was not tuned: that takes questions to judge by of which '
+            f"some have an answer and some have none, and {which}."
+        ]
+    return []
 
 
 @dataclass(frozen=True)
@@ -122,9 +138,9 @@ class _Spans:
 
 
 def _threshold(
-    asking: Asking, spans: _Spans, wanted: Sequence[Sequence[str]], options: JudgingOptions
+    asking: Asking, spans: _Spans, wanted: Sequence[Sequence[str]], *, tuned: bool
 ) -> float:
-    if options.tune_thresholds:
+    if tuned:
         of_spans = [overlap_f1(*pair) for pair in zip(spans.texts, wanted, strict=True)]
         of_none = [overlap_f1("", right) for right in wanted]
         return best_null_threshold(spans.differences(), np.array(of_spans), np.array(of_none))

@@ -51,7 +51,7 @@ class JudgingOptions:
             what the model's configuration holds, or else 0.5.
         tune_thresholds: Several labels at once: whether to take the thresholds that give the best
             F1 of each label on these items. Answers to questions: likewise the threshold of "no
-            answer".
+            answer", if some of them have an answer and some have none.
         judge_by: One class, or several labels at once: the metric to look at first; by default
             accuracy or micro F1.
         seed: Masked words: what draws them.
