@@ -6,6 +6,8 @@ from hypothesis import given, strategies as st
 from mobilebert.errors import InputError
 from mobilebert.hub import BUNDLED_MODEL
 from mobilebert.pipelines import pipeline
+from mobilebert.pipelines.encoding import SequenceBuilder
+from mobilebert.pipelines.question_windows import question_windows
 from mobilebert.pipelines.windows import default_overlap, window_ranges
 from mobilebert.text import MobileBertTokenizerFast
 from tolerances import PIPELINE_SCORES
@@ -78,3 +80,16 @@ def test_a_long_pair_windows_its_longer_text(checkpoints):
         assert all(len(row.ids) <= 64 and 1 in row.types for row in request.inputs)
     with pytest.raises(InputError, match="Both texts are too long"):
         classify({"text": "a " * 90, "text_pair": "b " * 90})
+
+
+@pytest.mark.parametrize("words", [18, 19, 28, 29, 45, 60])
+def test_windows_go_forward_whatever_the_question_leaves(words):
+    builder = SequenceBuilder(TOKENIZER, 64)
+    context = list(range(1000, 1400))
+    found = question_windows(builder, [2129] * words, context)
+    room = 64 - 3 - words
+    assert [len(window) for window in found.windows[:-1]] == [room] * (len(found.rows) - 1)
+    steps = {after.start - before.start for before, after in itertools.pairwise(found.windows)}
+    # As in transformers, where that leaves a step of a quarter of the window.
+    assert steps == {room - 32 if words <= 18 else room - room * 3 // 4}
+    assert set().union(*found.windows) == set(range(len(context)))

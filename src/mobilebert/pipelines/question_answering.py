@@ -26,7 +26,7 @@ class QuestionAnsweringParameters:
     Attributes:
         top_k: How many answers to return, best first.
         doc_stride: Tokens that neighbouring windows of a long context share; 128 by default, at
-            most half of `max_seq_len`.
+            most half of `max_seq_len` and three quarters of what the question leaves.
         max_answer_len: Longest answer in tokens; by default as the model was tuned, or else 15.
         max_seq_len: Longest sequence in tokens, question included; by default as the model was
             tuned, or else 384, at most what the model reads.

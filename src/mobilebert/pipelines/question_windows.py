@@ -55,7 +55,7 @@ def question_windows(
         context: Ids of the context.
         max_seq_len: Longest sequence in tokens; 384 by default, at most what the model reads.
         doc_stride: Tokens that neighbouring windows share; 128 by default, at most half of
-            `max_seq_len`.
+            `max_seq_len` and three quarters of what the question leaves for the context.
         max_question_len: Longest question in tokens; a longer one is cut.
 
     Raises:
@@ -69,8 +69,8 @@ def question_windows(
     if not context:
         raise InputError("The context has no characters that can be read.")
     question = question[:max_question_len]
-    overlap = min(longest // 2, DOC_STRIDE) if doc_stride is None else doc_stride
     size = builder.room(longest, pair=True) - len(question)
+    overlap = _default_overlap(longest, size) if doc_stride is None else doc_stride
     if size < 1 or (len(context) > size and overlap >= size):
         raise InputError(
             f"With max_seq_len={longest} and a question of {len(question)} tokens, {size} "
@@ -80,3 +80,8 @@ def question_windows(
     windows = window_ranges(len(context), size, overlap, "doc_stride")
     rows = [builder.build(question, context[w.start : w.stop]) for w in windows]
     return QuestionWindows(rows, windows, builder.start(question))
+
+
+def _default_overlap(longest: int, size: int) -> int:
+    # Short sequences with a long question would otherwise have no step forward, or one of a token.
+    return max(0, min(longest // 2, DOC_STRIDE, size * 3 // 4))
