@@ -114,6 +114,7 @@ def make_ready(row, data, limits, model=BUNDLED_MODEL):
     start = dataclasses.replace(start, labels=read.labels, dropout=settings.dropout)
     options = EncodingOptions(
         max_length=settings.max_length,
+        stride=settings.doc_stride,
         long_text=LongText(settings.long_text),
     )
     examples = encode_items(

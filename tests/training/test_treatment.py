@@ -13,7 +13,8 @@ from mobilebert.pipelines.encoding import SequenceBuilder
 from mobilebert.pipelines.label_thresholds import store_thresholds, stored_thresholds
 from mobilebert.pipelines.null_answers import stored_null_threshold
 from mobilebert.pipelines.parameters import LengthOptions
-from mobilebert.training import evaluation_answers, evaluation_labels
+from mobilebert.training import evaluation_answers, evaluation_labels, finetune as finetune_module
+from mobilebert.training.encoding import encode_items
 from mobilebert.training.finetune import finetune
 from mobilebert.training.judging import evaluate
 from mobilebert.training.objectives import build_objective
@@ -55,6 +56,7 @@ def model(tmp_path_factory):
         ("multiple-choice", {}, {"truncation": True, "max_length": 64}),
         ("question-answering", {}, {"max_answer_len": 30}),
         ("question-answering", {"max_length": 40}, {"max_answer_len": 30, "max_seq_len": 40}),
+        ("question-answering", {"doc_stride": 0}, {"doc_stride": 0, "max_answer_len": 30}),
         ("token-classification", {"long_text": "truncate"}, {}),
     ],
 )
@@ -201,6 +203,31 @@ def test_no_answer_is_one_where_it_was_learned(model, tmp_path, impossible):
     assert ask(asked, handle_impossible_answer=True)["answer"] == ""
 
 
+def test_windows_overlap_as_they_were_told(model, tmp_path, monkeypatch):
+    learned = []
+
+    def recorded(*given, **options):
+        found = encode_items(*given, **options)
+        learned.append(len(found.examples))
+        return found
+
+    monkeypatch.setattr(finetune_module, "encode_items", recorded)
+    context = " ".join(f"{number}" for number in range(60))
+    answers = [{"text": "7", "answer_start": context.index("7")}]
+    asked = {"id": "a", "question": "what ?", "answers": answers}
+    article = {"title": "Numbers", "paragraphs": [{"context": context, "qas": [asked]}]}
+    data, output = tmp_path / "squad.json", tmp_path / "m"
+    data.write_text(json.dumps({"version": "1.1", "data": [article]}))
+    options = QUIET | {"train": data, "dev": data, "max_steps": 1, "doc_stride": 2}
+    finetune("question-answering", model=model, output=output, **options)
+    ask = pipeline("question-answering", str(output))
+    assert ask.parameters.doc_stride == 2
+    tokens = ask.builder.tokenize([asked["question"], context], offsets=True)
+    windows = ask.prepare((asked["question"], context), tokens, ask.parameters).source.windows
+    assert windows[0].stop - windows[1].start == 2
+    assert learned == [len(windows)] * 2
+
+
 def test_tuning_again_reads_as_long_as_it_is_told(model, tmp_path):
     data = tmp_path / "rows.csv"
     data.write_text("text,score\n" + "".join(f"{n} {LONG},{n}\n" for n in range(20)))
@@ -280,6 +307,7 @@ def test_a_new_task_has_no_names_or_thresholds_of_the_old_one(tmp_path):
         ("text-classification", {"tune_thresholds": True}),
         ("token-classification", {"judge_by": "f1"}),
         ("regression", {"label_smoothing": 0.1}),
+        ("token-classification", {"doc_stride": 5}),
     ],
 )
 def test_settings_of_other_tasks_are_refused(task, settings):

@@ -87,6 +87,7 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringParameters]):
     defaults: ClassVar[QuestionAnsweringParameters] = QuestionAnsweringParameters()
     needs_offsets: ClassVar[bool] = True
     kept: ClassVar[tuple[str, ...]] = (
+        "doc_stride",
         "handle_impossible_answer",
         "max_answer_len",
         "max_seq_len",

@@ -190,7 +190,9 @@ class _Command:
                     start.config(),
                     labels=data.labels,
                     options=EncodingOptions(
-                        max_length=settings.max_length, long_text=LongText(settings.long_text)
+                        max_length=settings.max_length,
+                        long_text=LongText(settings.long_text),
+                        stride=settings.doc_stride,
                     ),
                     directory=kept_in,
                     on_progress=on_progress,
@@ -365,9 +367,10 @@ def _digest(
     and each of several processes draws dropout of its own.
     """
     told = asdict(settings)
-    # It then decides nothing, and runs that began before there was a choice have none.
-    if told["judge_by"] in (None, usual_metric(task)):
-        del told["judge_by"]
+    # They then decide nothing, and runs that began before there was a choice have none.
+    for name, usual in (("judge_by", usual_metric(task)), ("doc_stride", None)):
+        if told[name] in (None, usual):
+            del told[name]
     text = json.dumps(told, sort_keys=True)
     digest = hashlib.sha256(f"{task} {text} {processes.count}".encode())
     digest.update(repr(data.labels).encode())

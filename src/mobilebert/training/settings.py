@@ -79,6 +79,12 @@ class FinetuneSettings(SettingTable):
     long_text: str = setting(
         "window", "What becomes of longer texts.", choices=("window", "head_tail", "truncate")
     )
+    doc_stride: int | None = setting(
+        None,
+        "Tokens that neighbouring windows of a context share (question answering). Default: 128, "
+        "or less in short sequences.",
+        least=0,
+    )
     precision: str = setting(
         "float32",
         "Arithmetic; weights stay float32.",

@@ -47,6 +47,7 @@ _OF_TASKS: dict[str, tuple[Any, tuple[FinetuneTask, ...]]] = {
         False,
         (FinetuneTask.MULTI_LABEL, FinetuneTask.QUESTION_ANSWERING),
     ),
+    "doc_stride": (None, (FinetuneTask.QUESTION_ANSWERING,)),
     "label_smoothing": (
         0.0,
         tuple(task for task in FinetuneTask if task is not FinetuneTask.REGRESSION),
@@ -150,6 +151,7 @@ def judging_parameters(
             "handle_impossible_answer": no_answer,
             "max_answer_len": TUNED_ANSWER_LEN,
             "max_seq_len": None if settings.max_length is None else length,
+            "doc_stride": settings.doc_stride,
         }
         return {name: value for name, value in told.items() if value is not None}
     return {}
