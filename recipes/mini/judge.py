@@ -18,7 +18,8 @@ from mobilebert.files import write_atomic
 
 __all__ = ["TARGETS", "judged", "main"]
 
-WORDS = 50_000
+# At least, and those that are read: all there are.
+WORDS, ALL = 50_000, 1_000_000
 QUESTION, ANSWER = "The capital of France is [MASK].", "paris"
 # Metric -> the least it is to be.
 TARGETS = {
@@ -54,7 +55,7 @@ def judged(model: Path, data: Path) -> dict[str, Any]:
     held_out = judging_data(data, load_tokenizer(model), loaded.config.vocab_size)
     if held_out is None:
         raise InputError(f"{data} has nothing held out; prepare it with --held-out 0.01.")
-    scores = judge_pretraining(loaded, held_out, words=WORDS, seed=0)
+    scores = judge_pretraining(loaded, held_out, words=ALL, seed=0)
     found = pipeline("fill-mask", str(model), top_k=100)(QUESTION)
     answers = [answer["token_str"] for answer in found]
     return {

@@ -63,7 +63,7 @@ def closing_steps(output: Path, student: str) -> list[Step]:
 
     Args:
         output: For all that is made.
-        student: The name of the training that has made the checkpoint.
+        student: The name of the directory that has the checkpoint.
     """
     model, data, judged = output / "model", output / Sequences.SHORT, output / JUDGED_FILE
     places = [str(place) for place in (model, output, data, judged)]
@@ -123,7 +123,7 @@ def mini_steps(data: Path, output: Path, scale: Scale, sources: Sources) -> list
     if encoder is not None:
         steps += [*trainings.teacher_steps(encoder), *trainings.student_steps()]
     student = sources.lengthen or str(output / "student")
-    return [*steps, *trainings.long_steps(student), *closing_steps(output, "long_student")]
+    return [*steps, *trainings.long_steps(student), *closing_steps(output, "averaged")]
 
 
 def _unpacked(title: str, given: Path, directory: Path, steps: list[Step]) -> Path:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import average
 import checkpoints
 import exchange
 import stretch
@@ -49,6 +50,10 @@ AGAIN_SHARE, AGAIN = 2 / 3, {"warmup": 0.02}
 LAST_SHARE = 1 / 3
 # A model that has learned all but longer texts.
 LONG_SHARE = 1 / 5
+# Of the weights behind that, in the mean with those before it. Found of 163,163 held-out words in
+# sequences of 128 tokens, and of 7,300 in such of 512, in percent: before it 39.8 and 25.9, behind
+# it 39.4 and 30.5; means with shares of 0.5 and 0.6 39.75 and 29.3, 39.7 and 29.7.
+MEAN_SHARE = 0.6
 _DIGITS = 12
 TITLES = {
     "normed": "The student with layer normalisation, which learns faster",
@@ -150,7 +155,9 @@ class Round:
         Args:
             student: The student; what its positions behind the short sequences say is lost.
         """
-        stretched = self.output / STRETCHED
+        stretched, taught, averaged = (
+            self.output / name for name in (STRETCHED, "long_student", "averaged")
+        )
         trained = str(PREPARATIONS[Sequences.SHORT]["max_length"])
         return [
             Step(
@@ -162,6 +169,14 @@ class Round:
                 last=checkpoints.LAST,
             ),
             self._taught("long_student", Sequences.LONG, self._words(stretched, LONG_SHARE), 2),
+            Step(
+                title="The mean of the weights before and after it",
+                program=own("average"),
+                main=average.main,
+                arguments=(str(stretched), str(taught), str(MEAN_SHARE), str(averaged)),
+                output=averaged,
+                last=checkpoints.LAST,
+            ),
         ]
 
     def _both_norms(self, begun: Mapping[str, object], read: Sequences) -> list[Step]:

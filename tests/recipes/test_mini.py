@@ -15,8 +15,18 @@ from pretraining.small_text import write_config
 from recipes.small_corpus import script, write_corpus
 
 mini = script("mini", "mini")
-STEPS = ("card", "exchange", "halve", "judge", "keep", "published", "stretch", "transplant")
-card, exchange, _, judge, keep, published, stretch, transplant = (
+STEPS = (
+    "average",
+    "card",
+    "exchange",
+    "halve",
+    "judge",
+    "keep",
+    "published",
+    "stretch",
+    "transplant",
+)
+average, card, exchange, _, judge, keep, published, stretch, transplant = (
     script("mini", name) for name in STEPS
 )
 by_itself, scales, stages = (script("mini", name) for name in ("by_itself", "scales", "stages"))
@@ -144,6 +154,25 @@ def test_positions_are_repeated_as_often_as_needed():
     for trained in ("all", "-1", "1.5"):
         with pytest.raises(InputError, match=f"'{trained}' is no number of positions"):
             stretch.main(["M", trained, "O"])
+
+
+def test_the_mean_of_before_and_after_is_kept(made, tmp_path):
+    before, after, mean = (
+        load_file(made / name / "model.safetensors")
+        for name in ("stretched", "long_student", "averaged")
+    )
+    share = stages.MEAN_SHARE
+    for name, tensor in mean.items():
+        wanted = (1 - share) * before[name] + share * after[name]
+        torch.testing.assert_close(tensor, wanted, rtol=1e-5, atol=1e-7)
+    assert any(not torch.equal(mean[name], after[name]) for name in mean)
+    paths = [str(made / name) for name in ("normed", "student", "long_student")]
+    with pytest.raises(InputError, match="differ in shapes or norms"):
+        average.main([paths[0], paths[1], "0.5", str(tmp_path / "O")])
+    for share in ("half", "1.5", "nan"):
+        with pytest.raises(InputError, match=f"0 to 1, not '{share}'"):
+            average.main([*paths[1:], share, str(tmp_path / "O")])
+    assert not (tmp_path / "O").exists()
 
 
 def test_a_checkpoint_may_be_lengthened_alone(made, tmp_path):
@@ -334,7 +363,7 @@ def test_the_student_is_the_preset_without_dropout(made):
 def test_the_checkpoint_is_of_float16_and_loads(made):
     weights = load_file(made / "model/model.safetensors")
     assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
-    trained = load_file(made / "long_student/model.safetensors")
+    trained = load_file(made / "averaged/model.safetensors")
     for name, tensor in weights.items():
         assert torch.equal(tensor, trained[name].half()), name
     loaded = MobileBertForPreTraining.from_pretrained(made / "model", dtype="auto")
