@@ -1,6 +1,7 @@
 """The data of a run: what is learned, what is judged by, and what is said about them."""
 
 import gzip
+import json
 
 import pytest
 
@@ -214,6 +215,62 @@ def test_questions_about_few_contexts_are_divided(contexts, tmp_path):
     assert not parts[0] & parts[1]
     assert "rows of the same question and context on one side" in data.summary.split
     assert data.summary.split.endswith("have contexts of the others, so the metrics flatter.")
+
+
+def squad(directory, articles):
+    """Write articles of the given numbers of paragraphs, each with two questions."""
+    data = [
+        {
+            "title": f"article {number}",
+            "paragraphs": [
+                {
+                    "context": f"It is context {place} of {number}.",
+                    "qas": [
+                        {"id": f"{number}-{place}-{n}", "question": f"who {n}?", "answers": []}
+                        for n in range(2)
+                    ],
+                }
+                for place in range(paragraphs)
+            ],
+        }
+        for number, paragraphs in enumerate(articles)
+    ]
+    return str(write(directory, "rows.json", json.dumps({"data": data})))
+
+
+def sides(data, name):
+    """Return what both parts have of an attribute, and what they share."""
+    train, dev = ({getattr(item, name) for item in part} for part in (data.train, data.dev))
+    return len(train), len(dev), len(train & dev)
+
+
+def test_an_article_is_divided_by_its_contexts(tmp_path):
+    source = DataSource(train=[squad(tmp_path, [40])])
+    data = read(source, FinetuneTask.QUESTION_ANSWERING, dev_share=0.1)
+    assert sides(data, "context") == (36, 4, 0)
+    assert len(data.dev) == 8
+    assert "rows of the same context on one side" in data.summary.split
+    assert "There are too few articles to divide them" in data.summary.split
+
+
+def test_an_article_of_one_context_is_divided_by_its_questions(tmp_path):
+    source = DataSource(train=[squad(tmp_path, [1])])
+    data = read(source, FinetuneTask.QUESTION_ANSWERING, dev_share=0.5)
+    assert sides(data, "question") == (1, 1, 0)
+    assert data.summary.split.endswith("have contexts of the others, so the metrics flatter.")
+
+
+def test_articles_that_are_enough_stay_whole(tmp_path):
+    source = DataSource(train=[squad(tmp_path, [2] * 20)])
+    data = read(source, FinetuneTask.QUESTION_ANSWERING, dev_share=0.1)
+    assert sides(data, "group") == (18, 2, 0)
+    assert "rows of the same context or group on one side" in data.summary.split
+
+
+def test_groups_that_were_asked_for_are_never_divided(tmp_path):
+    source = DataSource(train=[squad(tmp_path, [40])], group="title")
+    with pytest.raises(InputError, match="80 rows in 1 groups of the same text or group"):
+        read(source, FinetuneTask.QUESTION_ANSWERING, dev_share=0.1)
 
 
 def test_shared_contexts_are_called_so(tmp_path):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,10 @@ __all__ = ["DataSource", "TrainingData", "file_summary", "read_training_data", "
 _LEAKED = {
     FinetuneTask.QUESTION_ANSWERING: "rows to judge by have a context of the training data",
 }
+_SHARED_ARTICLES = (
+    "There are too few articles to divide them: rows to judge by have articles of the others, "
+    "which may flatter the metrics."
+)
 _SHARED_CONTEXTS = (
     "There are too few contexts to divide them: rows to judge by have contexts of the others, so "
     "the metrics flatter."
@@ -196,7 +201,7 @@ def read_training_data(
         dev = without_unseen_labels(train.labels, dev, source.on_error)
         files.append(file_summary(source.dev, "dev", dev))
     else:
-        kept, held, how = _split(task, read, dev_share, seed)
+        kept, held, how = _split(task, read, dev_share, seed, keeps_groups=source.group is not None)
         dev = read.only(held)
         train = read.only(kept, labels=Counter(read.labels) - Counter(dev.labels))
         check_training(task, train, is_part=True)
@@ -255,26 +260,41 @@ def file_summary(paths: Sequence[str], role: str, read: Items) -> DataFile:
 
 
 def _split(
-    task: FinetuneTask, read: Items, share: float, seed: int
+    task: FinetuneTask, read: Items, share: float, seed: int, *, keeps_groups: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
-    """Split items: questions by their contexts, or by question and context where these are few.
+    """Split items: questions by their articles, or by contexts, or by question and context.
+
+    Args:
+        task: The task.
+        read: The items.
+        share: How much is held out.
+        seed: Decides what.
+        keeps_groups: Whether somebody said what belongs together. Articles may be divided where
+            they are too few.
 
     Returns:
         The places of both parts, and a sentence about them.
+
+    Raises:
+        InputError: A part would be empty.
     """
-    told = partial(_split_sentence, read, share, seed)
-    divide = partial(split, read, share=share, seed=seed, groups=read.groups)
+    divide = partial(split, read, share=share, seed=seed)
+    told = partial(_split_sentence, share, seed)
+    groups = read.groups
     if task is not FinetuneTask.QUESTION_ANSWERING:
-        return *divide(), told("text")
-    try:
-        return *divide(), told("context")
-    except InputError:
-        kept, held = divide(text_of=whole_text)
-    return kept, held, f"{told('question and context')} {_SHARED_CONTEXTS}"
+        return *divide(groups=groups), told("text", groups)
+    with suppress(InputError):
+        return *divide(groups=groups), told("context", groups)
+    if groups and not keeps_groups:
+        groups = None
+        with suppress(InputError):
+            return *divide(), f"{told('context', None)} {_SHARED_ARTICLES}"
+    kept, held = divide(groups=groups, text_of=whole_text)
+    return kept, held, f"{told('question and context', groups)} {_SHARED_CONTEXTS}"
 
 
-def _split_sentence(read: Items, share: float, seed: int, text: str) -> str:
-    together = f"of the same {text} or group" if read.groups else f"of the same {text}"
+def _split_sentence(share: float, seed: int, text: str, groups: Sequence[str] | None) -> str:
+    together = f"of the same {text} or group" if groups else f"of the same {text}"
     return (
         f"{share:.0%} of the rows are kept to judge by, with labels in the same proportion and "
         f"rows {together} on one side (seed {seed})."
