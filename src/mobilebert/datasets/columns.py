@@ -42,12 +42,14 @@ class Columns:
         fields: What is read -> columns; several are joined, or are the choices or labels.
         facts: How they were found.
         first_choice: What the first choice is numbered.
+        choice_texts: Whether labels that are numbers are the texts of choices.
         separator: What separates labels in a cell.
     """
 
     fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
     facts: list[str] = field(default_factory=list)
     first_choice: int | None = None
+    choice_texts: bool = False
     separator: str | None = None
 
     def one(self, name: str) -> str:
@@ -57,7 +59,11 @@ class Columns:
     def options(self) -> dict[str, Any]:
         """Return the keywords of `read_items` by which another file is read in the same way."""
         columns = {name: JOINT.join(columns) for name, columns in self.fields.items()}
-        others = {"first_choice": self.first_choice, "separator": self.separator}
+        others = {
+            "first_choice": self.first_choice,
+            "choice_texts": self.choice_texts or None,
+            "separator": self.separator,
+        }
         return {"columns": columns} | {n: value for n, value in others.items() if value is not None}
 
     def put(self, name: str, columns: Iterable[str], reason: str) -> None:

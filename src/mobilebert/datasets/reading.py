@@ -42,6 +42,7 @@ def read_items(
     on_error: OnError | str = OnError.REFUSE,
     group: str | None = None,
     first_choice: int | None = None,
+    choice_texts: bool = False,
     separator: str | None = None,
     label_names: Mapping[str, str] | None = None,
     reason: str = "given",
@@ -57,6 +58,8 @@ def read_items(
         on_error: Whether bad rows are refused or left out.
         group: The column that says what belongs together; of questions that is the article.
         first_choice: What the first choice is numbered, 0 or 1; by default it is guessed.
+        choice_texts: Whether labels that are numbers are the texts of choices; by default, unless
+            there is `first_choice`, it is guessed.
         separator: What separates labels in a cell; by default it is guessed.
         label_names: Label as the file has it -> the name it is to have.
         reason: How it is known that the columns are these, as facts say it.
@@ -69,7 +72,16 @@ def read_items(
     wanted = on_error_of(on_error)
     names = label_names or {}
     reading = _Reading(
-        task, source, columns, group, first_choice, separator, names, reason, needs_group
+        task,
+        source,
+        columns,
+        group,
+        first_choice,
+        choice_texts,
+        separator,
+        names,
+        reason,
+        needs_group,
     )
     return reading.items(wanted)
 
@@ -84,6 +96,7 @@ class _Reading:
         columns: Mapping[str, str] | None,
         group: str | None,
         first_choice: int | None,
+        choice_texts: bool,
         separator: str | None,
         label_names: Mapping[str, str],
         reason: str,
@@ -100,7 +113,8 @@ class _Reading:
                 f"{', '.join(map(repr, names))}."
             )
         chosen = choose_columns(task, source.path, names, sample, columns, reason)
-        chosen.first_choice, chosen.separator = first_choice, separator
+        chosen.first_choice, chosen.choice_texts = first_choice, choice_texts
+        chosen.separator = separator
         full = [row for row in sample if not row.is_empty]
         self._read: _Reader
         if task in _TEXTS:
