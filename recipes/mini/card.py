@@ -78,7 +78,8 @@ of sequences of {max_length} tokens, seed 0).
 {trainings}
 
 Trainings named `long_`, and those of students behind a `long_student`, read and are judged by
-sequences of up to {long} tokens; the others by sequences of {max_length}. {beginning}
+sequences of up to {long} tokens; the others by sequences of {max_length}. Each was judged by some
+50,000 words, so tenths of a percent are chance. {beginning}
 
 ## Data
 
