@@ -386,6 +386,7 @@ def test_two_at_once_are_refused(tmp_path, corpus, tokenizer):
         ({"max_length": 12.5}, "max_length must be a whole number"),
         ({"short_sequences": 2}, "short_sequences must be a number from 0 to 1"),
         ({"short_length": 128}, "short_length must be below max_length, 128, not 128"),
+        ({"short_length": 64, "short_sequences": 0}, "short_length is of short sequences, of wh"),
         ({"short_length": 4}, "short_length must be a whole number from 8"),
         ({"dupe_factor": 0}, "dupe_factor"),
         ({"masking": "once"}, "masking must be one of dynamic, static, not 'once'"),

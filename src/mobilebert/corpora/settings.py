@@ -91,10 +91,20 @@ class PreparationSettings(SettingTable):
         if self.dupe_factor is None:
             static = self.masking is MaskingTime.STATIC
             object.__setattr__(self, "dupe_factor", _PASSES_OF_STATIC_MASKS if static else 1)
-        if self.short_length is not None and not self.short_length < self.max_length:
+        self._check_short_length()
+
+    def _check_short_length(self) -> None:
+        if self.short_length is None:
+            return
+        if self.short_length >= self.max_length:
             raise InputError(
                 f"short_length must be below max_length, {self.max_length}, not "
                 f"{self.short_length}."
+            )
+        if not self.short_sequences:
+            raise InputError(
+                "short_length is of short sequences, of which there are none: leave it out, or "
+                "give short_sequences above 0."
             )
 
     @property
